@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one packet loop of all lanes: transmit, receive (or reflect), ping-pong. Called by mg_main.c
+ * for each 'g', calls the driver through struct mg_driver only, so that two lanes differ by their
+ * driver and device and by nothing else. Prints one RESULT line and is silent before.
+ */
+#include "mg_frame.h"
+#include "mg_lib.h"
+
+#define DRAIN_MS		1000		/* for the last transmit descriptors */
+#define FIRST_MS		10000		/* for the first frame */
+#define QUIET_MS		300		/* without a frame: the traffic is over */
+#define ENDLESS_MS		30000		/* traffic that never ends is left after this */
+#define PONG_MS			100		/* a round trip longer than this is lost */
+#define IDLE_POLLS		64		/* empty polls until used buffers are given back */
+#define CHECK_EVERY		64		/* payload of every so many frames is compared */
+#define RX_BURST		64
+
+/* What a run has counted. The measured window is frames, bytes, ticks, kicks; the rest is the whole. */
+struct run {
+	uint64_t start, t0, t1;		/* TSC: start of all, of the window, its end; 0: not yet */
+	uint64_t warm, window;		/* ticks */
+	uint64_t frames0, kicks0;	/* at t0 */
+	uint64_t frames, bytes, kicks;	/* within the window */
+	uint64_t total, lost, bad, other;
+	uint64_t bytes_total, bytes0;
+};
+
+/*
+ * Moves the run along: opens the window warm after start, closes it window later.
+ * Returns 1 once the window is closed.
+ */
+static int run_clock(struct mg *mg, struct run *run, uint64_t now)
+{
+	if (run->t1)
+		return 1;
+	if (!run->t0) {
+		if (now - run->start < run->warm)
+			return 0;
+		run->t0 = now;
+		run->frames0 = run->total;
+		run->bytes0 = run->bytes_total;
+		run->kicks0 = mg->kicks;
+	}
+	if (now - run->t0 < run->window)
+		return 0;
+	run->t1 = now;
+	run->frames = run->total - run->frames0;
+	run->bytes = run->bytes_total - run->bytes0;
+	run->kicks = mg->kicks - run->kicks0;
+	return 1;
+}
+
+static void run_begin(struct mg *mg, struct run *run)
+{
+	memset(run, 0, sizeof(*run));
+	run->warm = mg_ticks(mg, mg->opt.warm_ms);
+	run->window = mg_ticks(mg, mg->opt.ms);
+	run->start = mg_tsc();
+}
+
+static void print_result(struct mg *mg, const struct run *run)
+{
+	mg_puts("FL RESULT dev=");
+	mg_puts(mg->drv->name);
+	mg_puts(" mode=");
+	mg_put_opt(mg->opt.cmdline, "mode");
+	mg_put_field("size", mg->opt.size);
+	mg_put_field("batch", mg->opt.batch);
+	mg_put_field("frames", run->frames);
+	mg_put_field("bytes", run->bytes);
+	mg_put_field("ns", mg_ns(mg, run->t1 - run->t0));
+	mg_put_field("total", run->total);
+	mg_put_field("kicks", run->kicks);
+	mg_put_field("lost", run->lost);
+	mg_put_field("bad", run->bad);
+}
+
+/* ---- Transmit ------------------------------------------------------------------------------- */
+static unsigned int reap(struct mg *mg)
+{
+	unsigned int n = mg->drv->tx_reap(mg);
+
+	mg->tx_free += n;
+	return n;
+}
+
+/* n free slots, numbered from seq on, go out with one doorbell. */
+static void send_numbered(struct mg *mg, unsigned int n, uint64_t seq)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct mg_frame_hdr *hdr = (void *)mg_tx_frame(mg, (mg->tx_next + i) % MG_N_SLOTS);
+
+		hdr->seq = seq + i;
+	}
+	mg->drv->tx_burst(mg, n);
+	mg->tx_next = (mg->tx_next + n) % MG_N_SLOTS;
+	mg->tx_free -= n;
+}
+
+/* Waits until at least n slots are free; returns how many became so. */
+static unsigned int drain(struct mg *mg, unsigned int n, uint64_t ms)
+{
+	uint64_t start = mg_tsc(), limit = mg_ticks(mg, ms);
+	unsigned int done = reap(mg);
+
+	while (mg->tx_free < n && mg_tsc() - start < limit) {
+		mg_relax();
+		done += reap(mg);
+	}
+	return done;
+}
+
+void mg_loop_tx(struct mg *mg)
+{
+	struct run run;
+	uint64_t sent = 0, size = mg->opt.size;
+
+	run_begin(mg, &run);
+	for (;;) {
+		unsigned int done = reap(mg);
+
+		run.total += done;
+		run.bytes_total += done * size;
+		if (run_clock(mg, &run, mg_tsc()))
+			break;
+		if (mg->tx_free < mg->opt.batch) {
+			mg_relax();
+			continue;
+		}
+		send_numbered(mg, mg->opt.batch, sent);
+		sent += mg->opt.batch;
+	}
+	run.total += drain(mg, mg->tx_room, DRAIN_MS);
+	run.lost = sent - run.total;
+	run.total = sent;
+	print_result(mg, &run);
+	mg_puts("\n");
+}
+
+/* ---- Receive -------------------------------------------------------------------------------- */
+struct receiver {
+	struct mg_rx rx[RX_BURST];
+	unsigned int n_held;		/* taken since the last refill */
+	unsigned int n_idle;		/* empty polls since the last frame */
+	uint64_t expect;		/* sequence number */
+	int started;
+};
+
+static unsigned int poll_rx(struct mg *mg, struct receiver *receiver)
+{
+	unsigned int n = mg->drv->rx_burst(mg, receiver->rx, RX_BURST);
+
+	receiver->n_held += n;
+	receiver->n_idle = n ? 0 : receiver->n_idle + 1;
+	if (!n)
+		mg_relax();
+	return n;
+}
+
+/* Gives buffers back a batch at a time, or all of them when the line has gone quiet. */
+static void refill(struct mg *mg, struct receiver *receiver, unsigned int batch)
+{
+	if (!receiver->n_held || (receiver->n_held < batch && receiver->n_idle < IDLE_POLLS))
+		return;
+	mg->drv->rx_refill(mg);
+	receiver->n_held = 0;
+	receiver->n_idle = 0;
+}
+
+/* What has come before the run is not its business. */
+static void discard_rx(struct mg *mg, struct receiver *receiver)
+{
+	memset(receiver, 0, sizeof(*receiver));
+	for (int i = 0; i < 4 * MG_N_SLOTS && poll_rx(mg, receiver); i++)
+		refill(mg, receiver, 1);
+	refill(mg, receiver, 1);
+}
+
+/* Gaps are losses; a frame that comes late takes its loss back. */
+static void note_sequence(struct run *run, struct receiver *receiver, uint64_t seq)
+{
+	if (!receiver->started) {
+		receiver->started = 1;
+		receiver->expect = seq;
+	}
+	if (seq < receiver->expect) {
+		if (run->lost)
+			run->lost--;
+		return;
+	}
+	run->lost += seq - receiver->expect;
+	receiver->expect = seq + 1;
+}
+
+/* Header of each frame, payload of some. 1 when the frame is as sent. */
+static int frame_is_good(const struct mg *mg, const struct mg_rx *rx)
+{
+	const struct mg_frame_hdr *hdr = (const void *)rx->data;
+
+	return rx->len == mg->opt.size && hdr->seed == mg->opt.seed &&
+	       (hdr->seq % CHECK_EVERY || mg_frame_check(rx->data, rx->len, mg->opt.seed));
+}
+
+/* Back to where it came from. Dropped when the device keeps every slot. */
+static void reflect(struct mg *mg, const struct mg_rx *rx)
+{
+	uint32_t slot = mg->tx_next;
+	uint8_t *frame = mg_tx_frame(mg, slot);
+
+	if (!mg->tx_free)
+		drain(mg, 1, 10);
+	if (!mg->tx_free || rx->len > mg->stride - mg->headroom)
+		return;
+	memcpy(frame, rx->data, rx->len);
+	memcpy(frame, rx->data + 6, 6);
+	memcpy(frame + 6, mg->mac, 6);
+	mg->tx_len[slot] = rx->len;
+	mg->tx_next = (slot + 1) % MG_N_SLOTS;
+	mg->tx_free--;
+	mg->drv->tx_burst(mg, 1);
+}
+
+/* Counts one frame; 1 when it was a test frame. */
+static int take_frame(struct mg *mg, struct run *run, struct receiver *receiver, const struct mg_rx *rx)
+{
+	if (!rx->len) {
+		run->bad++;
+		return 0;
+	}
+	if (!mg_frame_is_test(rx->data, rx->len)) {
+		run->other++;
+		return 0;
+	}
+	run->total++;
+	run->bytes_total += rx->len;
+	if (!frame_is_good(mg, rx))
+		run->bad++;
+	if (((const struct mg_frame_hdr *)(const void *)rx->data)->seed == mg->opt.seed)
+		note_sequence(run, receiver, ((const struct mg_frame_hdr *)(const void *)rx->data)->seq);
+	if (mg->opt.echo)
+		reflect(mg, rx);
+	return 1;
+}
+
+static unsigned int receive(struct mg *mg, struct run *run, struct receiver *receiver)
+{
+	unsigned int n = poll_rx(mg, receiver), taken = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		taken += (unsigned int)take_frame(mg, run, receiver, &receiver->rx[i]);
+	refill(mg, receiver, mg->opt.batch);
+	if (mg->opt.echo)
+		reap(mg);
+	return taken;
+}
+
+void mg_loop_rx(struct mg *mg)
+{
+	struct run run;
+	struct receiver receiver;
+	uint64_t now, last;
+	uint64_t quiet = mg_ticks(mg, QUIET_MS), endless = mg_ticks(mg, ENDLESS_MS);
+
+	discard_rx(mg, &receiver);
+	run_begin(mg, &run);
+	while (!receive(mg, &run, &receiver))
+		if (mg_tsc() - run.start > mg_ticks(mg, FIRST_MS))
+			mg_fail("nothing received");
+	run.start = last = mg_tsc();
+	for (;;) {
+		unsigned int n = receive(mg, &run, &receiver);
+
+		now = mg_tsc();
+		if (n)
+			last = now;
+		if (run_clock(mg, &run, now) && (now - last > quiet || now - run.t1 > endless))
+			break;
+	}
+	print_result(mg, &run);
+	mg_put_field("other", run.other);
+	mg_puts("\n");
+}
+
+/* ---- Ping-pong ------------------------------------------------------------------------------ */
+/* Round trips in ticks: every stride-th is kept, the stride doubles whenever the table is full. */
+struct samples {
+	uint32_t *table;
+	uint32_t n;
+	uint64_t seen, stride, min, max;
+};
+
+static void add_sample(struct samples *samples, uint64_t ticks)
+{
+	if (ticks < samples->min)
+		samples->min = ticks;
+	if (ticks > samples->max)
+		samples->max = ticks;
+	if (samples->seen++ % samples->stride)
+		return;
+	if (samples->n == MG_N_SAMPLES) {
+		for (uint32_t i = 0; i < MG_N_SAMPLES / 2; i++)
+			samples->table[i] = samples->table[2 * i];
+		samples->n = MG_N_SAMPLES / 2;
+		samples->stride *= 2;
+	}
+	samples->table[samples->n++] = ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
+}
+
+static void print_samples(struct mg *mg, struct samples *samples)
+{
+	uint32_t n = samples->n;
+
+	mg_sort(samples->table, n);
+	mg_put_field("p50_ns", n ? mg_ns(mg, samples->table[n / 2]) : 0);
+	mg_put_field("p99_ns", n ? mg_ns(mg, samples->table[(uint64_t)n * 99 / 100]) : 0);
+	mg_put_field("min_ns", n ? mg_ns(mg, samples->min) : 0);
+	mg_put_field("max_ns", mg_ns(mg, samples->max));
+	mg_put_field("samples", n);
+}
+
+/* Looks for the answer with this number among what has come; 1 when it is there. */
+static int take_answer(struct mg *mg, struct run *run, struct receiver *receiver, uint64_t seq)
+{
+	unsigned int n = poll_rx(mg, receiver);
+	int found = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct mg_rx *rx = &receiver->rx[i];
+
+		if (!rx->len || !mg_frame_is_test(rx->data, rx->len) ||
+		    ((const struct mg_frame_hdr *)(const void *)rx->data)->seq != seq) {
+			run->other++;
+			continue;
+		}
+		found = 1;
+		if (!frame_is_good(mg, rx))
+			run->bad++;
+	}
+	return found;
+}
+
+/* One frame out and back. Returns ticks, or 0 when its time is over. */
+static uint64_t ping(struct mg *mg, struct run *run, struct receiver *receiver, uint64_t seq)
+{
+	uint64_t start, now, limit = mg_ticks(mg, PONG_MS);
+
+	start = mg_tsc();
+	send_numbered(mg, 1, seq);
+	do {
+		int found = take_answer(mg, run, receiver, seq);
+
+		now = mg_tsc();
+		if (found)
+			return now - start;
+		if (receiver->n_held >= mg->opt.batch)	/* other traffic must not use up the ring */
+			refill(mg, receiver, mg->opt.batch);
+	} while (now - start < limit);
+	return 0;
+}
+
+void mg_loop_pingpong(struct mg *mg)
+{
+	struct run run;
+	struct receiver receiver;
+	struct samples samples = { .table = mg->samples, .stride = 1, .min = UINT64_MAX };
+	uint64_t seq = 0;
+
+	discard_rx(mg, &receiver);
+	run_begin(mg, &run);
+	while (!run_clock(mg, &run, mg_tsc())) {
+		uint64_t ticks;
+
+		refill(mg, &receiver, mg->opt.batch);	/* outside of the measured time */
+		drain(mg, 1, PONG_MS);
+		run.total++;
+		ticks = mg->tx_free ? ping(mg, &run, &receiver, seq++) : 0;
+		if (!ticks) {
+			run.lost++;
+			continue;
+		}
+		if (run.t0)
+			add_sample(&samples, ticks);
+	}
+	run.frames = samples.seen;			/* round trips, not pings sent */
+	run.bytes = samples.seen * mg->opt.size;
+	drain(mg, mg->tx_room, DRAIN_MS);
+	print_result(mg, &run);
+	print_samples(mg, &samples);
+	mg_puts("\n");
+}
