@@ -5,7 +5,8 @@
  * the guest's drivers; freestanding. Follows Intel's "82576EB Gigabit Ethernet Controller
  * Datasheet", document 320961, revision 2.63; the numbers at the right are its sections. The
  * mailbox's messages are the convention of the Linux PF driver (igb); the datasheet defines only the
- * registers. Left out: offloads, header split, VMDq, time stamps, manageability, PHY.
+ * registers. Left out: offloads, header split, VMDq, time stamps, manageability, and of
+ * the PHY all but auto-negotiation.
  */
 #ifndef BENCH_GUEST_IGB_REGS_H
 #define BENCH_GUEST_IGB_REGS_H
@@ -34,6 +35,15 @@
 #define IGB_CTRL_EXT			0x00018		/* extended control, RW			 8.2.3 */
 #define   IGB_CTRL_EXT_PFRSTD		IGB_BIT(14)	/* PF reset done, told to the VFs */
 #define   IGB_CTRL_EXT_DRV_LOAD		IGB_BIT(28)	/* a driver is there */
+#define IGB_MDIC			0x00020		/* MDI control, RW			 8.2.4 */
+#define   IGB_MDIC_REG_SHIFT		16
+#define   IGB_MDIC_PHY_SHIFT		21
+#define   IGB_MDIC_OP_WRITE		(UINT32_C(1) << 26)
+#define   IGB_MDIC_READY		IGB_BIT(28)
+#define IGB_PHY_ADDR			1
+#define IGB_PHY_CTRL			0		/* IEEE 802.3, 22.2.4.1 */
+#define   IGB_PHY_CTRL_ANEG_RESTART	IGB_BIT(9)
+#define   IGB_PHY_CTRL_ANEG_EN		IGB_BIT(12)
 
 /* ---- Interrupts: only to turn them off ------------------------------------------------- 8.8 - */
 #define IGB_EIMC			0x01528		/* extended mask clear, WO */

@@ -2,7 +2,7 @@
 /*
  * Polled driver for an 82576 port (PF): one queue pair, own address and broadcast only, interrupts off.
  * Called by mg_main.c; the rings are mg_igb_ring.c. Follows 4.5 (initialisation) and 4.2 (reset) of the
- * datasheet named in igb_regs.h. Leaves out the PHY, which the EEPROM sets up, VFs and VMDq.
+ * datasheet named in igb_regs.h. Leaves out VFs, VMDq and of the PHY all but auto-negotiation.
  */
 #include "mg_igb.h"
 
@@ -55,6 +55,17 @@ static void set_link_up(uint64_t regs)
 	mg_write32(regs + IGB_CTRL_EXT, mg_read32(regs + IGB_CTRL_EXT) | IGB_CTRL_EXT_DRV_LOAD);
 }
 
+/* A PHY that has no link is told to look for one: some models wait for that. */
+static void restart_autonegotiation(struct mg *mg, uint64_t regs)
+{
+	if (mg_read32(regs + IGB_STATUS) & IGB_STATUS_LU)
+		return;
+	mg_write32(regs + IGB_MDIC, IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+		   IGB_PHY_CTRL << IGB_MDIC_REG_SHIFT | IGB_PHY_CTRL_ANEG_EN | IGB_PHY_CTRL_ANEG_RESTART);
+	for (int i = 0; i < 100 && !(mg_read32(regs + IGB_MDIC) & IGB_MDIC_READY); i++)
+		mg_wait_us(mg, 50);
+}
+
 static void start_receiver(struct mg *mg, uint64_t regs)
 {
 	uint32_t rctl = IGB_RCTL_EN | IGB_RCTL_BAM | IGB_RCTL_SECRC;
@@ -80,6 +91,7 @@ static const char *igb_init(struct mg *mg)
 		return problem;
 	read_mac(mg, dev->regs);
 	set_link_up(dev->regs);
+	restart_autonegotiation(mg, dev->regs);
 	if (mg->opt.tx)
 		mg_write32(dev->regs + IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP | 0x0f << IGB_TCTL_CT_SHIFT |
 			   0x40 << IGB_TCTL_COLD_SHIFT);
