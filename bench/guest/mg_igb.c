@@ -74,8 +74,8 @@ static void start_receiver(struct mg *mg, uint64_t regs)
 		mg_write32(regs + IGB_MTA + 4 * i, 0);
 	mg_write32(regs + IGB_MRQC, 0);
 	mg_write32(regs + IGB_RXCSUM, 0);
-	mg_write32(regs + IGB_RLPML, mg->stride == MG_BUF_LARGE ? mg->opt.size + 8 : MG_SMALL_MAX);
-	if (mg->stride == MG_BUF_LARGE)
+	mg_write32(regs + IGB_RLPML, mg->opt.size + IGB_FCS_AND_TAG);
+	if (mg->opt.size > IGB_SHORT_MAX)
 		rctl |= IGB_RCTL_LPE;
 	mg_write32(regs + IGB_RCTL, rctl);
 }

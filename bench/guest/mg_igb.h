@@ -9,6 +9,9 @@
 #include "igb_regs.h"
 #include "mg_lib.h"
 
+#define IGB_SHORT_MAX		1514		/* bytes without FCS that pass without being asked for */
+#define IGB_FCS_AND_TAG		8		/* counted in the device's limits */
+
 struct igb {
 	union igb_tx_desc tx[MG_N_SLOTS] __attribute__((aligned(4096)));
 	union igb_rx_desc rx[MG_N_SLOTS] __attribute__((aligned(4096)));

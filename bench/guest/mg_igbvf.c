@@ -154,14 +154,14 @@ static const char *reset_and_ask(struct mg *mg, struct igb *dev)
 	return NULL;
 }
 
-/* The answer may be a refusal: frames up to 1518 bytes pass all the same. */
+/* The answer may be a refusal: frames up to IGB_SHORT_MAX pass all the same. */
 static const char *allow_length(struct mg *mg, struct igb *dev)
 {
-	uint32_t size = mg->opt.size + 8;		/* FCS and a tag */
-	uint32_t msg[2] = { IGB_VF_MSG_SET_LPE, size > MG_SMALL_MAX ? size : MG_SMALL_MAX };
+	uint32_t size = mg->opt.size > IGB_SHORT_MAX ? mg->opt.size : IGB_SHORT_MAX;
+	uint32_t msg[2] = { IGB_VF_MSG_SET_LPE, size + IGB_FCS_AND_TAG };
 	const char *problem = request(mg, dev, msg, 2);
 
-	if (!problem && msg[0] & IGB_VF_MSG_NACK && mg->stride == MG_BUF_LARGE)
+	if (!problem && msg[0] & IGB_VF_MSG_NACK && mg->opt.size > IGB_SHORT_MAX)
 		problem = "the PF's driver refuses frames of this size";
 	return problem;
 }
