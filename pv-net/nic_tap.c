@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The back-end `tap`: frames go to and come from a tap interface of the host. The descriptor is opened by prep_tap.c (the
+ * monitor has no right to); here it is written and read, one system call a frame, straight from and to guest memory. Follows
+ * linux/if_tun.h, IFF_TAP | IFF_NO_PI. Left out: the vnet header (offloads), several queues.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/if_tun.h>
+
+#include "core/err.h"
+#include "core/nic.h"
+
+#define TAP_FRAME_MAX	65536		/* more than any frame without vnet header */
+#define TAP_FRAME_STD	1514
+#define TAP_EXACT_MACS	8		/* what the kernel's filter compares exactly; further ones would open it */
+
+struct tap_nic {
+	struct nic_backend be;		/* first */
+	int fd;
+	unsigned int done;		/* sent, not yet reported */
+	uint32_t want;			/* bytes of posted buffers before a read: the longest frame seen */
+	uint64_t n_send_again;		/* the kernel took no frame: it stays on the guest's ring */
+	uint8_t spill[TAP_FRAME_MAX];	/* where the rest of a frame goes that is longer than `want` */
+};
+
+static struct tap_nic *tap_of(struct nic_backend *be)
+{
+	return (struct tap_nic *)be;
+}
+
+static void tap_destroy(struct nic_backend *be)
+{
+	close(tap_of(be)->fd);
+	free(be);
+}
+
+/* --- out --------------------------------------------------------------------------------------------------- */
+/* False when the kernel has no room for the frame now. */
+static bool tap_send_one(struct tap_nic *t, const struct nic_tx_frame *f)
+{
+	struct nic_counters *n = &t->be.n;
+
+	if (writev(t->fd, f->iov, (int)f->n_iov) >= 0) {
+		n->tx_frames++;
+		n->tx_bytes += f->len;
+		return true;
+	}
+	if (errno == EAGAIN || errno == EINTR) {
+		t->n_send_again++;
+		return false;
+	}
+	/* EIO: the interface is down. EBADFD: it was deleted. */
+	n->tx_drop[errno == EIO || errno == EBADFD ? NIC_DROP_LINK_DOWN : NIC_DROP_ERROR]++;
+	return true;
+}
+
+static unsigned int tap_send(struct nic_backend *be, unsigned int q, const struct nic_tx_frame *frames, unsigned int n)
+{
+	struct tap_nic *t = tap_of(be);
+	unsigned int i = 0;
+
+	while (i < n && tap_send_one(t, &frames[i]))
+		i++;
+	t->done += i;
+	return i;
+}
+
+static unsigned int tap_sent(struct nic_backend *be, unsigned int q)
+{
+	struct tap_nic *t = tap_of(be);
+	unsigned int n = t->done;
+
+	t->done = 0;
+	return n;
+}
+
+/* --- in ---------------------------------------------------------------------------------------------------- */
+/* Posted buffers for the next frame: as many as `want` asks for, or the few that there are. Gives the elements, 0: none. */
+static unsigned int tap_gather(struct tap_nic *t, unsigned int q, unsigned int pos, uint32_t want, struct iovec *iov,
+			       unsigned int *n_bufs, uint32_t *room)
+{
+	unsigned int n = nic_rx_gather(t->be.fe, q, pos, want, iov, NIC_MAX_IOV, n_bufs, room);
+
+	if (!n && *n_bufs)
+		n = nic_rx_gather(t->be.fe, q, pos, *room, iov, NIC_MAX_IOV, n_bufs, room);
+	return n;
+}
+
+/* How many buffers of the gathered ones a frame of `len` bytes takes. */
+static unsigned int tap_bufs_used(struct tap_nic *t, unsigned int q, unsigned int pos, uint32_t len, unsigned int n_bufs)
+{
+	struct iovec iov[NIC_MAX_IOV];
+	unsigned int used = n_bufs;
+	uint32_t room;
+
+	return n_bufs > 1 && nic_rx_gather(t->be.fe, q, pos, len, iov, NIC_MAX_IOV, &used, &room) ? used : n_bufs;
+}
+
+/*
+ * A frame was longer than the buffers it was read into; its rest lies in spill. More buffers are gathered and the rest is
+ * copied, once: `want` grows with it. False when the guest cannot take the frame.
+ */
+static bool tap_spilt(struct tap_nic *t, unsigned int q, unsigned int pos, uint32_t len, uint32_t had, unsigned int *n_bufs)
+{
+	struct iovec iov[NIC_MAX_IOV];
+	const uint8_t *src = t->spill;
+	uint32_t skip = had, left = len - had, room;
+	unsigned int n;
+
+	if (len > t->be.fe->max_frame) {
+		t->be.n.rx_drop[NIC_DROP_TOO_LONG]++;
+		return false;
+	}
+	t->want = len > t->want ? len : t->want;
+	n = nic_rx_gather(t->be.fe, q, pos, len, iov, NIC_MAX_IOV, n_bufs, &room);
+	if (!n) {
+		t->be.n.rx_drop[NIC_DROP_NO_BUFFER]++;
+		return false;
+	}
+	for (unsigned int i = 0; i < n && left; i++) {
+		uint32_t off = skip < iov[i].iov_len ? skip : (uint32_t)iov[i].iov_len;
+		uint32_t part = (uint32_t)iov[i].iov_len - off < left ? (uint32_t)iov[i].iov_len - off : left;
+
+		memcpy((char *)iov[i].iov_base + off, src, part);
+		skip -= off;
+		src += part;
+		left -= part;
+	}
+	t->be.n.rx_copies++;
+	return true;
+}
+
+/* What a filter has to see of a frame, copied once: the guest could change its buffer while we look. */
+static bool tap_passes(struct tap_nic *t, const struct iovec *iov, uint32_t len)
+{
+	uint8_t head[18];
+	uint32_t want = len < sizeof(head) ? len : (uint32_t)sizeof(head), have = 0;
+
+	for (; have < want; iov++) {
+		uint32_t part = iov->iov_len < want - have ? (uint32_t)iov->iov_len : want - have;
+
+		memcpy(head + have, iov->iov_base, part);
+		have += part;
+	}
+	return nic_filter_match(&t->be.filter, head, len);
+}
+
+/* Reads one frame to position pos. 1: *done is it. 0: it was dropped, its buffers are still free. Negative: nothing there. */
+static int tap_receive_one(struct tap_nic *t, unsigned int q, unsigned int pos, struct nic_rx_done *done)
+{
+	struct iovec iov[NIC_MAX_IOV + 1];
+	unsigned int n_bufs, n;
+	uint32_t room, len;
+	ssize_t ret;
+
+	n = tap_gather(t, q, pos, t->want < t->be.fe->max_frame ? t->want : t->be.fe->max_frame, iov, &n_bufs, &room);
+	if (!n)
+		return -ENOBUFS;	/* frames wait in the interface's own queue */
+	iov[n] = (struct iovec){ .iov_base = t->spill, .iov_len = sizeof(t->spill) };
+	ret = readv(t->fd, iov, (int)n + 1);
+	if (ret < 0)
+		return -errno;
+	len = (uint32_t)ret;
+	if (!tap_passes(t, iov, len)) {
+		t->be.n.rx_drop[len < 14 ? NIC_DROP_TOO_SHORT : NIC_DROP_FILTERED]++;
+		return 0;
+	}
+	if (len > room) {
+		if (!tap_spilt(t, q, pos, len, room, &n_bufs))
+			return 0;
+	} else {
+		n_bufs = tap_bufs_used(t, q, pos, len, n_bufs);
+	}
+	*done = (struct nic_rx_done){ .len = len, .n_bufs = (uint16_t)n_bufs };
+	t->be.n.rx_frames++;
+	t->be.n.rx_bytes += len;
+	return 1;
+}
+
+static unsigned int tap_receive(struct nic_backend *be, unsigned int q, unsigned int max)
+{
+	struct nic_rx_done done[NIC_BURST];
+	unsigned int handled = 0, n = 0, pos = 0;
+
+	if (q)
+		return 0;
+	while (handled < max && n < NIC_BURST) {
+		int ret = tap_receive_one(tap_of(be), q, pos, &done[n]);
+
+		if (ret < 0)
+			break;
+		handled++;
+		if (ret)
+			pos += done[n++].n_bufs;
+	}
+	if (n)
+		be->fe->ops->rx_done(be->fe, q, done, n);
+	return handled;
+}
+
+static int tap_rx_fd(struct nic_backend *be, unsigned int q)
+{
+	return q ? -1 : tap_of(be)->fd;
+}
+
+/* --- the rest ---------------------------------------------------------------------------------------------- */
+/*
+ * Hands the kernel a filter that lets through at least what the device takes; the exact check is made after the read. So a filter
+ * that cannot be expressed, or a kernel that refuses it, costs reads and nothing else.
+ */
+static void tap_set_filter(struct nic_backend *be, const struct nic_filter *f)
+{
+	struct {
+		struct tun_filter head;
+		uint8_t mac[TAP_EXACT_MACS][ETH_ALEN];
+	} tf = { .head.flags = f->all_multicast || f->hash ? TUN_FLT_ALLMULTI : 0 };
+	unsigned int n = f->n_macs + f->broadcast;
+
+	_Static_assert(offsetof(typeof(tf), mac) == sizeof(struct tun_filter), "the addresses follow the header");
+	if (!f->promisc && !f->all_unicast && n <= TAP_EXACT_MACS) {
+		for (unsigned int i = 0; i < f->n_macs; i++)
+			memcpy(tf.mac[i], f->mac[i], ETH_ALEN);
+		if (f->broadcast)
+			memset(tf.mac[f->n_macs], 0xff, ETH_ALEN);
+		tf.head.count = (uint16_t)n;	/* 0 means no filter */
+	}
+	if (ioctl(tap_of(be)->fd, TUNSETTXFILTER, &tf) < 0)
+		return;
+}
+
+static void tap_reset(struct nic_backend *be)
+{
+	tap_of(be)->done = 0;
+}
+
+static void tap_stats(struct nic_backend *be, struct stats_sink *s)
+{
+	stats_put(s, "tx_again", tap_of(be)->n_send_again);
+}
+
+static const struct nic_backend_ops tap_ops = {
+	.destroy = tap_destroy, .send = tap_send, .sent = tap_sent, .receive = tap_receive, .set_filter = tap_set_filter,
+	.rx_fd = tap_rx_fd, .reset = tap_reset, .stats = tap_stats,
+};
+
+static int tap_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe, struct nic_backend **out)
+{
+	struct tap_nic *t;
+	int fd;
+
+	opts_take(conf->opts, "ifname");	/* prep_tap.c has seen to it */
+	fd = device_take_fd(conf, "tap");
+	if (fd < 0)
+		return err_ret(fd, "%s: no tap was opened for it: start the guest by 'fourlane run'", conf->name);
+	t = calloc(1, sizeof(*t));
+	if (!t) {
+		close(fd);
+		return -ENOMEM;
+	}
+	t->be.ops = &tap_ops;
+	t->fd = fd;
+	t->want = TAP_FRAME_STD;
+	*out = &t->be;
+	return 0;
+}
+
+static const struct nic_backend_type tap_type = {
+	.name = "tap", .help = "a tap interface of the host: ifname=", .create = tap_create,
+};
+NIC_BACKEND(&tap_type);

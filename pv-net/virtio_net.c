@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * virtio-net for the guest: the device behind `--nic virtio`. Here are its life, its configuration and its poller; frames go through
+ * virtio_net_tx.c and virtio_net_rx.c, registers through virtio_dev.c. VIRTIO 1.2 section 5.1. Offered: MAC, STATUS,
+ * MRG_RXBUF and the ring's features. Left out: control queue, several pairs (the structure has them), offloads.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "pv-net/virtio_net_priv.h"
+
+#define CLASS_ETHERNET 0x020000
+
+static struct vnet *vnet_of_vd(struct virtio_dev *vd)
+{
+	return (struct vnet *)vd;	/* its first member */
+}
+
+/* --- what the transport asks ------------------------------------------------------------------------------- */
+static void vnet_start(struct virtio_dev *vd)
+{
+	struct vnet *v = vnet_of_vd(vd);
+
+	v->fe.max_frame = virtio_has(vd, VIRTIO_NET_F_MRG_RXBUF) ? NIC_MAX_FRAME : VNET_FRAME_STD;
+	v->fresh = true;
+}
+
+static void vnet_stop(struct virtio_dev *vd)
+{
+	struct vnet *v = vnet_of_vd(vd);
+
+	nic_reset(v->be);
+	for (unsigned int i = 0; i < v->n_pairs; i++) {
+		nic_sent(v->be, i);	/* what it counts as done is of the driver that went */
+		vnet_tx_forget(&v->tx[i]);
+		vnet_rx_forget(&v->rx[i]);
+	}
+}
+
+static void vnet_config(struct virtio_dev *vd, uint8_t cfg[VIRTIO_CONFIG_MAX])
+{
+	struct vnet *v = vnet_of_vd(vd);
+	struct virtio_net_config c = { .status = atomic_load(&v->link_up) ? VIRTIO_NET_S_LINK_UP : 0 };
+
+	memcpy(c.mac, v->mac, sizeof(c.mac));
+	memcpy(cfg, &c, sizeof(c));
+}
+
+/* Only what was offered: the fields behind `status` belong to features that are not. */
+static const struct virtio_dev_ops vnet_ops = {
+	.start = vnet_start, .stop = vnet_stop, .config = vnet_config, .config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs),
+};
+
+void vnet_link(struct nic_frontend *fe, bool up)
+{
+	struct vnet *v = (struct vnet *)((char *)fe - offsetof(struct vnet, fe));
+
+	/* the poller tells the guest: this may be called with or without the lock */
+	atomic_store(&v->link_up, up);
+	atomic_store(&v->link_changed, true);
+	io_wake(vm_io(v->vd.pci.vm));
+}
+
+/* --- the poller -------------------------------------------------------------------------------------------- */
+static struct vnet *vnet_of_poller(struct io_poller *p)
+{
+	return p->opaque;
+}
+
+static void vnet_notify_off(struct vnet *v)
+{
+	for (unsigned int i = 0; i < v->vd.n_queues; i++)
+		if (v->vd.queue[i].vq.started)
+			vq_notify_off(&v->vd.queue[i].vq);
+	v->fresh = false;
+}
+
+static unsigned int vnet_poll_pair(struct vnet *v, unsigned int pair)
+{
+	unsigned int work = vnet_tx_send(v, pair);
+
+	work += nic_receive(v->be, pair, NIC_BURST);
+	return work + vnet_tx_complete(v, pair);
+}
+
+static unsigned int vnet_poll(struct io_poller *p)
+{
+	struct vnet *v = vnet_of_poller(p);
+	struct virtio_dev *vd = &v->vd;
+	unsigned int work = 0;
+
+	if (!atomic_load_explicit(&v->link_changed, memory_order_relaxed) &&
+	    (!atomic_load_explicit(&vd->live, memory_order_relaxed) || !pci_bus_master(&vd->pci)))
+		return 0;
+	if (!virtio_lock_io(vd))
+		return 1;
+	if (atomic_exchange(&v->link_changed, false))
+		virtio_config_changed(vd);
+	if (v->fresh && !v->resting)
+		vnet_notify_off(v);
+	for (unsigned int i = 0; i < v->n_pairs && atomic_load(&vd->live) && pci_bus_master(&vd->pci); i++)
+		work += vnet_poll_pair(v, i);
+	virtio_unlock(vd);
+	return work;
+}
+
+static void vnet_wake(struct io_poller *p)
+{
+	struct vnet *v = vnet_of_poller(p);
+
+	pthread_mutex_lock(&v->vd.lock);
+	v->resting = false;
+	vnet_notify_off(v);
+	virtio_unlock(&v->vd);
+}
+
+/* Transmit wakes us for every new chain; receive only when a frame waits for a buffer. */
+static void vnet_rest(struct io_poller *p)
+{
+	struct vnet *v = vnet_of_poller(p);
+
+	pthread_mutex_lock(&v->vd.lock);
+	v->resting = true;
+	for (unsigned int i = 0; i < v->n_pairs && atomic_load(&v->vd.live); i++) {
+		if (vnet_txq(v, i)->started)
+			vq_notify_on(vnet_txq(v, i));
+		if (vnet_rxq(v, i)->started && v->rx[i].starved)
+			vq_notify_on(vnet_rxq(v, i));
+	}
+	virtio_unlock(&v->vd);
+}
+
+/* The back-end has frames while the thread sleeps. */
+static void vnet_rx_ready(struct io_fd *f, uint32_t events)
+{
+	struct vnet *v = f->opaque;
+
+	if (atomic_load_explicit(&v->vd.live, memory_order_relaxed))
+		io_busy(vm_io(v->vd.pci.vm));
+}
+
+/* --- life -------------------------------------------------------------------------------------------------- */
+static void vnet_destroy(struct device *d)
+{
+	struct vnet *v = (struct vnet *)((char *)d - offsetof(struct vnet, dev));
+	struct io *io = vm_io(v->vd.pci.vm);
+
+	io_remove_poller(io, &v->poller);
+	for (unsigned int i = 0; i < v->n_pairs; i++)
+		io_remove_fd(io, &v->rx_fd[i]);
+	virtio_dev_destroy(&v->vd);
+	nic_backend_destroy(v->be);
+	free(v);
+}
+
+static void vnet_stats(struct device *d, struct stats_sink *s)
+{
+	struct vnet *v = (struct vnet *)((char *)d - offsetof(struct vnet, dev));
+
+	nic_stats(v->be, s);
+	stats_put(s, "tx_refused_offload", v->n_tx_refused);
+	stats_put(s, "kicks", atomic_load(&v->vd.n_kicks));
+	stats_put(s, "trapped_kicks", atomic_load(&v->vd.n_trapped_kicks));
+	stats_put(s, "interrupts", atomic_load(&v->vd.n_interrupts));
+	stats_put(s, "driver_errors", atomic_load(&v->vd.n_driver_errors));
+	stats_put(s, "needs_reset", atomic_load(&v->vd.n_broken));
+}
+
+static const struct device_ops vnet_device_ops = { .destroy = vnet_destroy, .stats = vnet_stats };
+
+static int vnet_take_options(struct vnet *v, struct device_conf *conf, uint64_t *queue_size)
+{
+	static const uint8_t some_mac[6] = { 0x02, 'f', 'l', 0, 0, 1 };	/* `fourlane run` always gives one */
+	int ret;
+
+	memcpy(v->mac, some_mac, sizeof(v->mac));
+	ret = opts_take_mac(conf->opts, "mac", v->mac);
+	if (ret >= 0)
+		ret = opts_take_number(conf->opts, "queue_size", 2, VNET_QUEUE_SIZE, queue_size);
+	if (ret >= 0 && (*queue_size & (*queue_size - 1)))
+		ret = err_ret(-EINVAL, "%s: queue_size=%u: no power of two; give 2, 4, ... %u", conf->name, (unsigned int)*queue_size,
+			      VNET_QUEUE_SIZE);
+	return ret < 0 ? ret : 0;
+}
+
+/* The back-end, what it may pass, and its descriptors in the I/O thread. */
+static int vnet_attach_backend(struct vnet *v, struct vm *vm, struct device_conf *conf)
+{
+	/* without a control queue a driver cannot say what it wants: everything (5.1.6.5.1) */
+	const struct nic_filter all = { .promisc = true };
+	int ret = nic_backend_create(vm, conf, &v->fe, &v->be);
+
+	if (ret < 0)
+		return ret;
+	nic_set_filter(v->be, &all);
+	atomic_store(&v->link_up, nic_link_up(v->be));
+	for (unsigned int i = 0; i < v->n_pairs && ret == 0; i++) {
+		/* edges: a frame that waits for a buffer does not keep the thread awake, one that waits to be sent wakes it */
+		v->rx_fd[i] = (struct io_fd){
+			.fd = nic_rx_fd(v->be, i), .events = EPOLLIN | EPOLLOUT | EPOLLET, .ready = vnet_rx_ready, .opaque = v,
+		};
+		if (v->rx_fd[i].fd >= 0)
+			ret = io_add_fd(vm_io(vm), &v->rx_fd[i]);
+	}
+	return ret < 0 ? err_ret(ret, "%s: listening to the back-end: %s; give the guest fewer devices", conf->name, strerror(-ret)) : 0;
+}
+
+static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **out)
+{
+	struct vnet *v = calloc(1, sizeof(*v));
+	uint64_t queue_size = VNET_QUEUE_SIZE;
+	int ret;
+
+	if (!v)
+		return -ENOMEM;
+	v->dev.ops = &vnet_device_ops;
+	v->n_pairs = 1;
+	v->resting = true;
+	v->fe = (struct nic_frontend){ .ops = &vnet_frontend_ops, .max_frame = VNET_FRAME_STD };
+	v->poller = (struct io_poller){ .poll = vnet_poll, .wake = vnet_wake, .rest = vnet_rest, .opaque = v };
+	ret = vnet_take_options(v, conf, &queue_size);
+	if (ret < 0) {
+		free(v);
+		return ret;
+	}
+	ret = virtio_dev_init(&v->vd, vm, conf->name, VIRTIO_ID_NET, CLASS_ETHERNET,
+			      VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS) | VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF),
+			      2 * v->n_pairs, (uint16_t)queue_size, &vnet_ops);
+	if (ret == 0)
+		ret = vnet_attach_backend(v, vm, conf);
+	if (ret == 0)
+		ret = io_add_poller(vm_io(vm), &v->poller);
+	if (ret == 0)
+		ret = pci_register(&v->vd.pci);
+	if (ret < 0) {
+		vnet_destroy(&v->dev);
+		return ret;
+	}
+	*out = &v->dev;
+	return 0;
+}
+
+static const struct device_type vnet_type = {
+	.name = "virtio",
+	.keys = "mac=, queue_size=, backend=null|loop|tap",
+	.create = vnet_create,
+};
+DEVICE_TYPE(&vnet_type);
