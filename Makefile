@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# fourlane: builds the programs and the microguest, runs the tests and the comparison.
+#
+# Each folder's folder.mk lists its sources: <folder>-cli goes into fourlane, <folder>-vmm into fourlane-vmm,
+# <folder>-lib into both and into the unit tests. Objects are linked directly: inside an archive the
+# registrations (core/registry.h) would vanish.
+
+SHELL := /bin/bash
+B ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC := gcc
+V ?= 0
+SAN ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2))
+
+ifeq ($(SAN),1)
+B := $(B)-san
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+
+include .ci/versions.mk
+
+FOLDERS := core iommu vfio sriov pv-net emul-e1000 bench
+$(foreach f,$(FOLDERS),$(eval -include $(f)/folder.mk))
+
+srcs = $(wildcard $(foreach f,$(FOLDERS),$(addprefix $(f)/,$($(f)-$(1)))))
+objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
+LIB_OBJS := $(call objs,$(call srcs,lib))
+CLI_OBJS := $(call objs,$(call srcs,cli))
+VMM_OBJS := $(call objs,$(call srcs,vmm))
+TEST_SRCS := $(wildcard tests/unit/test_*.c)
+TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(TEST_SRCS))
+TEST_HELP_OBJS := $(call objs,$(wildcard tests/unit/helper_*.c))
+
+CLI_PKGS := libpci libnl-3.0 libnl-route-3.0 jansson libcyaml sqlite3
+VMM_PKGS := jansson libseccomp
+PKGS := $(CLI_PKGS) $(VMM_PKGS)
+REVISION := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+
+CPPFLAGS += -D_GNU_SOURCE -I. $(if $(wildcard $(UAPI_DIR)),-isystem $(UAPI_DIR)) -isystem /usr/include/libnl3
+CFLAGS ?= -O2 -g
+CFLAGS += -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-format-truncation -Wmissing-prototypes -Wstrict-prototypes -fstack-protector-strong \
+	-ffunction-sections -fPIE $(SANFLAGS)
+LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
+
+PROGRAMS := $(B)/fourlane $(B)/fourlane-vmm $(B)/mg.elf
+
+.PHONY: all check compare soak install clean help deps unit deps-check deps-compare FORCE
+all: $(PROGRAMS)
+
+help:
+	@echo 'make            build fourlane, fourlane-vmm and the microguest into $(B)/'
+	@echo 'make compare    install what is missing, build, compare the lanes on this host and in the software host'
+	@echo 'make check      install what is missing, build, run every test that this machine can run'
+	@echo 'make soak       the long repetitions of the tests'
+	@echo 'make install    into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
+	@echo 'make clean      remove $(B)/ and $(B)-san/ (the cache of images and headers stays: $(CACHE))'
+	@echo 'options         SAN=1 (ASan and UBSan, into $(B)-san/)   V=1 (show commands)'
+
+# --- what has to be installed -------------------------------------------------------------------------------
+deps:
+	$(Q).ci/deps build
+deps-check:
+	$(Q).ci/deps check
+deps-compare:
+	$(Q).ci/deps compare
+
+# --- programs --------------------------------------------------------------------------------------------------
+$(B)/fourlane: $(CLI_OBJS) $(LIB_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(CLI_PKGS)) -lpthread
+
+$(B)/fourlane-vmm: $(VMM_OBJS) $(LIB_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(VMM_PKGS)) -lpthread
+
+$(B)/obj/%.o: %.c $(B)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The revision is compiled into one object only, so that a commit rebuilds that one.
+$(B)/obj/core/version.o: CPPFLAGS += -DFOURLANE_REVISION='"$(REVISION)"'
+$(B)/obj/core/version.o: $(B)/revision
+
+$(B)/revision: FORCE
+	$(Q)mkdir -p $(B)
+	$(Q)echo '$(REVISION)' | cmp -s - $@ || echo '$(REVISION)' > $@
+
+$(B)/flags: FORCE
+	$(Q)mkdir -p $(B)
+	$(Q)echo '$(CC) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CPPFLAGS) $(CFLAGS)' > $@
+
+-include bench/guest/guest.mk
+
+# --- tests -------------------------------------------------------------------------------------------------------
+# A unit test links everything but the mains and the jail: small enough, and a fake is never in the way of the real one.
+UNIT_OBJS = $(filter-out %/main_fourlane.o %/main_vmm.o,$(sort $(LIB_OBJS) $(VMM_OBJS) $(CLI_OBJS)))
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(TEST_HELP_OBJS) $(UNIT_OBJS)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs cmocka $(PKGS)) -lpthread
+
+unit: $(TESTS)
+
+# build everything that a test run needs, without installing or running anything
+tests-build: all unit
+
+check: deps-check
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests-build
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) SAN=1 tests-build
+	$(Q)tests/run check
+
+soak: deps-check
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests-build
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) SAN=1 tests-build
+	$(Q)tests/run soak
+
+compare: deps-compare
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)$(B)/fourlane compare $(COMPARE)
+
+# --- install ------------------------------------------------------------------------------------------------------
+install: all
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/fourlane $(DESTDIR)$(PREFIX)/libexec/fourlane/lab \
+		$(DESTDIR)$(PREFIX)/share/doc/fourlane
+	$(Q)install -m 755 $(B)/fourlane $(DESTDIR)$(PREFIX)/bin/
+	$(Q)install -m 755 $(B)/fourlane-vmm $(DESTDIR)$(PREFIX)/libexec/fourlane/
+	$(Q)install -m 644 $(B)/mg.elf $(DESTDIR)$(PREFIX)/libexec/fourlane/
+	$(Q)$(if $(INSTALL_LAB),install -m 755 $(INSTALL_LAB) $(DESTDIR)$(PREFIX)/libexec/fourlane/lab/)
+	$(Q)install -m 644 README.md bench/schema.json $(DESTDIR)$(PREFIX)/share/doc/fourlane/
+
+clean:
+	$(Q)rm -rf build build-san
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

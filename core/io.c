@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The I/O thread (see io.h). It sleeps in epoll; a descriptor or io_wake() starts the polling; when no poller has found work
+ * for QUIET_NS it re-arms the notifications, polls once more and sleeps. On machines with few CPUs a poller that finds
+ * nothing yields, so that the guest it waits for can run.
+ */
+#include "core/io.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/err.h"
+
+#define MAX_FDS 64
+#define MAX_POLLERS 32
+/* Re-arming (unregistering a coalesced zone) takes up to 9 ms beside a running vCPU: only after a time well above that. */
+#define QUIET_NS 50000000ull
+#define ROUNDS_BETWEEN_EPOLL 64		/* while polling, descriptors are looked at once in so many rounds */
+#define ROUNDS_BEFORE_YIELD 8
+
+struct io {
+	int epfd, wakefd;
+	pthread_t thread;
+	bool started;
+	_Atomic bool stop;
+	_Atomic bool polling;
+	_Atomic bool asked;		/* io_wake() since the last look */
+	pthread_mutex_t lock;		/* both lists; held by the I/O thread while it goes round them */
+	struct io_fd *fd[MAX_FDS];
+	struct io_poller *poller[MAX_POLLERS];
+	unsigned int n_fds, n_pollers;
+	bool busy;			/* I/O thread only: a ready() handler found work */
+};
+
+int io_create(struct io **out)
+{
+	struct io *io = calloc(1, sizeof(*io));
+	struct epoll_event ev = { .events = EPOLLIN };
+	pthread_mutexattr_t attr;
+	int ret;
+
+	if (!io)
+		return -ENOMEM;
+	io->epfd = epoll_create1(EPOLL_CLOEXEC);
+	io->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (io->epfd < 0 || io->wakefd < 0 || epoll_ctl(io->epfd, EPOLL_CTL_ADD, io->wakefd, &ev) < 0) {
+		ret = err_ret(-errno, "making the I/O thread's descriptors: %s; raise 'ulimit -n'", strerror(errno));
+		io_destroy(io);
+		return ret;
+	}
+	/* recursive: a handler may add or remove descriptors and pollers */
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&io->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	*out = io;
+	return 0;
+}
+
+void io_destroy(struct io *io)
+{
+	if (!io)
+		return;
+	if (io->epfd >= 0)
+		close(io->epfd);
+	if (io->wakefd >= 0)
+		close(io->wakefd);
+	pthread_mutex_destroy(&io->lock);
+	free(io);
+}
+
+static void io_kick(struct io *io)
+{
+	uint64_t one = 1;
+
+	if (write(io->wakefd, &one, sizeof(one)) < 0)
+		return;	/* the counter is full: it is readable, which is all that is wanted */
+}
+
+void io_wake(struct io *io)
+{
+	atomic_store(&io->asked, true);
+	if (!atomic_load(&io->polling))
+		io_kick(io);
+}
+
+void io_busy(struct io *io)
+{
+	io->busy = true;
+}
+
+bool io_is_polling(const struct io *io)
+{
+	return atomic_load_explicit(&io->polling, memory_order_relaxed);
+}
+
+int io_add_fd(struct io *io, struct io_fd *f)
+{
+	struct epoll_event ev = { .events = f->events, .data.ptr = f };
+	int ret = -ENOSPC;
+
+	pthread_mutex_lock(&io->lock);
+	if (io->n_fds < MAX_FDS) {
+		ret = epoll_ctl(io->epfd, EPOLL_CTL_ADD, f->fd, &ev) < 0 ? -errno : 0;
+		if (ret == 0)
+			io->fd[io->n_fds++] = f;
+	}
+	pthread_mutex_unlock(&io->lock);
+	return ret;
+}
+
+void io_remove_fd(struct io *io, struct io_fd *f)
+{
+	pthread_mutex_lock(&io->lock);
+	for (unsigned int i = 0; i < io->n_fds; i++)
+		if (io->fd[i] == f) {
+			epoll_ctl(io->epfd, EPOLL_CTL_DEL, f->fd, NULL);
+			io->fd[i] = io->fd[--io->n_fds];
+			break;
+		}
+	pthread_mutex_unlock(&io->lock);
+}
+
+int io_add_poller(struct io *io, struct io_poller *p)
+{
+	int ret = -ENOSPC;
+
+	pthread_mutex_lock(&io->lock);
+	if (io->n_pollers < MAX_POLLERS) {
+		io->poller[io->n_pollers++] = p;
+		ret = 0;
+		if (atomic_load(&io->polling) && p->wake)
+			p->wake(p);
+	}
+	pthread_mutex_unlock(&io->lock);
+	return ret;
+}
+
+void io_remove_poller(struct io *io, struct io_poller *p)
+{
+	pthread_mutex_lock(&io->lock);
+	for (unsigned int i = 0; i < io->n_pollers; i++)
+		if (io->poller[i] == p) {
+			io->poller[i] = io->poller[--io->n_pollers];
+			if (atomic_load(&io->polling) && p->rest)
+				p->rest(p);
+			break;
+		}
+	pthread_mutex_unlock(&io->lock);
+}
+
+static uint64_t io_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+/* Is `f` still on the list? An earlier handler of the same round may have removed it. Under the lock. */
+static bool io_has_fd(struct io *io, const struct io_fd *f)
+{
+	for (unsigned int i = 0; i < io->n_fds; i++)
+		if (io->fd[i] == f)
+			return true;
+	return false;
+}
+
+static void io_look(struct io *io, int timeout_ms)
+{
+	struct epoll_event ev[16];
+	int n = epoll_wait(io->epfd, ev, 16, timeout_ms);
+
+	pthread_mutex_lock(&io->lock);
+	for (int i = 0; i < n; i++) {
+		struct io_fd *f = ev[i].data.ptr;
+		uint64_t drain;
+
+		if (f && io_has_fd(io, f))
+			f->ready(f, ev[i].events);
+		else if (!f && read(io->wakefd, &drain, sizeof(drain)) > 0)
+			io->busy = true;
+	}
+	pthread_mutex_unlock(&io->lock);
+}
+
+static unsigned int io_round(struct io *io)
+{
+	unsigned int done = 0;
+
+	pthread_mutex_lock(&io->lock);
+	for (unsigned int i = 0; i < io->n_pollers; i++)
+		done += io->poller[i]->poll(io->poller[i]);
+	pthread_mutex_unlock(&io->lock);
+	return done;
+}
+
+static void io_turn(struct io *io, bool wake)
+{
+	pthread_mutex_lock(&io->lock);
+	for (unsigned int i = 0; i < io->n_pollers; i++) {
+		void (*turn)(struct io_poller *) = wake ? io->poller[i]->wake : io->poller[i]->rest;
+
+		if (turn)
+			turn(io->poller[i]);
+	}
+	pthread_mutex_unlock(&io->lock);
+}
+
+/* Polls until nothing has come for QUIET_NS. */
+static void io_poll_until_quiet(struct io *io)
+{
+	uint64_t last = io_now();
+	unsigned int idle = 0;
+
+	for (unsigned int round = 0; !atomic_load(&io->stop); round++) {
+		unsigned int done = io_round(io);
+
+		if (round % ROUNDS_BETWEEN_EPOLL == 0 || idle > ROUNDS_BEFORE_YIELD) {
+			io->busy = false;
+			io_look(io, 0);
+			done += io->busy;
+		}
+		done += atomic_exchange(&io->asked, false);
+		if (done) {
+			idle = 0;
+			if (round % ROUNDS_BETWEEN_EPOLL == 0)
+				last = io_now();
+			continue;
+		}
+		if (++idle == 1)
+			last = io_now();
+		else if (io_now() - last > QUIET_NS)
+			return;
+		if (idle > ROUNDS_BEFORE_YIELD)
+			sched_yield();
+	}
+}
+
+static void *io_main(void *arg)
+{
+	struct io *io = arg;
+
+	while (!atomic_load(&io->stop)) {
+		io->busy = false;
+		io_look(io, -1);
+		if (!io->busy && !atomic_load(&io->asked))
+			continue;
+		atomic_store(&io->polling, true);
+		io_turn(io, true);
+		do {
+			io_poll_until_quiet(io);
+			io_turn(io, false);
+			/* whoever signalled while we re-armed saw `polling` and did not kick: look once more after clearing it */
+			atomic_store(&io->polling, false);
+			if (!io_round(io) && !atomic_load(&io->asked))
+				break;
+			atomic_store(&io->polling, true);
+			io_turn(io, true);
+		} while (!atomic_load(&io->stop));
+	}
+	atomic_store(&io->polling, false);
+	return NULL;
+}
+
+int io_start(struct io *io)
+{
+	int ret = pthread_create(&io->thread, NULL, io_main, io);
+
+	if (ret)
+		return err_ret(-ret, "starting the I/O thread: %s; raise 'ulimit -u'", strerror(ret));
+	pthread_setname_np(io->thread, "io");
+	io->started = true;
+	return 0;
+}
+
+void io_stop(struct io *io)
+{
+	if (!io->started)
+		return;
+	atomic_store(&io->stop, true);
+	io_kick(io);
+	pthread_join(io->thread, NULL);
+	io->started = false;
+}

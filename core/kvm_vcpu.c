@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vCPUs: creation, the state in which a PVH kernel starts, the run loop with its exits counted by reason, KVM's own
+ * statistics. One of the three files that call KVM ioctls. A vCPU's thread owns its struct vcpu while it runs.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "core/vm_priv.h"
+
+#define KICK_SIGNAL SIGUSR1
+#define MAX_CPUID 256
+
+static int vcpu_set_cpuid(struct vcpu *v)
+{
+	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + MAX_CPUID * sizeof(c->entries[0]));
+	int ret = 0;
+
+	if (!c)
+		return -ENOMEM;
+	c->nent = MAX_CPUID;
+	if (ioctl(v->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, c) < 0)
+		ret = -errno;
+	for (uint32_t i = 0; ret == 0 && i < c->nent; i++) {
+		struct kvm_cpuid_entry2 *e = &c->entries[i];
+
+		if (e->function == 1)
+			e->ebx = (e->ebx & 0x00ffffff) | v->index << 24;	/* initial APIC id */
+		else if (e->function == 0xb || e->function == 0x1f)
+			e->edx = v->index;
+	}
+	if (ret == 0 && ioctl(v->fd, KVM_SET_CPUID2, c) < 0)
+		ret = -errno;
+	free(c);
+	return ret;
+}
+
+int kvm_vcpu_create(struct vm *vm, unsigned int index)
+{
+	struct vcpu *v = &vm->vcpu[index];
+	long ring_page;
+	int ret;
+
+	*v = (struct vcpu){ .vm = vm, .index = index, .fd = -1, .stats_fd = -1 };
+	v->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
+	if (v->fd < 0)
+		return err_ret(-errno, "creating vCPU %u: %s; give the guest fewer CPUs", index, strerror(errno));
+	vm->n_vcpus = index + 1;
+	v->run = mmap(NULL, (size_t)vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	if (v->run == MAP_FAILED) {
+		v->run = NULL;
+		return err_ret(-errno, "mapping vCPU %u: %s; free some memory", index, strerror(errno));
+	}
+	/* taken before the first run: the ioctl waits for a running vCPU */
+	v->stats_fd = ioctl(v->fd, KVM_GET_STATS_FD, NULL);
+	ring_page = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
+	if (index == 0 && ring_page > 0 && (ring_page + 1) * 4096 <= vm->run_size) {
+		vm->ring = (void *)((char *)v->run + ring_page * 4096);
+		vm->ring_max = (uint32_t)((4096 - sizeof(*vm->ring)) / sizeof(vm->ring->coalesced_mmio[0]));
+	}
+	ret = vcpu_set_cpuid(v);
+	return ret < 0 ? err_ret(ret, "setting CPUID of vCPU %u: %s; use a newer kernel", index, strerror(-ret)) : 0;
+}
+
+void kvm_vcpu_destroy(struct vcpu *v)
+{
+	if (v->run)
+		munmap(v->run, (size_t)v->vm->run_size);
+	if (v->stats_fd >= 0)
+		close(v->stats_fd);
+	if (v->fd >= 0)
+		close(v->fd);
+	v->run = NULL;
+	v->fd = v->stats_fd = -1;
+}
+
+/* Xen's PVH start ABI (docs/misc/pvh.pandoc): flat 32-bit segments, paging off, ebx = the physical address of hvm_start_info. */
+int kvm_vcpu_set_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info)
+{
+	struct kvm_segment code = { .limit = ~0u, .selector = 8, .type = 11, .present = 1, .s = 1, .db = 1, .g = 1 };
+	struct kvm_segment data = { .limit = ~0u, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1 };
+	struct kvm_regs regs = { .rip = entry, .rbx = start_info, .rflags = 2 };
+	struct kvm_sregs s;
+
+	if (ioctl(v->fd, KVM_GET_SREGS, &s) < 0)
+		return -errno;
+	s.cs = code;
+	s.ds = s.es = s.fs = s.gs = s.ss = data;
+	s.tr.type = 11;
+	s.tr.limit = 0x67;
+	s.cr0 = 0x11;	/* PE | ET */
+	s.cr4 = 0;
+	s.efer = 0;
+	if (ioctl(v->fd, KVM_SET_SREGS, &s) < 0 || ioctl(v->fd, KVM_SET_REGS, &regs) < 0)
+		return err_ret(-errno, "setting the registers of vCPU %u: %s; use a newer kernel", v->index, strerror(errno));
+	return 0;
+}
+
+static void vcpu_io(struct vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	unsigned int size = run->io.size;
+	uint8_t *p = (uint8_t *)run + run->io.data_offset;
+
+	for (uint32_t i = 0; i < run->io.count; i++, p += size) {
+		uint64_t val = 0;
+
+		if (run->io.direction == KVM_EXIT_IO_OUT) {
+			memcpy(&val, p, size);
+			bus_write(v->vm->pio, v->index, run->io.port, size, val);
+		} else {
+			bus_read(v->vm->pio, v->index, run->io.port, size, &val);
+			memcpy(p, &val, size);
+		}
+	}
+}
+
+static void vcpu_mmio(struct vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	unsigned int len = run->mmio.len;
+	uint64_t val = 0;
+
+	/* KVM splits at 8 bytes; widths of 3, 5, 6 and 7 do not reach a register */
+	if (run->mmio.is_write) {
+		memcpy(&val, run->mmio.data, len <= 8 ? len : 8);
+		if (len == 1 || len == 2 || len == 4 || len == 8)
+			bus_write(v->vm->mmio, v->index, run->mmio.phys_addr, len, val);
+		return;
+	}
+	val = ~0ull;
+	if (len == 1 || len == 2 || len == 4 || len == 8)
+		bus_read(v->vm->mmio, v->index, run->mmio.phys_addr, len, &val);
+	memcpy(run->mmio.data, &val, len <= 8 ? len : 8);
+}
+
+static void vcpu_count(_Atomic uint64_t *n)
+{
+	/* one writer: no locked instruction is needed */
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static void vcpu_fatal(struct vcpu *v)
+{
+	struct kvm_regs r = { 0 };
+
+	ioctl(v->fd, KVM_GET_REGS, &r);
+	err_say("vCPU %u stopped: exit reason %u (suberror %u) at rip %#llx; the guest did what this KVM cannot run", v->index,
+		v->run->exit_reason, v->run->exit_reason == KVM_EXIT_INTERNAL_ERROR ? v->run->internal.suberror : 0,
+		(unsigned long long)r.rip);
+	vm_request_stop(v->vm, VM_STOP_ERROR);
+}
+
+/* One exit to user space. The coalesced ring goes first: what the guest wrote there happened before this exit. */
+static void vcpu_serve(struct vcpu *v)
+{
+	vcpu_count(&v->exits.total);
+	vm_drain(v->vm, v->index);
+	switch (v->run->exit_reason) {
+	case KVM_EXIT_IO:
+		vcpu_count(&v->exits.io);
+		vcpu_io(v);
+		break;
+	case KVM_EXIT_MMIO:
+		vcpu_count(&v->exits.mmio);
+		vcpu_mmio(v);
+		break;
+	case KVM_EXIT_INTR:
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		vcpu_count(&v->exits.intr);
+		break;
+	case KVM_EXIT_HLT:	/* only without an in-kernel irqchip, or by a guest that can never wake */
+		vcpu_count(&v->exits.hlt);
+		vm_request_stop(v->vm, VM_STOP_POWEROFF);
+		break;
+	case KVM_EXIT_SHUTDOWN:		/* triple fault: the way old guests reset */
+		vcpu_count(&v->exits.shutdown);
+		vm_request_stop(v->vm, VM_STOP_RESET);
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		vcpu_count(&v->exits.other);
+		vm_request_stop(v->vm, v->run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN ? VM_STOP_POWEROFF : VM_STOP_RESET);
+		break;
+	default:
+		vcpu_count(&v->exits.other);
+		vcpu_fatal(v);
+	}
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct vcpu *v = arg;
+
+	while (atomic_load(&v->vm->stop) == VM_STOP_NONE) {
+		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
+			vcpu_serve(v);
+		} else if (errno == EINTR || errno == EAGAIN) {
+			vcpu_count(&v->exits.intr);
+		} else {
+			err_say("running vCPU %u: %s; the guest did what this KVM cannot run", v->index, strerror(errno));
+			vm_request_stop(v->vm, VM_STOP_ERROR);
+		}
+	}
+	return NULL;
+}
+
+static void vcpu_kicked(int sig)
+{
+	/* the signal's only purpose is that KVM_RUN returns with EINTR */
+}
+
+int kvm_vcpu_start(struct vcpu *v)
+{
+	struct sigaction sa = { .sa_handler = vcpu_kicked };
+	char name[16];
+	int ret;
+
+	sigaction(KICK_SIGNAL, &sa, NULL);
+	ret = pthread_create(&v->thread, NULL, vcpu_main, v);
+	if (ret)
+		return err_ret(-ret, "starting vCPU %u: %s; raise 'ulimit -u'", v->index, strerror(ret));
+	snprintf(name, sizeof(name), "vcpu%u", v->index);
+	pthread_setname_np(v->thread, name);
+	v->started = true;
+	return 0;
+}
+
+void kvm_vcpu_kick_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_vcpus; i++) {
+		struct vcpu *v = &vm->vcpu[i];
+
+		/* immediate_exit closes the gap between the loop's look at `stop` and KVM_RUN */
+		if (v->run)
+			__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (v->started && !pthread_equal(v->thread, pthread_self()))
+			pthread_kill(v->thread, KICK_SIGNAL);
+	}
+}
+
+void kvm_vcpu_join_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		if (vm->vcpu[i].started) {
+			pthread_join(vm->vcpu[i].thread, NULL);
+			vm->vcpu[i].started = false;
+		}
+}
+
+/* Binary statistics, api.rst section 4.133: header, descriptors with names, one block of 64-bit values. */
+int kvm_stats_read(int stats_fd, struct stats_sink *sink)
+{
+	struct kvm_stats_header h;
+	size_t desc_size;
+	char *desc;
+
+	if (stats_fd < 0 || pread(stats_fd, &h, sizeof(h), 0) != sizeof(h) || h.name_size > 256 || h.num_desc > 4096)
+		return -EOPNOTSUPP;
+	desc_size = sizeof(struct kvm_stats_desc) + h.name_size;
+	desc = calloc(h.num_desc, desc_size);
+	if (!desc)
+		return -ENOMEM;
+	if (pread(stats_fd, desc, desc_size * h.num_desc, h.desc_offset) != (ssize_t)(desc_size * h.num_desc)) {
+		free(desc);
+		return -EIO;
+	}
+	for (uint32_t i = 0; i < h.num_desc; i++) {
+		const struct kvm_stats_desc *d = (const void *)(desc + i * desc_size);
+		uint64_t val;
+
+		if (d->size == 1 && memchr(d->name, 0, h.name_size) &&
+		    pread(stats_fd, &val, sizeof(val), h.data_offset + d->offset) == sizeof(val))
+			sink->put(sink, d->name, val);
+	}
+	free(desc);
+	return 0;
+}

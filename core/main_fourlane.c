@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The program `fourlane`: the commands register themselves (core/cmd.h), this only starts the table. */
+#include <signal.h>
+
+#include "core/cmd.h"
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	return cmd_main(argc, argv);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * See monitor.h. The first message is `start`: memory, kernel, command line, devices, and all descriptors that they need. Then the
+ * main thread waits for questions (`stats`, `stop`), console input and the guest's end; messages for people go to
+ * the supervisor as notifications (`log`), since the jail has no stderr.
+ */
+#include "core/monitor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/boot.h"
+#include "core/device.h"
+#include "core/err.h"
+#include "core/jail.h"
+#include "core/pci_priv.h"
+#include "core/reset.h"
+#include "core/rpc.h"
+#include "core/serial.h"
+#include "core/vm_priv.h"
+
+struct monitor_nic {
+	char name[16];
+	struct device_conf conf;
+	struct device *dev;
+};
+
+struct monitor {
+	int control;
+	struct vm *vm;
+	struct serial *serial;
+	struct monitor_nic nic[MONITOR_MAX_NICS];
+	unsigned int n_nics;
+	struct device_fd fd[RPC_MAX_FDS];	/* what came with `start` and was not taken yet */
+	unsigned int n_fds;
+	int console_in;
+	const char *jail;
+	struct timespec started;
+};
+
+/* --- descriptors of `start` ---------------------------------------------------------------------------------- */
+static int monitor_take_fd(struct monitor *m, const char *name)
+{
+	for (unsigned int i = 0; i < m->n_fds; i++)
+		if (m->fd[i].fd >= 0 && !strcmp(m->fd[i].name, name)) {
+			int fd = m->fd[i].fd;
+
+			m->fd[i].fd = -1;
+			return fd;
+		}
+	return -1;
+}
+
+/* Descriptors named "nic0:tap" belong to nic0 under the name "tap". */
+static int monitor_give_nic_fds(struct monitor *m, struct monitor_nic *nic)
+{
+	size_t len = strlen(nic->name);
+
+	for (unsigned int i = 0; i < m->n_fds; i++) {
+		struct device_fd *f = &m->fd[i], *to;
+
+		if (f->fd < 0 || strncmp(f->name, nic->name, len) || f->name[len] != ':')
+			continue;
+		if (nic->conf.n_fds == DEVICE_MAX_FDS)
+			return -E2BIG;
+		to = &nic->conf.fds[nic->conf.n_fds++];
+		snprintf(to->name, sizeof(to->name), "%s", f->name + len + 1);
+		to->fd = f->fd;
+		f->fd = -1;
+	}
+	return 0;
+}
+
+static int monitor_name_fds(struct monitor *m, json_t *names, const int *fds, unsigned int n)
+{
+	if (!json_is_array(names) || json_array_size(names) != n) {
+		for (unsigned int i = 0; i < n; i++)
+			close(fds[i]);
+		return -EPROTO;
+	}
+	m->n_fds = n;
+	for (unsigned int i = 0; i < n; i++) {
+		const char *name = json_string_value(json_array_get(names, i));
+
+		snprintf(m->fd[i].name, sizeof(m->fd[i].name), "%s", name ? name : "");
+		m->fd[i].fd = fds[i];
+	}
+	return 0;
+}
+
+/* --- building the guest ---------------------------------------------------------------------------------------- */
+static int monitor_make_vm(struct monitor *m, json_t *params)
+{
+	uint64_t size = (uint64_t)json_integer_value(json_object_get(params, "mem_bytes"));
+	unsigned int cpus = (unsigned int)json_integer_value(json_object_get(params, "cpus"));
+	struct guest_mem *mem;
+	int kvm_fd = monitor_take_fd(m, "kvm"), ret;
+
+	if (kvm_fd < 0 || !cpus || cpus > VM_MAX_VCPUS)
+		return -EPROTO;
+	ret = mem_create(size, &mem);
+	if (ret < 0) {
+		close(kvm_fd);
+		return ret;
+	}
+	ret = kvm_vm_create(kvm_fd, mem, &m->vm);
+	for (unsigned int i = 0; i < cpus && ret == 0; i++)
+		ret = kvm_vcpu_create(m->vm, i);
+	return ret;
+}
+
+static int monitor_boot(struct monitor *m, json_t *params)
+{
+	const char *cmdline = json_string_value(json_object_get(params, "cmdline"));
+	int kernel = monitor_take_fd(m, "kernel"), initrd = monitor_take_fd(m, "initrd");
+	struct boot_entry e;
+	int ret = boot_pvh_load(m->vm->mem, kernel, initrd, cmdline ? cmdline : "", &e);
+
+	close(kernel);
+	if (initrd >= 0)
+		close(initrd);
+	return ret < 0 ? ret : kvm_vcpu_set_pvh(&m->vm->vcpu[0], e.eip, e.start_info);
+}
+
+static int monitor_add_nic(struct monitor *m, json_t *desc)
+{
+	const char *name = json_string_value(json_object_get(desc, "name")), *text = json_string_value(json_object_get(desc, "opts"));
+	struct monitor_nic *nic = &m->nic[m->n_nics];
+	int ret;
+
+	if (!name || !text || m->n_nics == MONITOR_MAX_NICS)
+		return -EPROTO;
+	snprintf(nic->name, sizeof(nic->name), "%s", name);
+	nic->conf.name = nic->name;
+	ret = opts_parse(text, &nic->conf.opts);
+	if (ret == 0)
+		ret = monitor_give_nic_fds(m, nic);
+	m->n_nics++;
+	return ret < 0 ? ret : device_create(m->vm, &nic->conf, &nic->dev);
+}
+
+static int monitor_build(struct monitor *m, json_t *params)
+{
+	json_t *nics = json_object_get(params, "nics"), *desc;
+	size_t i;
+	int ret = monitor_make_vm(m, params);
+
+	m->console_in = monitor_take_fd(m, "console_in");
+	if (ret == 0)
+		ret = serial_create(m->vm, monitor_take_fd(m, "console_out"), &m->serial);
+	if (ret == 0)
+		ret = reset_create(m->vm);
+	json_array_foreach(nics, i, desc)
+		if (ret == 0)
+			ret = monitor_add_nic(m, desc);
+	if (ret == 0)
+		ret = monitor_boot(m, params);
+	return ret;
+}
+
+static int monitor_run(struct monitor *m)
+{
+	int ret = jail_enter(&m->jail);
+
+	if (ret == 0)
+		ret = io_start(m->vm->io);
+	for (unsigned int i = 0; i < m->vm->n_vcpus && ret == 0; i++)
+		ret = kvm_vcpu_start(&m->vm->vcpu[i]);
+	clock_gettime(CLOCK_MONOTONIC, &m->started);
+	return ret;
+}
+
+static void monitor_destroy(struct monitor *m)
+{
+	if (m->vm) {
+		vm_request_stop(m->vm, VM_STOP_ASKED);
+		kvm_vcpu_join_all(m->vm);
+		io_stop(m->vm->io);
+	}
+	for (unsigned int i = 0; i < m->n_nics; i++) {
+		device_destroy(m->nic[i].dev);
+		opts_free(m->nic[i].conf.opts);
+		for (unsigned int k = 0; k < m->nic[i].conf.n_fds; k++)
+			if (m->nic[i].conf.fds[k].fd >= 0)
+				close(m->nic[i].conf.fds[k].fd);
+	}
+	serial_destroy(m->serial);
+	vm_destroy(m->vm);
+	for (unsigned int i = 0; i < m->n_fds; i++)
+		if (m->fd[i].fd >= 0)
+			close(m->fd[i].fd);
+}
+
+/* --- questions ---------------------------------------------------------------------------------------------------- */
+struct json_sink {
+	struct stats_sink sink;
+	json_t *object;
+};
+
+static void json_sink_put(struct stats_sink *s, const char *name, uint64_t value)
+{
+	json_object_set_new(((struct json_sink *)s)->object, name, json_integer((json_int_t)value));
+}
+
+static json_t *monitor_vcpu_stats(struct vcpu *v)
+{
+	struct json_sink kvm = { .sink.put = json_sink_put, .object = json_object() };
+	struct vcpu_exits *e = &v->exits;
+
+	kvm_stats_read(v->stats_fd, &kvm.sink);
+	return json_pack("{s:i, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "index", (int)v->index, "user_exits",
+			 "total", (json_int_t)e->total, "io", (json_int_t)e->io, "mmio", (json_int_t)e->mmio, "hlt", (json_int_t)e->hlt,
+			 "intr", (json_int_t)e->intr, "shutdown", (json_int_t)e->shutdown, "other", (json_int_t)e->other, "kvm", kvm.object);
+}
+
+static json_t *monitor_stats(struct monitor *m)
+{
+	struct json_sink regions = { .sink.put = json_sink_put, .object = json_object() };
+	json_t *vcpus = json_array(), *nics = json_array();
+	struct timespec now;
+
+	for (unsigned int i = 0; i < m->vm->n_vcpus; i++)
+		json_array_append_new(vcpus, monitor_vcpu_stats(&m->vm->vcpu[i]));
+	stats_put(&regions.sink, "serial", serial_accesses(m->serial));
+	pci_bus_stats(m->vm->pci, &regions.sink);
+	for (unsigned int i = 0; i < m->n_nics; i++) {
+		struct json_sink c = { .sink.put = json_sink_put, .object = json_object() };
+		struct device *d = m->nic[i].dev;
+
+		if (d->ops->stats)
+			d->ops->stats(d, &c.sink);
+		json_array_append_new(nics, json_pack("{s:s, s:s, s:o}", "name", m->nic[i].name, "type", d->type->name, "counters", c.object));
+	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return json_pack("{s:I, s:s, s:o, s:o, s:I, s:b, s:o}", "uptime_ms",
+			 (json_int_t)((now.tv_sec - m->started.tv_sec) * 1000 + (now.tv_nsec - m->started.tv_nsec) / 1000000), "jail", m->jail,
+			 "vcpus", vcpus, "regions", regions.object, "coalesced_writes", (json_int_t)atomic_load(&m->vm->coalesced_writes),
+			 "io_polling", io_is_polling(m->vm->io), "nics", nics);
+}
+
+/* One message of the supervisor. False: it is gone. */
+static bool monitor_answer(struct monitor *m)
+{
+	const char *method;
+	json_int_t id;
+	json_t *msg;
+	unsigned int n = 0;
+	int fds[RPC_MAX_FDS], ret = rpc_recv(m->control, 0, &msg, fds, RPC_MAX_FDS, &n);
+
+	if (ret == -EPROTO || ret == -ETIMEDOUT)
+		return true;
+	if (ret < 0)
+		return false;
+	for (unsigned int i = 0; i < n; i++)
+		close(fds[i]);
+	method = json_string_value(json_object_get(msg, "method"));
+	id = json_integer_value(json_object_get(msg, "id"));
+	if (method && !strcmp(method, "stats")) {
+		rpc_send(m->control, rpc_result(id, monitor_stats(m)), NULL, 0);
+	} else if (method && !strcmp(method, "stop")) {
+		vm_request_stop(m->vm, VM_STOP_ASKED);
+		rpc_send(m->control, rpc_result(id, NULL), NULL, 0);
+	} else {
+		rpc_send(m->control, rpc_error(id, RPC_NO_METHOD, "no such method"), NULL, 0);
+	}
+	json_decref(msg);
+	return true;
+}
+
+static void monitor_console(struct monitor *m)
+{
+	uint8_t buf[64];
+	unsigned int room = serial_room(m->serial);
+	ssize_t n;
+
+	if (!room)
+		return;
+	n = read(m->console_in, buf, room < sizeof(buf) ? room : sizeof(buf));
+	if (n > 0) {
+		serial_input(m->serial, buf, (unsigned int)n);
+	} else if (n == 0 || errno != EINTR) {
+		close(m->console_in);
+		m->console_in = -1;
+	}
+}
+
+static void monitor_serve(struct monitor *m)
+{
+	while (atomic_load(&m->vm->stop) == VM_STOP_NONE) {
+		bool room = m->console_in >= 0 && serial_room(m->serial);
+		struct pollfd p[] = {
+			{ .fd = m->control, .events = POLLIN }, { .fd = m->vm->stop_fd, .events = POLLIN },
+			{ .fd = room ? m->console_in : -1, .events = POLLIN },
+		};
+		/* a full FIFO is looked at again soon: the guest takes bytes without telling us */
+		int n = poll(p, 3, m->console_in >= 0 && !room ? 5 : -1);
+
+		if (n <= 0)
+			continue;
+		if (p[0].revents && !monitor_answer(m))
+			return;
+		if (p[2].revents)
+			monitor_console(m);
+	}
+}
+
+static void monitor_log(void *opaque, const char *line)
+{
+	struct monitor *m = opaque;
+
+	rpc_send(m->control, rpc_request(-1, "log", json_pack("{s:s}", "line", line)), NULL, 0);
+}
+
+static const char *const stop_word[] = {
+	[VM_STOP_NONE] = "supervisor gone", [VM_STOP_ASKED] = "stopped", [VM_STOP_RESET] = "reset", [VM_STOP_POWEROFF] = "poweroff",
+	[VM_STOP_ERROR] = "error",
+};
+
+int monitor_main(int control)
+{
+	struct monitor m = { .control = control, .console_in = -1, .jail = "none" };
+	int fds[RPC_MAX_FDS], ret, stop;
+	unsigned int n;
+	json_t *msg, *params;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	ret = rpc_recv(control, 10000, &msg, fds, RPC_MAX_FDS, &n);
+	if (ret < 0)
+		return err_ret(FL_USAGE, "fourlane-vmm: no guest was described on descriptor %d; it is started by 'fourlane run'", control);
+	err_set_sink(monitor_log, &m);
+	params = json_object_get(msg, "params");
+	ret = monitor_name_fds(&m, json_object_get(params, "fds"), fds, n);
+	if (ret == 0)
+		ret = monitor_build(&m, params);
+	if (ret == 0)
+		ret = monitor_run(&m);
+	json_decref(msg);
+	if (ret < 0) {
+		rpc_send(control, rpc_error(1, ret, "the guest could not be started"), NULL, 0);
+		monitor_destroy(&m);
+		return err_to_exit(ret);
+	}
+	rpc_send(control, rpc_result(1, json_pack("{s:s}", "jail", m.jail)), NULL, 0);
+	monitor_serve(&m);
+	stop = atomic_load(&m.vm->stop);
+	monitor_destroy(&m);
+	rpc_send(control, rpc_request(-1, "ended", json_pack("{s:s}", "why", stop_word[stop])), NULL, 0);
+	return stop == VM_STOP_ERROR ? FL_FAILED : FL_DONE;
+}

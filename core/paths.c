@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Folders of sockets, locks and state, and small reads and writes of sysfs files (see paths.h). XDG Base Directory 0.8.
+ */
+#include "core/paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/err.h"
+
+static int paths_make_dir(const char *path)
+{
+	struct group *gr;
+
+	if (mkdir(path, 0750) < 0) {
+		if (errno == EEXIST)
+			return 0;
+		return err_ret(-errno, "making %s: %s; make it by hand, or run as root", path, strerror(errno));
+	}
+	gr = getuid() == 0 ? getgrnam("fourlane") : NULL;
+	if (gr && chown(path, (uid_t)-1, gr->gr_gid) < 0)
+		return err_ret(-errno, "giving %s to group fourlane: %s; check the group", path, strerror(errno));
+	return chmod(path, 0750) < 0 ? -errno : 0;
+}
+
+static int paths_user_dir(char *buf, size_t size, const char *xdg, const char *under_home)
+{
+	const char *base = getenv(xdg), *home = getenv("HOME");
+	char parent[PATH_MAX];
+	int n;
+
+	if (base && *base == '/')
+		n = snprintf(parent, sizeof(parent), "%s", base);
+	else if (home && *home == '/' && under_home)
+		n = snprintf(parent, sizeof(parent), "%s/%s", home, under_home);
+	else
+		n = snprintf(parent, sizeof(parent), "/tmp/fourlane-%u", getuid());
+	if (n < 0 || (size_t)n >= sizeof(parent))
+		return -ENAMETOOLONG;
+	for (char *p = parent + 1; (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		mkdir(parent, 0755);
+		*p = '/';
+	}
+	if (mkdir(parent, 0700) < 0 && errno != EEXIST)
+		return err_ret(-errno, "making %s: %s; set %s to a folder of yours", parent, strerror(errno), xdg);
+	n = snprintf(buf, size, "%s/fourlane", parent);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static int paths_dir(char *buf, size_t size, const char *root_path, const char *xdg, const char *under_home)
+{
+	int ret = 0;
+
+	if (geteuid() == 0)
+		ret = (size_t)snprintf(buf, size, "%s", root_path) >= size ? -ENAMETOOLONG : 0;
+	else
+		ret = paths_user_dir(buf, size, xdg, under_home);
+	return ret < 0 ? ret : paths_make_dir(buf);
+}
+
+int paths_run_dir(char *buf, size_t size)
+{
+	return paths_dir(buf, size, "/run/fourlane", "XDG_RUNTIME_DIR", NULL);
+}
+
+int paths_state_dir(char *buf, size_t size)
+{
+	return paths_dir(buf, size, "/var/lib/fourlane", "XDG_STATE_HOME", ".local/state");
+}
+
+int paths_self_dir(char *buf, size_t size)
+{
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n < 0)
+		return err_ret(-errno, "finding this program: %s; mount /proc", strerror(errno));
+	exe[n] = '\0';
+	return (size_t)snprintf(buf, size, "%s", dirname(exe)) >= size ? -ENAMETOOLONG : 0;
+}
+
+int paths_find_program(const char *name, char *buf, size_t size)
+{
+	char dir[PATH_MAX];
+	int ret = paths_self_dir(dir, sizeof(dir));
+
+	if (ret < 0)
+		return ret;
+	for (int i = 0; i < 2; i++) {
+		if ((size_t)snprintf(buf, size, "%s/%s%s", dir, i ? "../libexec/fourlane/" : "", name) >= size)
+			return -ENAMETOOLONG;
+		if (access(buf, R_OK) == 0)
+			return 0;
+	}
+	return err_ret(-ENOENT, "finding %s: neither in %s nor in %s/../libexec/fourlane; run 'make' or 'make install'", name, dir, dir);
+}
+
+int paths_read_line(char *buf, size_t size, const char *fmt, ...)
+{
+	char path[PATH_MAX];
+	va_list ap;
+	ssize_t n;
+	int fd, err;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, size - 1);
+	err = errno;
+	close(fd);
+	if (n < 0)
+		return -err;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return (int)strlen(buf);
+}
+
+int paths_write(const char *text, const char *fmt, ...)
+{
+	char path[PATH_MAX];
+	va_list ap;
+	ssize_t n;
+	int fd, err;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_TRUNC);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, strlen(text));
+	err = errno;
+	close(fd);
+	if (n < 0)
+		return -err;
+	return (size_t)n == strlen(text) ? 0 : -EIO;
+}
+
+int paths_link_name(char *buf, size_t size, const char *fmt, ...)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	va_list ap;
+	ssize_t n;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	return (size_t)snprintf(buf, size, "%s", basename(target)) >= size ? -ENAMETOOLONG : 0;
+}

@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * See supervisor.h. One thread, one poll loop: signals, the monitor's socket and end (pidfd), clients of the guest's socket,
+ * console input. The monitor is not trusted: its messages are parsed as a stranger's.
+ */
+#include "core/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <dirent.h>
+#include <grp.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "core/paths.h"
+#include "core/prep_priv.h"
+
+#define MAX_CLIENTS 16
+#define ANSWER_MS 3000
+#define STOP_MS 5000
+
+struct client {
+	int fd;			/* -1: free */
+	char *line;
+	size_t len;
+};
+
+struct supervisor {
+	const struct supervisor_conf *conf;
+	struct prep_guest guest;
+	char sock_path[PATH_MAX], lock_path[PATH_MAX];
+	int lock_fd, listen_fd, sig_fd, control, pid_fd;
+	int console_w;		/* to the monitor's UART; -1: closed */
+	pid_t pid;
+	bool stdin_open, tty_changed, stopping, started;
+	struct termios tty;
+	struct client client[MAX_CLIENTS];
+	json_int_t next_id;
+	char why[32];		/* why the guest ended, as the monitor said */
+};
+
+/* --- the guest's name, lock and socket -------------------------------------------------------------------------- */
+static int sup_lock(struct supervisor *s)
+{
+	char dir[PATH_MAX - 64];
+	int ret = paths_run_dir(dir, sizeof(dir));
+
+	if (ret < 0)
+		return ret;
+	snprintf(s->lock_path, sizeof(s->lock_path), "%s/%s.lock", dir, s->conf->name);
+	s->lock_fd = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (s->lock_fd < 0)
+		return err_ret(-errno, "opening %s: %s; run as root, or set XDG_RUNTIME_DIR", s->lock_path, strerror(errno));
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return err_ret(-EEXIST, "starting guest '%s': one of that name is running; stop it or give another --name", s->conf->name);
+	return 0;
+}
+
+static int sup_listen(struct supervisor *s)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int ret = rpc_socket_path(s->conf->name, sa.sun_path, sizeof(sa.sun_path));
+	struct group *gr = geteuid() == 0 ? getgrnam("fourlane") : NULL;
+
+	if (ret < 0)
+		return ret;
+	unlink(sa.sun_path);	/* we hold the lock: it is a dead guest's */
+	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->listen_fd < 0 || bind(s->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return err_ret(-errno, "making %s: %s; check the folder", sa.sun_path, strerror(errno));
+	snprintf(s->sock_path, sizeof(s->sock_path), "%s", sa.sun_path);
+	if (chmod(sa.sun_path, 0660) < 0 || (gr && chown(sa.sun_path, (uid_t)-1, gr->gr_gid) < 0) || listen(s->listen_fd, 8) < 0)
+		return err_ret(-errno, "listening on %s: %s; check the folder", sa.sun_path, strerror(errno));
+	return 0;
+}
+
+/* --- preparation -------------------------------------------------------------------------------------------------- */
+static int sup_open(struct supervisor *s, const char *what, const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0 && !strcmp(what, "kvm") && (errno == ENOENT || errno == ENODEV))
+		return err_ret(-ENODEV, "opening /dev/kvm: %s; load kvm_intel or kvm_amd, and turn virtualisation on in the firmware", strerror(errno));
+	if (fd < 0 && !strcmp(what, "kvm"))
+		return err_ret(-errno, "opening /dev/kvm: %s; join the group 'kvm' or run as root", strerror(errno));
+	if (fd < 0)
+		return err_ret(-errno, "opening the %s %s: %s; check the path", what, path, strerror(errno));
+	return prep_guest_fd(&s->guest, what, fd);
+}
+
+static int sup_console(struct supervisor *s)
+{
+	int p[2], out;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_ret(-errno, "making a pipe: %s; raise 'ulimit -n'", strerror(errno));
+	fcntl(p[1], F_SETFL, O_NONBLOCK);
+	s->console_w = p[1];
+	out = dup(STDOUT_FILENO);
+	if (out < 0) {
+		close(p[0]);
+		return err_ret(-errno, "using standard output: %s; do not close it", strerror(errno));
+	}
+	if (prep_guest_fd(&s->guest, "console_in", p[0]) < 0)
+		return -E2BIG;
+	return prep_guest_fd(&s->guest, "console_out", out);
+}
+
+static int sup_prepare(struct supervisor *s)
+{
+	const struct supervisor_conf *c = s->conf;
+	int ret = sup_open(s, "kvm", "/dev/kvm", O_RDWR);
+
+	if (ret == 0)
+		ret = sup_open(s, "kernel", c->kernel, O_RDONLY);
+	if (ret == 0 && c->initrd)
+		ret = sup_open(s, "initrd", c->initrd, O_RDONLY);
+	if (ret == 0)
+		ret = sup_console(s);
+	for (const char **n = c->nics; n && *n && ret == 0; n++)
+		ret = prep_guest_nic(&s->guest, *n);
+	return ret;
+}
+
+/* --- the monitor's process ------------------------------------------------------------------------------------------ */
+static void sup_child(const char *program, int control, pid_t parent)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();	/* Ctrl-C is the supervisor's */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(FL_FAILED);
+	if (control == MONITOR_CONTROL_FD)
+		fcntl(control, F_SETFD, 0);
+	else if (dup2(control, MONITOR_CONTROL_FD) < 0)
+		_exit(FL_FAILED);
+	syscall(SYS_close_range, MONITOR_CONTROL_FD + 1, ~0u, 0);
+	execl(program, "fourlane-vmm", (char *)NULL);
+	err_say("starting %s: %s; run 'make' or 'make install'", program, strerror(errno));
+	_exit(FL_FAILED);
+}
+
+static int sup_spawn(struct supervisor *s)
+{
+	char program[PATH_MAX];
+	int sv[2], ret = paths_find_program("fourlane-vmm", program, sizeof(program));
+	pid_t parent = getpid();
+
+	if (ret < 0)
+		return ret;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+		return err_ret(-errno, "making the monitor's socket: %s; raise 'ulimit -n'", strerror(errno));
+	s->pid = fork();
+	if (s->pid == 0)
+		sup_child(program, sv[1], parent);
+	close(sv[1]);
+	s->control = sv[0];
+	if (s->pid < 0)
+		return err_ret(-errno, "starting the monitor: %s; raise 'ulimit -u'", strerror(errno));
+	s->pid_fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+	return s->pid_fd < 0 ? err_ret(-errno, "watching the monitor: %s; use Linux 5.3 or newer", strerror(errno)) : 0;
+}
+
+static int sup_send_start(struct supervisor *s)
+{
+	struct prep_guest *g = &s->guest;
+	json_t *nics = json_array(), *names = json_array();
+	int fds[RPC_MAX_FDS];
+
+	for (unsigned int i = 0; i < g->n_nics; i++)
+		json_array_append_new(nics, json_pack("{s:s, s:s}", "name", g->slot[i].nic.name, "opts", g->slot[i].nic.device_opts));
+	for (unsigned int i = 0; i < g->n_fds; i++) {
+		json_array_append_new(names, json_string(g->fd[i].name));
+		fds[i] = g->fd[i].fd;
+	}
+	return rpc_send(s->control, rpc_request(1, "start", json_pack("{s:I, s:i, s:s, s:o, s:o}", "mem_bytes", (json_int_t)s->conf->mem_bytes,
+			"cpus", (int)s->conf->cpus, "cmdline", s->conf->append ? s->conf->append : "", "nics", nics, "fds", names)),
+			fds, g->n_fds);
+}
+
+/* A notification of the monitor. */
+static void sup_notified(struct supervisor *s, json_t *msg)
+{
+	const char *method = json_string_value(json_object_get(msg, "method"));
+	json_t *params = json_object_get(msg, "params");
+	const char *line = json_string_value(json_object_get(params, "line")), *why = json_string_value(json_object_get(params, "why"));
+
+	if (method && line && !strcmp(method, "log")) {
+		/* it wrote the usual prefix already; say it as ours, control characters masked */
+		err_say("%s", !strncmp(line, "fourlane: ", 10) ? line + 10 : line);
+	} else if (method && why && !strcmp(method, "ended")) {
+		snprintf(s->why, sizeof(s->why), "%s", why);
+	}
+}
+
+/* Asks the monitor and waits for the answer, serving its notifications meanwhile. *result is a new reference. */
+static int sup_ask(struct supervisor *s, const char *method, json_t *params, int timeout_ms, json_t **answer)
+{
+	json_int_t id = s->next_id++;
+	json_t *msg;
+	int ret = method ? rpc_send(s->control, rpc_request(id, method, params), NULL, 0) : 0;
+
+	while (ret == 0) {
+		ret = rpc_recv(s->control, timeout_ms, &msg, NULL, 0, NULL);
+		if (ret < 0)
+			break;
+		if (json_is_integer(json_object_get(msg, "id")) && json_integer_value(json_object_get(msg, "id")) == id) {
+			*answer = msg;
+			return 0;
+		}
+		sup_notified(s, msg);
+		json_decref(msg);
+	}
+	return ret;
+}
+
+static int sup_start(struct supervisor *s)
+{
+	json_t *answer = NULL;
+	int ret = sup_send_start(s), code;
+
+	prep_guest_close_fds(&s->guest);
+	if (ret < 0)
+		return err_ret(ret, "telling the monitor what to run: %s; is fourlane-vmm of the same version?", strerror(-ret));
+	s->next_id = 1;
+	ret = sup_ask(s, NULL, NULL, 60000, &answer);
+	if (ret < 0)
+		return err_ret(ret == -EPIPE ? -ECHILD : ret, "starting guest '%s': the monitor ended before it ran; see the lines above", s->conf->name);
+	code = (int)json_integer_value(json_object_get(json_object_get(answer, "error"), "code"));
+	json_decref(answer);
+	s->next_id = 2;
+	if (code < 0)
+		return code;	/* it has said why */
+	s->started = true;
+	return 0;
+}
+
+/* --- answers to clients --------------------------------------------------------------------------------------------- */
+static uint64_t sup_cpu_ns(pid_t pid)
+{
+	char path[64], line[128];
+	uint64_t sum = 0;
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.' && paths_read_line(line, sizeof(line), "%s/%s/schedstat", path, e->d_name) > 0)
+			sum += strtoull(line, NULL, 10);
+	if (d)
+		closedir(d);
+	return sum;
+}
+
+/* Field 43 of /proc/PID/stat: time in guest mode, in clock ticks (proc(5)). */
+static uint64_t sup_guest_ns(pid_t pid)
+{
+	char line[1024], *p;
+	int field = 2;
+
+	if (paths_read_line(line, sizeof(line), "/proc/%d/stat", pid) < 0 || !(p = strrchr(line, ')')))
+		return 0;
+	while (field < 43 && (p = strchr(p, ' '))) {
+		p++;
+		field++;
+	}
+	return p ? strtoull(p, NULL, 10) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK)) : 0;
+}
+
+static void sup_add_facts(struct supervisor *s, json_t *stats)
+{
+	json_t *nics = json_object_get(stats, "nics"), *nic;
+	size_t i;
+
+	json_object_set_new(stats, "version", json_integer(1));
+	json_object_set_new(stats, "guest", json_string(s->conf->name));
+	json_object_set_new(stats, "monitor", json_pack("{s:i, s:I, s:I}", "pid", (int)s->pid, "cpu_ns", (json_int_t)sup_cpu_ns(s->pid),
+							 "guest_ns", (json_int_t)sup_guest_ns(s->pid)));
+	json_array_foreach(nics, i, nic) {
+		struct prep_nic *n = i < s->guest.n_nics ? &s->guest.slot[i].nic : NULL;
+		const char *backend = n ? opts_take(n->opts, "backend") : NULL;
+
+		if (!n)
+			break;
+		json_object_set_new(nic, "lane", json_string(n->lane));
+		json_object_set_new(nic, "options", json_string(n->device_opts));
+		if (s->guest.slot[i].type->prepare == prep_software || backend)
+			json_object_set_new(nic, "backend", json_string(backend ? backend : "null"));
+	}
+}
+
+static json_t *sup_method(struct supervisor *s, const char *method, json_int_t id)
+{
+	json_t *answer, *result;
+	int ret;
+
+	if (!strcmp(method, "info"))
+		return rpc_result(id, json_pack("{s:s, s:i, s:i, s:I, s:i}", "guest", s->conf->name, "pid", (int)getpid(), "monitor_pid", (int)s->pid,
+						"mem_bytes", (json_int_t)s->conf->mem_bytes, "cpus", (int)s->conf->cpus));
+	if (strcmp(method, "stats") && strcmp(method, "stop"))
+		return rpc_error(id, RPC_NO_METHOD, "there is no such method; there are: info, stats, stop");
+	ret = sup_ask(s, method, NULL, ANSWER_MS, &answer);
+	if (!strcmp(method, "stop"))
+		s->stopping = true;
+	if (ret < 0)
+		return !strcmp(method, "stop") ? rpc_result(id, NULL) : rpc_error(id, RPC_FAILED, "the monitor does not answer; stop the guest");
+	result = json_incref(json_object_get(answer, "result"));
+	json_decref(answer);
+	if (!json_is_object(result)) {
+		json_decref(result);
+		return rpc_error(id, RPC_FAILED, "the monitor's answer makes no sense; stop the guest");
+	}
+	if (!strcmp(method, "stats"))
+		sup_add_facts(s, result);
+	return rpc_result(id, result);
+}
+
+static void client_close(struct client *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c->line);
+	*c = (struct client){ .fd = -1 };
+}
+
+static void client_request(struct supervisor *s, struct client *c, const char *line, size_t len)
+{
+	json_t *msg = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL), *answer;
+	const char *method = json_string_value(json_object_get(msg, "method"));
+	json_int_t id = json_integer_value(json_object_get(msg, "id"));
+
+	if (!json_is_object(msg))
+		answer = rpc_error(0, RPC_PARSE_ERROR, "that was no JSON object on one line");
+	else if (!method)
+		answer = rpc_error(id, RPC_INVALID_REQUEST, "the request has no method");
+	else
+		answer = sup_method(s, method, id);
+	json_decref(msg);
+	if (rpc_send_line(c->fd, answer, 200) < 0)
+		client_close(c);
+}
+
+static void client_read(struct supervisor *s, struct client *c)
+{
+	char *nl;
+	ssize_t n;
+
+	if (!c->line && !(c->line = malloc(RPC_MAX_BYTES))) {
+		client_close(c);
+		return;
+	}
+	n = recv(c->fd, c->line + c->len, RPC_MAX_BYTES - c->len, MSG_DONTWAIT);
+	if (n <= 0) {
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			client_close(c);
+		return;
+	}
+	c->len += (size_t)n;
+	while (c->fd >= 0 && (nl = memchr(c->line, '\n', c->len))) {
+		size_t len = (size_t)(nl - c->line);
+
+		client_request(s, c, c->line, len);
+		if (c->fd < 0)
+			return;
+		c->len -= len + 1;
+		memmove(c->line, nl + 1, c->len);
+	}
+	if (c->len == RPC_MAX_BYTES)
+		client_close(c);	/* a line without end */
+}
+
+/* Root, the user who runs the guest, and members of group fourlane by their primary group may ask. */
+static bool client_allowed(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	struct group *gr;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return false;
+	gr = getgrnam("fourlane");
+	return cred.uid == 0 || cred.uid == geteuid() || (gr && cred.gid == gr->gr_gid);
+}
+
+static void sup_accept(struct supervisor *s)
+{
+	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	for (unsigned int i = 0; i < MAX_CLIENTS; i++)
+		if (s->client[i].fd < 0 && client_allowed(fd)) {
+			s->client[i].fd = fd;
+			return;
+		}
+	close(fd);
+}
+
+/* --- the loop ---------------------------------------------------------------------------------------------------------- */
+static void sup_tty(struct supervisor *s)
+{
+	struct termios raw;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &s->tty) < 0)
+		return;
+	raw = s->tty;
+	raw.c_lflag &= ~(unsigned int)(ICANON | ECHO);	/* signals stay: Ctrl-C ends the guest */
+	raw.c_iflag &= ~(unsigned int)ICRNL;
+	s->tty_changed = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+}
+
+static void sup_stdin(struct supervisor *s)
+{
+	char buf[256];
+	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
+
+	if (n <= 0) {
+		/* the end of our input is not the end of the guest's line: it just stays silent */
+		s->stdin_open = n < 0 && errno == EINTR;
+		return;
+	}
+	if (write(s->console_w, buf, (size_t)n) < 0 && errno != EAGAIN) {
+		close(s->console_w);
+		s->console_w = -1;
+		s->stdin_open = false;
+	}
+}
+
+static void sup_stop(struct supervisor *s)
+{
+	json_t *answer;
+
+	if (!s->stopping && sup_ask(s, "stop", NULL, ANSWER_MS, &answer) == 0)
+		json_decref(answer);
+	s->stopping = true;
+}
+
+static void sup_control(struct supervisor *s, bool *gone)
+{
+	json_t *msg;
+	int ret = rpc_recv(s->control, 0, &msg, NULL, 0, NULL);
+
+	if (ret == 0) {
+		sup_notified(s, msg);
+		json_decref(msg);
+	} else if (ret == -EPIPE || ret == -ECONNRESET) {
+		*gone = true;
+	}
+}
+
+static int sup_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void sup_loop(struct supervisor *s)
+{
+	bool gone = false;
+	struct timespec t;
+	long long deadline = 0, now;
+
+	for (;;) {
+		struct pollfd p[5 + MAX_CLIENTS] = {
+			{ .fd = s->pid_fd, .events = POLLIN }, { .fd = s->sig_fd, .events = POLLIN }, { .fd = gone ? -1 : s->control, .events = POLLIN },
+			{ .fd = s->listen_fd, .events = POLLIN }, { .fd = s->stdin_open ? STDIN_FILENO : -1, .events = POLLIN },
+		};
+		struct signalfd_siginfo si;
+
+		for (int i = 0; i < MAX_CLIENTS; i++)
+			p[5 + i] = (struct pollfd){ .fd = s->client[i].fd, .events = POLLIN };
+		poll(p, 5 + MAX_CLIENTS, s->stopping ? 100 : -1);
+		if (p[2].revents)
+			sup_control(s, &gone);
+		if (p[0].revents)
+			break;
+		if (p[1].revents && read(s->sig_fd, &si, sizeof(si)) == sizeof(si))
+			sup_stop(s);
+		if (p[3].revents)
+			sup_accept(s);
+		if (p[4].revents)
+			sup_stdin(s);
+		for (int i = 0; i < MAX_CLIENTS; i++)
+			if (p[5 + i].revents && s->client[i].fd >= 0)
+				client_read(s, &s->client[i]);
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		now = t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+		if (s->stopping && !deadline)
+			deadline = now + STOP_MS;
+		if (deadline && now > deadline)
+			kill(s->pid, SIGKILL);
+	}
+	while (!gone) {		/* what it said last */
+		struct pollfd p = { .fd = s->control, .events = POLLIN };
+
+		if (poll(&p, 1, 0) <= 0)
+			break;
+		sup_control(s, &gone);
+	}
+}
+
+static int sup_reap(struct supervisor *s)
+{
+	int status = 0;
+
+	if (s->pid <= 0)
+		return FL_FAILED;
+	if (!s->started)
+		kill(s->pid, SIGKILL);
+	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	s->pid = 0;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	if (!s->started || s->stopping)
+		return FL_DONE;
+	return err_ret(FL_FAILED, "guest '%s': its monitor was killed by signal %d (%s); %s", s->conf->name, WTERMSIG(status),
+		       strsignal(WTERMSIG(status)), WTERMSIG(status) == SIGSYS ? "it made a system call that its jail forbids: report this" : "start it again");
+}
+
+static void sup_cleanup(struct supervisor *s)
+{
+	if (s->tty_changed)
+		tcsetattr(STDIN_FILENO, TCSANOW, &s->tty);
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		client_close(&s->client[i]);
+	prep_guest_release(&s->guest);
+	if (s->sock_path[0])
+		unlink(s->sock_path);
+	if (s->lock_fd >= 0 && s->sock_path[0])
+		unlink(s->lock_path);
+	for (int *fd = (int[]){ s->lock_fd, s->listen_fd, s->sig_fd, s->control, s->pid_fd, s->console_w, -2 }; *fd != -2; fd++)
+		if (*fd >= 0)
+			close(*fd);
+}
+
+int supervisor_run(const struct supervisor_conf *conf)
+{
+	struct supervisor *s = calloc(1, sizeof(*s));
+	int ret, status;
+
+	if (!s)
+		return -ENOMEM;
+	s->conf = conf;
+	s->guest.name = conf->name;
+	s->guest.mem_bytes = conf->mem_bytes;
+	s->lock_fd = s->listen_fd = s->sig_fd = s->control = s->pid_fd = s->console_w = -1;
+	s->stdin_open = true;
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		s->client[i].fd = -1;
+	if ((ret = sup_lock(s)) < 0 || (ret = sup_listen(s)) < 0)
+		goto out;
+	s->sig_fd = sup_signals();
+	if ((ret = sup_prepare(s)) < 0 || (ret = sup_spawn(s)) < 0 || (ret = sup_start(s)) < 0)
+		goto reap;
+	sup_tty(s);
+	sup_loop(s);
+	ret = 0;
+reap:
+	status = s->pid > 0 ? sup_reap(s) : FL_DONE;
+	if (ret == 0)
+		ret = status;
+out:
+	sup_cleanup(s);
+	free(s);
+	return ret;
+}
