@@ -75,7 +75,7 @@ struct pci_id { uint16_t vendor, device, subsys_vendor, subsys; uint32_t class_c
 /* pci_init - clears *d, sets ids, header type 0, COMMAND's writable bits. `ops` may be NULL. */
 void pci_init(struct pci_dev *d, struct vm *vm, const char *name, const struct pci_id *id, const struct pci_dev_ops *ops);
 
-/* pci_add_bar - kind MMIO or IO. -EINVAL for a size that is no power of two or an index that is taken. */
+/* pci_add_bar - kind MMIO, IO, or CUSTOM (ops and opaque NULL). -EINVAL for a size that is no power of two or an index that is taken. */
 int pci_add_bar(struct pci_dev *d, unsigned int idx, enum pci_bar_kind kind, uint64_t size, bool is64, bool prefetch,
 		const struct bus_ops *ops, void *opaque);
 
@@ -108,6 +108,7 @@ struct pci_msix_ops {
 	/*
 	 * A vector became usable (MSI-X on, unmasked, valid) or stopped to be. The default, with ops NULL, attaches pci_msix_fd(v) to
 	 * KVM as an irqfd; with ops the default still happens, then this is called (VFIO tells the device). May be NULL.
+	 * Under the MSI-X lock; it may call pci_msix_fd() and pci_msix_enabled().
 	 */
 	void (*vector)(struct pci_dev *d, unsigned int v, bool usable);
 };

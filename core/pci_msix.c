@@ -160,6 +160,7 @@ static const struct bus_ops own_bar_ops = { .read = own_bar_read, .write = own_b
 int pci_add_msix(struct pci_dev *d, unsigned int cap_off, unsigned int n, unsigned int bar, uint32_t table_off, uint32_t pba_off,
 		 bool own_bar, const struct pci_msix_ops *ops)
 {
+	pthread_mutexattr_t attr;
 	struct pci_msix *m;
 	uint64_t size = 4096;
 	int ret, cap;
@@ -181,7 +182,11 @@ int pci_add_msix(struct pci_dev *d, unsigned int cap_off, unsigned int n, unsign
 	m = calloc(1, sizeof(*m) + n * sizeof(m->v[0]));
 	if (!m)
 		return -ENOMEM;
-	pthread_mutex_init(&m->lock, NULL);
+	/* recursive: ops->vector() asks for the vector's eventfd */
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&m->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
 	m->ops = ops;
 	m->cap = (unsigned int)cap;
 	m->n = n;
