@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * --nic vf,host=BDF: before the monitor runs, a VF is leased, set and bound to vfio-pci; afterwards all goes back. Called by
+ * `fourlane run`; binding and opening are vfio's. The lease is a lock that ends with the supervisor; what the VF was is on disk
+ * first, so that the next one who takes the VF (or `unassign` and `vf remove`) finds it after a kill. Tenants are not here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "core/paths.h"
+#include "core/prep.h"
+#include "sriov_priv.h"
+
+#define VF_KEYS "host=BDF of a VF, mac=, vlan=, qos=, proto=, max_tx_mbit=, min_tx_mbit=, spoof_check=, trust=, link="
+
+struct vf_prep {
+	struct sriov_host host;
+	struct sriov_pf pf;
+	unsigned int idx;
+	char bdf[IOMMU_BDF_SIZE];
+	int lease;		/* descriptor of the lock */
+	bool assigned;		/* by us: was not with vfio-pci before */
+};
+
+static void lease_record_name(const char *bdf, char name[32])
+{
+	snprintf(name, 32, "lease-%s", bdf);
+}
+
+static int prep_options(struct prep_nic *nic, struct vf_request *r, const char **host)
+{
+	char why[160];
+
+	if (opts_take(nic->opts, "tenant"))
+		return err_ret(-EOPNOTSUPP, "options '%s': there are no tenants yet; name a VF: vf,host=BDF", opts_text(nic->opts));
+	*host = opts_take(nic->opts, "host");
+	if (!*host)
+		return err_ret(-EINVAL, "options '%s': which VF is not said; write vf,host=BDF, see 'fourlane vf list'", opts_text(nic->opts));
+	for (int i = 0; i < VF_REQUEST_N_KEYS; i++) {
+		const char *value = opts_take(nic->opts, vf_request_keys[i]);
+
+		if (value && vf_request_parse(r, vf_request_keys[i], value, why, sizeof(why)) < 0)
+			return err_ret(-EINVAL, "options '%s': %s: %s; mend it", opts_text(nic->opts), vf_request_keys[i], why);
+	}
+	return opts_done(nic->opts, VF_KEYS);
+}
+
+/* A guest that was killed may have left its settings: they go back before the next one comes. */
+static int restore_leased(struct vf_prep *p)
+{
+	const struct vf_settings *before;
+	struct vf_record r;
+	char name[32];
+	int ret;
+
+	lease_record_name(p->bdf, name);
+	ret = vf_record_load(&p->host.env, name, &r);
+	if (ret == -ENOENT)
+		return vf_record_drop(&p->host.env, name);
+	if (ret < 0)
+		return ret;
+	before = vf_record_find(&r, p->idx);
+	if (before && !strcmp(r.pf, p->pf.id))
+		ret = vf_restore(&p->host.env, &p->pf, p->idx, before);
+	if (ret == 0)
+		ret = vf_record_drop(&p->host.env, name);
+	vf_record_free(&r);
+	return ret;
+}
+
+static int record_lease(struct vf_prep *p, const struct vf_settings *now)
+{
+	struct vf_record r = { .num_vfs = p->pf.num_vfs, .autoprobe = -1 };
+	char name[32];
+	int ret;
+
+	strcpy(r.pf, p->pf.id);
+	lease_record_name(p->bdf, name);
+	ret = vf_record_note(&r, p->idx, now);
+	if (ret == 0)
+		ret = vf_record_save(&p->host.env, name, &r);
+	vf_record_free(&r);
+	return ret;
+}
+
+/* A VF without a MAC of the host's would have another at each reset: it gets one that follows from the guest's name. */
+static void default_mac(struct vf_request *r, const struct vf_settings *now, const char *guest, unsigned int idx)
+{
+	static const uint8_t none[6];
+
+	if (r->has_mac || !(now->known & VF_BIT(VF_MAC)) || memcmp(now->mac, none, 6))
+		return;
+	vf_mac_stable(guest, idx, r->to.mac);
+	r->has_mac = true;
+}
+
+static int set_for_guest(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic, struct vf_request *r)
+{
+	struct vf_settings now, want;
+	struct vf_table t;
+	char why[160];
+	int ret = vf_read(&p->host.env, &p->pf, &t);
+
+	if (ret < 0)
+		return ret;
+	if (p->idx >= t.announced || !t.vf[p->idx].known) {
+		vf_table_free(&t);
+		return err_ret(-ENOENT, "setting VF %s: the driver of %s does not tell its settings; use vfio,host=%s", p->bdf, p->pf.name, p->bdf);
+	}
+	now = t.vf[p->idx];
+	vf_table_free(&t);
+	default_mac(r, &now, prep_guest_name(g), nic->idx);
+	if (vf_request_merge(r, &now, &want, why, sizeof(why)) < 0)
+		return err_ret(-EINVAL, "options '%s': %s", opts_text(nic->opts), why);
+	ret = record_lease(p, &now);
+	return ret < 0 ? ret : vf_apply(&p->host.env, &p->pf, p->idx, &now, &want);
+}
+
+static void warn_pf_down(const struct sriov_pf *pf)
+{
+	char line[32];
+
+	if (paths_read_line(line, sizeof(line), "%s/net/%s/flags", pf->path, pf->name) > 0 && !(strtoul(line, NULL, 16) & IFF_UP))
+		err_say("%s is down: its VFs have no link; 'ip link set %s up'", pf->name, pf->name);
+}
+
+/* Under the lock: nobody else has it, what was left is put back, the lease is ours, the settings stand. */
+static int lease_and_set(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic, struct vf_request *r)
+{
+	char holder[256], who[96];
+	int lock = vf_lock(&p->host.env), ret;
+
+	if (lock < 0)
+		return lock;
+	if (vf_holder(&p->host.env, &p->pf, p->idx, holder, sizeof(holder))) {
+		ret = err_ret(-EBUSY, "taking VF %s: it is in use: %s; end that first", p->bdf, holder);
+		goto out;
+	}
+	snprintf(who, sizeof(who), "guest %.64s", prep_guest_name(g));
+	ret = p->lease = vf_lease(&p->host.env, p->bdf, who);
+	if (ret >= 0)
+		ret = restore_leased(p);
+	if (ret >= 0)
+		ret = set_for_guest(p, g, nic, r);
+out:
+	close(lock);
+	return ret;
+}
+
+static void vf_prep_undo(struct vf_prep *p)
+{
+	const char *bdf = p->bdf;
+	int lock;
+
+	if (p->lease >= 0) {
+		if (p->assigned)
+			vfio_unassign(&p->host.vfio, &bdf, 1, 0);
+		lock = vf_lock(&p->host.env);
+		restore_leased(p);
+		if (lock >= 0)
+			close(lock);
+		close(p->lease);
+	}
+	free(p);
+}
+
+static int vf_bind_open(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic)
+{
+	const char *bdf = p->bdf;
+	char driver[40] = "";
+	int ret;
+
+	paths_link_name(driver, sizeof(driver), "%s/virtfn%u/driver", p->pf.path, p->idx);
+	p->assigned = !iommu_driver_is_vfio(driver);
+	ret = vfio_assign(&p->host.vfio, &bdf, 1, 0);
+	return ret < 0 ? ret : vfio_prep_open(g, nic, p->bdf);
+}
+
+static int vf_prepare(struct prep_guest *g, struct prep_nic *nic)
+{
+	struct vf_prep *p = calloc(1, sizeof(*p));
+	struct vf_request r = { 0 };
+	const char *host = NULL;
+	int ret;
+
+	if (!p)
+		return err_ret(-ENOMEM, "preparing %s: out of memory; free some", nic->name);
+	p->lease = -1;
+	ret = prep_options(nic, &r, &host);
+	if (ret == 0)
+		ret = iommu_bdf_parse(host, p->bdf) < 0 ?
+		      err_ret(-EINVAL, "options '%s': '%s' is no PCI address; write it as 0000:03:10.0", opts_text(nic->opts), host) : 0;
+	if (ret == 0)
+		ret = sriov_host_open(&p->host);
+	if (ret == 0)
+		ret = sriov_pf_of_vf(p->host.env.v, p->bdf, &p->pf, &p->idx);
+	if (ret == 0)
+		ret = lease_and_set(p, g, nic, &r);
+	if (ret >= 0)
+		ret = vf_bind_open(p, g, nic);
+	if (ret < 0) {
+		vf_prep_undo(p);
+		return ret;
+	}
+	warn_pf_down(&p->pf);
+	nic->state = p;
+	return 0;
+}
+
+static void vf_release(struct prep_guest *g, struct prep_nic *nic)
+{
+	vf_prep_undo(nic->state);
+	nic->state = NULL;
+}
+
+static const struct nic_prep vf_prep = {
+	.name = "vf",
+	.lane = "vf",
+	.keys = VF_KEYS,
+	.prepare = vf_prepare,
+	.release = vf_release,
+};
+NIC_PREP(&vf_prep);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Changing the settings of one VF so that they stand or are as before: read, set what differs one by one, read back and compare;
+ * a refusal is named and takes back what was set before it. Called by `vf set`, `vf remove` and --nic vf; calls the
+ * struct vf_ops of the environment.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "sriov_priv.h"
+
+int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_table *t)
+{
+	int ret = e->ops->read(e->opaque, pf->ifindex, t);
+
+	if (ret < 0)
+		return err_ret(ret, "reading the VF settings of %s: %s; is the PF still there?", pf->name, strerror(-ret));
+	if (t->n < t->announced)
+		err_say("reading the VF settings of %s: the kernel's answer holds %u of %u VFs (its list is one 64 KiB attribute); "
+			"the others are shown as unknown", pf->name, t->n, t->announced);
+	return 0;
+}
+
+static const char *refusal_mend(int err, enum vf_setting s)
+{
+	switch (-err) {
+	case EPERM:
+	case EACCES:
+		return "it takes CAP_NET_ADMIN: run as root";
+	case EOPNOTSUPP:
+		return "leave this setting out, or use a NIC whose driver has it";
+	case EPROTONOSUPPORT:
+		return "use 802.1Q";
+	case EINVAL:
+		return s == VF_RATE ? "leave the minimum out, keep the maximum below the link's speed, and see that the PF's link is up" :
+				      "the driver does not take this value";
+	default:
+		return "see the kernel's log";
+	}
+}
+
+/* Names the refused setting; a driver that lacks it is EOPNOTSUPP, whatever errno it chose for a protocol. */
+static int refused(const struct sriov_pf *pf, unsigned int idx, enum vf_setting s, const struct vf_settings *to, int err, const char *why)
+{
+	char text[64];
+
+	vf_setting_text(s, to, text, sizeof(text));
+	err_say("setting %s of VF %u of %s: driver %s refuses: %s%s%s; %s", text, idx, pf->name, pf->driver[0] ? pf->driver : "(none)",
+		strerror(-err), why[0] ? ": " : "", why, refusal_mend(err, s));
+	return err == -EPROTONOSUPPORT ? -EOPNOTSUPP : err;
+}
+
+static int write_one(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, enum vf_setting s,
+		     const struct vf_settings *to)
+{
+	char why[160] = "";
+	int ret = e->ops->write(e->opaque, pf->ifindex, idx, s, to, why, sizeof(why));
+
+	return ret < 0 ? refused(pf, idx, s, to, ret, why) : 0;
+}
+
+static int read_one(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, struct vf_settings *out)
+{
+	struct vf_table t;
+	int ret = vf_read(e, pf, &t);
+
+	if (ret < 0)
+		return ret;
+	if (idx >= t.announced)
+		ret = err_ret(-ENOENT, "finding VF %u of %s: it has %u VFs; see 'fourlane vf list %s'", idx, pf->name, t.announced, pf->name);
+	else if (!t.vf[idx].known)
+		ret = err_ret(-EMSGSIZE, "reading VF %u of %s: the kernel's answer does not reach that far; use fewer VFs", idx, pf->name);
+	else
+		*out = t.vf[idx];
+	vf_table_free(&t);
+	return ret;
+}
+
+/* What was set must be what is read; a setting that the driver does not tell cannot be compared. */
+static int compare_back(const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *want, const struct vf_settings *is)
+{
+	char a[64], b[64];
+
+	for (int s = 0; s < VF_N_SETTINGS; s++) {
+		if (!(want->known & is->known & VF_BIT(s)) || vf_setting_equal(s, want, is))
+			continue;
+		vf_setting_text(s, want, a, sizeof(a));
+		vf_setting_text(s, is, b, sizeof(b));
+		return err_ret(-EIO, "setting %s of VF %u of %s: the driver took it and shows %s; another value, or another program sets it too",
+			       a, idx, pf->name, b);
+	}
+	return 0;
+}
+
+static void take_back(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, unsigned int done,
+		      const struct vf_settings *now)
+{
+	for (int s = VF_N_SETTINGS - 1; s >= 0; s--)
+		if (done & now->known & VF_BIT(s))
+			write_one(e, pf, idx, s, now);
+}
+
+int vf_apply(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *now,
+	     const struct vf_settings *want)
+{
+	struct vf_settings is;
+	unsigned int done = 0;
+	int ret = 0;
+
+	for (int s = 0; s < VF_N_SETTINGS && ret == 0; s++) {
+		if (!(want->known & VF_BIT(s)) || ((now->known & VF_BIT(s)) && vf_setting_equal(s, now, want)))
+			continue;
+		ret = write_one(e, pf, idx, s, want);
+		if (ret == 0)
+			done |= VF_BIT(s);
+	}
+	if (ret == 0 && done)
+		ret = read_one(e, pf, idx, &is);
+	if (ret == 0 && done)
+		ret = compare_back(pf, idx, want, &is);
+	if (ret < 0)
+		take_back(e, pf, idx, done, now);
+	return ret;
+}
+
+int vf_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *before)
+{
+	struct vf_settings is;
+	int ret = read_one(e, pf, idx, &is), first = 0;
+
+	if (ret < 0)
+		return ret;
+	for (int s = 0; s < VF_N_SETTINGS; s++) {
+		if (!(before->known & is.known & VF_BIT(s)) || vf_setting_equal(s, before, &is))
+			continue;
+		ret = write_one(e, pf, idx, s, before);
+		if (ret < 0 && !first)
+			first = ret;
+	}
+	ret = first ? first : read_one(e, pf, idx, &is);
+	return ret < 0 ? ret : compare_back(pf, idx, before, &is);
+}
+
+static int set_locked(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const struct vf_request *r)
+{
+	struct vf_settings now, want;
+	struct vf_record rec;
+	char why[160];
+	int ret = read_one(e, pf, idx, &now);
+
+	if (ret < 0)
+		return ret;
+	if (vf_request_merge(r, &now, &want, why, sizeof(why)) < 0)
+		return err_ret(-EINVAL, "setting VF %u of %s: %s", idx, pf->name, why);
+	ret = vf_record_open(e, pf, &rec);
+	if (ret < 0)
+		return ret;
+	if (!vf_record_find(&rec, idx)) {
+		ret = vf_record_note(&rec, idx, &now);
+		if (ret == 0)
+			ret = vf_record_save(e, pf->id, &rec);
+	}
+	vf_record_free(&rec);
+	return ret < 0 ? ret : vf_apply(e, pf, idx, &now, &want);
+}
+
+int vf_set(const struct sriov_env *e, const char *name, unsigned int idx, const struct vf_request *r)
+{
+	struct sriov_pf pf;
+	int lock, ret = sriov_pf_find(e->v, name, &pf);
+
+	if (ret < 0)
+		return ret;
+	if (idx >= pf.num_vfs)
+		return err_ret(-ENOENT, "finding VF %u of %s: it has %u VFs; see 'fourlane vf list %s'", idx, pf.name, pf.num_vfs, pf.name);
+	lock = vf_lock(e);
+	if (lock < 0)
+		return lock;
+	ret = set_locked(e, &pf, idx, r);
+	close(lock);
+	return ret;
+}

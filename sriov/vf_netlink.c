@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * VF settings by rtnetlink (libnl-route 3.7): the real struct vf_ops. rtnetlink has no request for one VF: the whole list comes
+ * as one 16-bit attribute, so statistics are left out (RTEXT_FILTER_SKIP_STATS), receive buffers grow (MSG_PEEK), and what
+ * came is counted against IFLA_NUM_VF. One setting a request, so that a refusal has a name; the kernel's own errno and
+ * extended acknowledgement are kept, which libnl's return values do not show. Every answer has a deadline.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <netlink/cache.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/sriov.h>
+
+#include "sriov_priv.h"
+
+#define NL_ANSWER_SECONDS 10
+#define NL_RCVBUF (1 << 20)
+#define NL_MAX_MESSAGES 64	/* in one answer; a well-behaved kernel sends two */
+
+struct nl_answer {
+	struct vf_table *table;		/* NULL: only an acknowledgement is awaited */
+	int err;			/* negative errno of the kernel or of parsing */
+	bool done;
+	char *why;
+	size_t size;
+};
+
+void vf_table_free(struct vf_table *t)
+{
+	free(t->vf);
+	memset(t, 0, sizeof(*t));
+}
+
+/* --- parsing ----------------------------------------------------------------------------------------------------- */
+static void parse_vlan(struct rtnl_link_vf *vf, struct vf_settings *s)
+{
+	nl_vf_vlans_t *vlans;
+
+	if (rtnl_link_vf_get_vlans(vf, &vlans) < 0)
+		return;
+	if (vlans->size > 0 && vlans->vlans) {
+		s->vlan = (uint16_t)vlans->vlans[0].vf_vlan;
+		s->qos = (uint8_t)vlans->vlans[0].vf_vlan_qos;
+		s->proto = vlans->vlans[0].vf_vlan_proto ? vlans->vlans[0].vf_vlan_proto : ETH_P_8021Q;
+		s->known |= VF_BIT(VF_VLAN);
+	}
+	rtnl_link_vf_vlan_put(vlans);
+}
+
+static void parse_rate(struct rtnl_link_vf *vf, struct vf_settings *s)
+{
+	struct nl_vf_rate rate = { 0 };
+
+	if (rtnl_link_vf_get_rate(vf, &rate) < 0)
+		return;
+	s->max_tx_mbit = rate.api == RTNL_LINK_VF_RATE_API_NEW ? rate.max_tx_rate : rate.rate;
+	s->min_tx_mbit = rate.api == RTNL_LINK_VF_RATE_API_NEW ? rate.min_tx_rate : 0;
+	s->known |= VF_BIT(VF_RATE);
+}
+
+static void parse_vf(struct rtnl_link_vf *vf, struct vf_settings *s)
+{
+	struct nl_addr *addr;
+	uint32_t v;
+
+	if (rtnl_link_vf_get_addr(vf, &addr) == 0 && nl_addr_get_len(addr) >= 6) {
+		memcpy(s->mac, nl_addr_get_binary_addr(addr), 6);
+		s->known |= VF_BIT(VF_MAC);
+	}
+	parse_vlan(vf, s);
+	parse_rate(vf, s);
+	/* a driver that keeps no such setting leaves all ones */
+	if (rtnl_link_vf_get_spoofchk(vf, &v) == 0 && v <= 1) {
+		s->spoof_check = v;
+		s->known |= VF_BIT(VF_SPOOF);
+	}
+	if (rtnl_link_vf_get_trust(vf, &v) == 0 && v <= 1) {
+		s->trust = v;
+		s->known |= VF_BIT(VF_TRUST);
+	}
+	if (rtnl_link_vf_get_linkstate(vf, &v) == 0 && v <= VF_LINK_OFF) {
+		s->link = (uint8_t)v;
+		s->known |= VF_BIT(VF_LINK);
+	}
+}
+
+static int parse_link(struct rtnl_link *link, struct vf_table *t)
+{
+	uint32_t n = 0;
+
+	if (rtnl_link_get_num_vf(link, &n) < 0 || n > SRIOV_MAX_VFS)
+		return -ENODATA;
+	memset(t, 0, sizeof(*t));
+	t->vf = calloc(n ? n : 1, sizeof(*t->vf));
+	if (!t->vf)
+		return -ENOMEM;
+	t->announced = n;
+	if (!rtnl_link_has_vf_list(link))
+		return 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct rtnl_link_vf *vf = rtnl_link_vf_get(link, i);
+
+		if (!vf)
+			continue;
+		parse_vf(vf, &t->vf[i]);
+		t->n++;
+		rtnl_link_vf_put(vf);
+	}
+	return 0;
+}
+
+static void on_object(struct nl_object *o, void *arg)
+{
+	struct nl_answer *a = arg;
+
+	if (a->table->vf || strcmp(nl_object_get_type(o), "route/link"))
+		return;
+	a->err = parse_link((struct rtnl_link *)o, a->table);
+}
+
+int vf_netlink_parse(struct nl_msg *msg, struct vf_table *out)
+{
+	struct nl_answer a = { .table = out, .err = -ENODATA };
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	nlmsg_set_proto(msg, NETLINK_ROUTE);
+	ret = nl_msg_parse(msg, on_object, &a);
+	return ret < 0 && !out->vf ? -EBADMSG : a.err;
+}
+
+/* --- one exchange --------------------------------------------------------------------------------------------------- */
+/* The text of an extended acknowledgement, when the kernel sent one (NETLINK_CAP_ACK: the request is not repeated). */
+static void keep_extack(const struct nlmsghdr *h, struct nl_answer *a)
+{
+	struct nlattr *attr;
+	int len = (int)h->nlmsg_len - (int)NLMSG_HDRLEN - (int)sizeof(struct nlmsgerr);
+
+	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS) || len <= 0 || !a->size)
+		return;
+	if (!(h->nlmsg_flags & NLM_F_CAPPED))
+		return;
+	attr = nla_find((struct nlattr *)((char *)NLMSG_DATA(h) + sizeof(struct nlmsgerr)), len, NLMSGERR_ATTR_MSG);
+	if (attr)
+		nla_strlcpy(a->why, attr, a->size);
+}
+
+static int on_error(struct sockaddr_nl *who, struct nlmsgerr *e, void *arg)
+{
+	struct nl_answer *a = arg;
+
+	a->err = e->error;
+	a->done = true;
+	keep_extack((const struct nlmsghdr *)((const char *)e - NLMSG_HDRLEN), a);
+	return NL_STOP;
+}
+
+static int on_ack(struct nl_msg *msg, void *arg)
+{
+	struct nl_answer *a = arg;
+
+	a->done = true;
+	return NL_STOP;
+}
+
+static int on_valid(struct nl_msg *msg, void *arg)
+{
+	struct nl_answer *a = arg;
+
+	if (a->table && !a->table->vf)
+		a->err = vf_netlink_parse(msg, a->table);
+	return NL_OK;
+}
+
+static int nl_open(struct nl_sock **out)
+{
+	struct timeval deadline = { .tv_sec = NL_ANSWER_SECONDS };
+	struct nl_sock *sk = nl_socket_alloc();
+	int one = 1, ret;
+
+	if (!sk)
+		return -ENOMEM;
+	ret = nl_connect(sk, NETLINK_ROUTE);
+	if (ret < 0) {
+		nl_socket_free(sk);
+		return -EIO;
+	}
+	nl_socket_enable_msg_peek(sk);
+	nl_socket_set_buffer_size(sk, NL_RCVBUF, 0);
+	setsockopt(nl_socket_get_fd(sk), SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof(deadline));
+	setsockopt(nl_socket_get_fd(sk), SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
+	setsockopt(nl_socket_get_fd(sk), SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
+	*out = sk;
+	return 0;
+}
+
+static int nl_receive(struct nl_sock *sk, struct nl_answer *a)
+{
+	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
+	int ret = 0;
+
+	if (!cb)
+		return -ENOMEM;
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_valid, a);
+	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_ack, a);
+	nl_cb_err(cb, NL_CB_CUSTOM, on_error, a);
+	for (int i = 0; i < NL_MAX_MESSAGES && !a->done && ret >= 0; i++)
+		ret = nl_recvmsgs(sk, cb);
+	nl_cb_put(cb);
+	if (a->done)
+		return a->err;
+	return ret == -NLE_AGAIN || ret == -NLE_INTR ? -ETIMEDOUT : ret == -NLE_NOMEM ? -ENOBUFS : -EBADMSG;
+}
+
+/* Sends `msg` (not freed) and waits for its acknowledgement. */
+static int nl_exchange(struct nl_msg *msg, struct nl_answer *a)
+{
+	struct nl_sock *sk = NULL;
+	int ret = nl_open(&sk);
+
+	if (ret < 0)
+		return ret;
+	ret = nl_send_auto(sk, msg);
+	ret = ret < 0 ? -EIO : nl_receive(sk, a);
+	nl_socket_free(sk);
+	return ret;
+}
+
+/* --- the operations ------------------------------------------------------------------------------------------------- */
+static int netlink_read(void *opaque, unsigned int ifindex, struct vf_table *out)
+{
+	struct nl_answer a = { .table = out, .err = -ENODATA };
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST);
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (!msg)
+		return -ENOMEM;
+	if (nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0 ||
+	    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS) < 0)
+		ret = -ENOMEM;
+	else
+		ret = nl_exchange(msg, &a);
+	nlmsg_free(msg);
+	if (ret < 0)
+		vf_table_free(out);
+	return ret;
+}
+
+static int build_vlan(struct rtnl_link_vf *vf, const struct vf_settings *to)
+{
+	nl_vf_vlans_t *vlans;
+
+	if (rtnl_link_vf_vlan_alloc(&vlans, 1) < 0)
+		return -ENOMEM;
+	vlans->vlans[0].vf_vlan = to->vlan;
+	vlans->vlans[0].vf_vlan_qos = to->qos;
+	vlans->vlans[0].vf_vlan_proto = to->proto;
+	rtnl_link_vf_set_vlans(vf, vlans);
+	rtnl_link_vf_vlan_put(vlans);
+	return 0;
+}
+
+static int build_setting(struct rtnl_link_vf *vf, enum vf_setting s, const struct vf_settings *to)
+{
+	struct nl_vf_rate rate = { .api = RTNL_LINK_VF_RATE_API_NEW, .max_tx_rate = to->max_tx_mbit, .min_tx_rate = to->min_tx_mbit };
+	struct nl_addr *addr;
+
+	switch (s) {
+	case VF_MAC:
+		addr = nl_addr_build(AF_LLC, to->mac, 6);
+		if (!addr)
+			return -ENOMEM;
+		rtnl_link_vf_set_addr(vf, addr);
+		nl_addr_put(addr);
+		return 0;
+	case VF_VLAN:
+		return build_vlan(vf, to);
+	case VF_RATE:
+		rtnl_link_vf_set_rate(vf, &rate);
+		return 0;
+	case VF_SPOOF:
+		rtnl_link_vf_set_spoofchk(vf, to->spoof_check);
+		return 0;
+	case VF_TRUST:
+		rtnl_link_vf_set_trust(vf, to->trust);
+		return 0;
+	case VF_LINK:
+		rtnl_link_vf_set_linkstate(vf, to->link);
+		return 0;
+	case VF_N_SETTINGS:
+		break;
+	}
+	return -EINVAL;
+}
+
+int vf_netlink_build(unsigned int ifindex, unsigned int idx, enum vf_setting s, const struct vf_settings *to, struct nl_msg **out)
+{
+	struct rtnl_link *orig = rtnl_link_alloc(), *changes = rtnl_link_alloc();
+	struct rtnl_link_vf *vf = rtnl_link_vf_alloc();
+	int ret = -ENOMEM;
+
+	if (!orig || !changes || !vf)
+		goto out;
+	rtnl_link_set_ifindex(orig, (int)ifindex);
+	rtnl_link_vf_set_index(vf, idx);
+	ret = build_setting(vf, s, to);
+	if (ret < 0)
+		goto out;
+	ret = rtnl_link_vf_add(changes, vf) < 0 ? -ENOMEM : 0;
+	if (ret == 0 && rtnl_link_build_change_request(orig, changes, 0, out) < 0)
+		ret = -ENOMEM;
+out:
+	if (vf)
+		rtnl_link_vf_put(vf);
+	rtnl_link_put(changes);
+	rtnl_link_put(orig);
+	return ret;
+}
+
+static int netlink_write(void *opaque, unsigned int ifindex, unsigned int vf, enum vf_setting s, const struct vf_settings *to,
+			 char *why, size_t size)
+{
+	struct nl_answer a = { .why = why, .size = size };
+	struct nl_msg *msg = NULL;
+	int ret;
+
+	why[0] = '\0';
+	ret = vf_netlink_build(ifindex, vf, s, to, &msg);
+	if (ret < 0)
+		return ret;
+	ret = nl_exchange(msg, &a);
+	nlmsg_free(msg);
+	return ret;
+}
+
+const struct vf_ops vf_netlink_ops = { .read = netlink_read, .write = netlink_write };
