@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inside of the emulated 82540EM, for the files e1000*.c and its unit tests. Everything follows the manual that
+ * e1000_regs.h names.
+ *
+ * Threads. vCPUs read and write registers; the I/O thread moves frames, and it alone calls the back-end. `lock` protects
+ * registers, rings and counters: a register access holds it for one handler, the I/O thread for one burst. What a
+ * handler wants done by the back-end (reset, new filters) it leaves as a flag for the next poll. Nothing that takes
+ * a lock of core is called under `lock`: the line of INTx moves and the I/O thread is woken after it has been released.
+ * Order: PCI bus, zone_lock, coalesced ring, lock; irq_lock comes after nothing of ours.
+ */
+#ifndef EMUL_E1000_PRIV_H
+#define EMUL_E1000_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/device.h"
+#include "core/err.h"
+#include "core/nic.h"
+#include "core/pci.h"
+#include "emul-e1000/e1000_regs.h"
+
+#define E1000_N_WORDS		(E1000_MEM_BAR_SIZE / 4)
+#define E1000_IO_SIZE		64	/* what the part decodes; all beyond IODATA is empty */
+#define E1000_RING_MAX		65536	/* descriptors; TDLEN and RDLEN cannot say more */
+#define E1000_FCS		4
+#define E1000_MIN_FRAME		60	/* without the FCS */
+#define E1000_ETH_HEADER	14
+#define E1000_MAX_SHORT		1518	/* without the FCS, with a VLAN tag; RCTL.LPE off */
+#define E1000_MAX_LONG		(NIC_MAX_FRAME - E1000_FCS)
+
+#define E1000_TX_FETCH		128	/* descriptors copied at a time, and at most in a frame */
+#define E1000_TX_SLOTS		1024	/* units under way; a power of two */
+#define E1000_TX_IOVS		256
+#define E1000_RX_CACHE		256	/* posted buffers known; a power of two */
+#define E1000_RX_FETCH		64
+
+_Static_assert(NIC_MAX_FRAME <= UINT16_MAX, "lengths fit uint16_t");
+_Static_assert(E1000_TX_IOVS > NIC_MAX_IOV + 1, "a frame and its padding fit the pool");
+
+struct e1000;
+
+/* One row of the register table: `count` registers of one meaning, `stride` bytes apart. */
+struct e1000_reg {
+	uint32_t offset;
+	uint16_t count;			/* 1.. */
+	uint16_t stride;		/* 4 or more, also when count is 1 */
+	const char *name;
+	uint32_t reset;
+	uint32_t wmask;			/* bits that a write changes, when there is no write handler */
+	uint32_t (*read)(struct e1000 *d, uint32_t off);		/* NULL: the stored value */
+	void (*write)(struct e1000 *d, uint32_t off, uint32_t val);	/* NULL: by wmask */
+};
+
+extern const struct e1000_reg e1000_reg_table[];
+extern const unsigned int e1000_n_regs;
+
+/* What became of a run of transmit descriptors; each but the first two is a frame that was refused. */
+enum e1000_tx_what {
+	E1000_TX_FRAME,			/* with the back-end */
+	E1000_TX_CONTEXT,
+	E1000_TX_BAD_ADDRESS,		/* a buffer that is not all in guest memory */
+	E1000_TX_BAD_TYPE,		/* a reserved descriptor type */
+	E1000_TX_TOO_SHORT,
+	E1000_TX_TOO_LONG,
+	E1000_TX_TOO_MANY,		/* more pieces than NIC_MAX_IOV, or no EOP in E1000_TX_FETCH descriptors */
+	E1000_TX_OFFLOAD,		/* wants segmentation, which is not there */
+	E1000_TX_REST,			/* what followed a frame without end */
+	E1000_TX_N_WHAT
+};
+
+enum e1000_cast { E1000_UNICAST, E1000_MULTICAST, E1000_BROADCAST };
+
+struct e1000_tx_slot {
+	uint16_t n_desc;
+	uint16_t len;			/* bytes of the frame, with padding; 0 when it was refused */
+	uint8_t what;			/* enum e1000_tx_what */
+	uint8_t cast;
+	bool plain;			/* an offload was asked for, the frame went without */
+};
+
+/* Where a burst goes on when the back-end takes only the frames before this one. */
+struct e1000_tx_mark {
+	uint32_t next, slot_tail;
+	struct e1000_tx_context_desc ctx;
+};
+
+struct e1000_tx_batch {
+	unsigned int n, n_iov;
+	struct nic_tx_frame frame[NIC_BURST];
+	struct e1000_tx_mark mark[NIC_BURST];
+	struct iovec iov[E1000_TX_IOVS];
+	struct e1000_tx_data_desc desc[E1000_TX_FETCH];
+};
+
+struct e1000_tx {
+	struct e1000_tx_data_desc *ring;	/* NULL: none, or not in guest memory */
+	uint32_t size;			/* descriptors */
+	bool stale;			/* a ring register was written: look at them all again */
+	bool reported;			/* the present mistake has been counted */
+	bool dropping;			/* until EOP */
+	uint32_t next;			/* descriptor after those that became slots; TDH is the first slot's */
+	struct e1000_tx_context_desc ctx;	/* the last context: what offloads will use */
+	struct e1000_tx_slot slot[E1000_TX_SLOTS];
+	uint32_t slot_head, slot_tail;	/* free running */
+	uint32_t n_backend;		/* frames among the slots */
+	uint32_t orphans;		/* frames the back-end still has from before the ring was moved */
+	uint64_t rs[E1000_RING_MAX / 64];	/* descriptors whose status is wanted, as they were when fetched */
+	struct e1000_tx_batch batch;
+};
+
+struct e1000_rx {
+	struct e1000_rx_desc *ring;
+	uint32_t size;
+	bool stale, reported;
+	bool on;			/* this burst: buffers may be given out */
+	uint32_t room;			/* bytes shown of a buffer */
+	uint32_t fcs;			/* bytes added to each frame */
+	void *buf[E1000_RX_CACHE];	/* from RDH on; NULL: not in guest memory */
+	uint32_t first, n;
+};
+
+struct e1000_eeprom {
+	uint16_t word[E1000_EEPROM_N_WORDS];
+	uint32_t in, n_in;		/* microwire: bits shifted in since the start bit */
+	uint32_t n_out;			/* bits shifted out */
+	uint8_t addr;
+	bool reading, out;
+};
+
+struct e1000_counters {
+	uint64_t tx_what[E1000_TX_N_WHAT];
+	uint64_t tx_descriptors, tx_offload_ignored, rx_descriptors, rx_no_descriptor, ring_errors, bad_rx_address;
+	uint64_t tdt_writes, rdt_writes, resets, unknown_registers, odd_accesses;
+};
+
+struct e1000 {
+	struct pci_dev pci;
+	struct device dev;
+	struct vm *vm;
+	struct guest_mem *mem;
+	struct nic_backend *be;		/* I/O thread */
+	struct nic_frontend fe;
+	struct io_poller poller;
+	struct io_fd rx_fd;		/* I/O thread; watched only while it rests */
+	bool rx_fd_on, awake;		/* I/O thread */
+	uint8_t mac[6];
+
+	pthread_mutex_t lock;
+	_Atomic unsigned int n_waiting;	/* vCPUs that want `lock` */
+	/* under lock */
+	uint32_t reg[E1000_N_WORDS];
+	uint8_t row[E1000_N_WORDS];	/* 1 + index into e1000_reg_table; 0: nothing there */
+	uint32_t io_addr;
+	uint16_t phy[E1000_N_PHY];
+	struct e1000_eeprom eeprom;
+	struct e1000_tx tx;
+	struct e1000_rx rx;
+	struct e1000_counters n;
+	struct err_limit limit;
+	bool reset_pending, filter_dirty;	/* for the I/O thread */
+	bool wake, irq_dirty;		/* for whoever releases the lock */
+	uint32_t causes;		/* I/O thread: raised after the burst */
+
+	_Atomic bool link;		/* the back-end's */
+	_Atomic uint32_t icr, ims;
+	pthread_mutex_t irq_lock;	/* line */
+	bool line;
+	_Atomic uint64_t n_interrupts;
+
+	pthread_mutex_t zone_lock;	/* bar, zones */
+	uint64_t bar;			/* 0: not mapped */
+	bool tdt_zone, rdt_zone;
+	uint64_t zone_base;
+	_Atomic bool zones, zones_wanted;
+};
+
+#define E1000_OF(ptr, member) ((struct e1000 *)((char *)(ptr) - offsetof(struct e1000, member)))
+
+static inline uint32_t e1000_get(const struct e1000 *d, uint32_t off)
+{
+	return d->reg[off / 4];
+}
+
+static inline void e1000_set(struct e1000 *d, uint32_t off, uint32_t val)
+{
+	d->reg[off / 4] = val;
+}
+
+/* --- e1000_reg_table.c ------------------------------------------------------------------------------------- */
+extern const struct bus_ops e1000_mmio_ops, e1000_pio_ops;	/* opaque: struct e1000 */
+void e1000_reg_index(struct e1000 *d);		/* fills row[] */
+void e1000_reg_reset(struct e1000 *d);		/* under lock: what CTRL.RST does, but for the back-end */
+const char *e1000_reg_name(const struct e1000 *d, uint32_t off);	/* NULL: no register there */
+bool e1000_link_up(const struct e1000 *d);	/* STATUS.LU */
+/* e1000_lock - as a vCPU: the I/O thread lets it in between two bursts. e1000_unlock does what the handlers asked for. */
+void e1000_lock(struct e1000 *d);
+void e1000_unlock(struct e1000 *d);
+
+/* --- e1000_irq.c --------------------------------------------------------------------------------------------- */
+void e1000_irq_raise(struct e1000 *d, uint32_t causes);	/* any thread, without lock */
+void e1000_irq_update(struct e1000 *d);			/* after a change of icr or ims; without lock */
+
+/* --- e1000_tx.c, e1000_rx.c: I/O thread, under lock ------------------------------------------------------ */
+unsigned int e1000_tx_burst(struct e1000 *d);
+void e1000_tx_restart(struct e1000 *d);		/* also by handlers: the ring's registers changed */
+unsigned int e1000_rx_burst(struct e1000 *d);
+void e1000_rx_restart(struct e1000 *d);
+bool e1000_rx_ready(struct e1000 *d);		/* enabled, and a buffer is posted */
+void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f);
+extern const struct nic_frontend_ops e1000_frontend_ops;
+
+/* --- e1000_phy.c, e1000_eeprom.c: under lock ------------------------------------------------------------- */
+void e1000_phy_reset(struct e1000 *d);
+void e1000_mdic_write(struct e1000 *d, uint32_t off, uint32_t val);
+void e1000_eeprom_init(struct e1000 *d);
+void e1000_eeprom_load(struct e1000 *d);	/* what the part reads from it: the first receive address */
+uint32_t e1000_eecd_read(struct e1000 *d, uint32_t off);
+void e1000_eecd_write(struct e1000 *d, uint32_t off, uint32_t val);
+void e1000_eerd_write(struct e1000 *d, uint32_t off, uint32_t val);
+
+/* --- e1000_stats.c: under lock --------------------------------------------------------------------------- */
+/* A burst's frames, added to the registers once. */
+struct e1000_tally { uint32_t n, n_multicast, n_broadcast, bin[6]; uint64_t bytes; };
+void e1000_stat_add(struct e1000 *d, uint32_t off, uint64_t n);
+uint32_t e1000_stat_read(struct e1000 *d, uint32_t off);	/* clears */
+uint32_t e1000_stat_high_read(struct e1000 *d, uint32_t off);	/* clears both halves */
+enum e1000_cast e1000_cast_of(const uint8_t *dst, size_t len);
+void e1000_tally_frame(struct e1000_tally *t, uint32_t len, enum e1000_cast cast);	/* len without FCS */
+void e1000_tally_tx(struct e1000 *d, const struct e1000_tally *t);
+void e1000_tally_rx(struct e1000 *d, const struct e1000_tally *t);
+void e1000_stats(struct device *dev, struct stats_sink *s);
+
+#endif
