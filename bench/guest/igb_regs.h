@@ -106,7 +106,7 @@
 #define   IGB_TXDCTL_WTHRESH_SHIFT	16
 #define   IGB_TXDCTL_ENABLE		IGB_BIT(25)
 
-/* ---- Virtual function: own registers of its BAR ------------------------------------------ 8.26 */
+/* ---- Virtual function: own registers of its BAR ------------------------------------------------ */
 #define IGB_VTCTRL			0x00000		/* VF control; only RST */
 #define   IGB_VTCTRL_RST		IGB_BIT(26)	/* reset the VF's queues, clears itself */
 #define IGB_VTSTATUS			0x00008		/* a mirror of STATUS, RO */

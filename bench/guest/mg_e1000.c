@@ -52,7 +52,8 @@ static void read_mac(struct mg *mg, uint64_t regs)
 	uint32_t low = mg_read32(regs + E1000_RAL(0)), high = mg_read32(regs + E1000_RAH(0));
 
 	if (!(high & E1000_RAH_AV)) {
-		low = eeprom_word(mg, regs, E1000_EEPROM_MAC) | eeprom_word(mg, regs, E1000_EEPROM_MAC + 1) << 16;
+		low = eeprom_word(mg, regs, E1000_EEPROM_MAC);
+		low |= eeprom_word(mg, regs, E1000_EEPROM_MAC + 1) << 16;
 		high = eeprom_word(mg, regs, E1000_EEPROM_MAC + 2) | E1000_RAH_AV;
 		mg_write32(regs + E1000_RAL(0), low);
 		mg_write32(regs + E1000_RAH(0), high);

@@ -18,7 +18,7 @@ static const char *reset(struct mg *mg, uint64_t regs)
 	mg_write32(regs + IGB_TCTL, IGB_TCTL_PSP);
 	mg_wait_us(mg, 10000);			/* what is on its way over PCIe */
 	mg_write32(regs + IGB_CTRL, mg_read32(regs + IGB_CTRL) | IGB_CTRL_RST);
-	mg_wait_us(mg, 3000);			/* no access for 3 ms, 4.2.1.6.1 */
+	mg_wait_us(mg, 3000);			/* no access for 3 ms after a reset */
 	for (i = 0; mg_read32(regs + IGB_CTRL) & IGB_CTRL_RST; i++) {
 		if (i == RESET_WAIT_MS)
 			return "the 82576 does not finish its reset";
@@ -61,7 +61,8 @@ static void restart_autonegotiation(struct mg *mg, uint64_t regs)
 	if (mg_read32(regs + IGB_STATUS) & IGB_STATUS_LU)
 		return;
 	mg_write32(regs + IGB_MDIC, IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
-		   IGB_PHY_CTRL << IGB_MDIC_REG_SHIFT | IGB_PHY_CTRL_ANEG_EN | IGB_PHY_CTRL_ANEG_RESTART);
+		   IGB_PHY_CTRL << IGB_MDIC_REG_SHIFT |
+		   IGB_PHY_CTRL_ANEG_EN | IGB_PHY_CTRL_ANEG_RESTART);
 	for (int i = 0; i < 100 && !(mg_read32(regs + IGB_MDIC) & IGB_MDIC_READY); i++)
 		mg_wait_us(mg, 50);
 }

@@ -2,7 +2,7 @@
 /*
  * Polled driver for a virtual function of the 82576: resets its queues, asks the PF's driver for its
  * address through the mailbox, then runs one queue pair; the link it can only watch. Called by
- * mg_main.c; the rings are mg_igb_ring.c. Follows 7.10.2.9 (mailbox) and 8.26 (VF registers) of the
+ * mg_main.c; the rings are mg_igb_ring.c. Follows the chapters on virtualisation and VF registers of the
  * datasheet named in igb_regs.h, and the messages that the Linux PF driver answers to. Leaves out
  * multicast, VLAN requests and control messages from the PF.
  */
@@ -60,13 +60,14 @@ static const char *mailbox_send(struct mg *mg, struct igb *dev, const uint32_t *
 	for (unsigned int i = 0; i < n; i++)
 		mg_write32(dev->regs + IGB_VMBMEM + 4 * i, msg[i]);
 	mg_write32(dev->regs + IGB_VMAILBOX, IGB_VMAILBOX_REQ);	/* gives the buffer up, too */
-	return mailbox_wait(mg, dev, IGB_VMAILBOX_PFACK, "the PF's driver does not take the VF's message");
+	return mailbox_wait(mg, dev, IGB_VMAILBOX_PFACK, "the PF's driver takes no message of the VF");
 }
 
 static const char *mailbox_receive(struct mg *mg, struct igb *dev, uint32_t *msg, unsigned int n)
 {
-	const char *problem = mailbox_wait(mg, dev, IGB_VMAILBOX_PFSTS, "the PF's driver does not answer the VF");
+	const char *problem;
 
+	problem = mailbox_wait(mg, dev, IGB_VMAILBOX_PFSTS, "the PF's driver does not answer the VF");
 	if (!problem)
 		problem = mailbox_lock(mg, dev);
 	if (problem)
@@ -85,7 +86,8 @@ static const char *request(struct mg *mg, struct igb *dev, uint32_t *msg, unsign
 
 	for (int i = 0; !problem && i < 8; i++) {
 		problem = mailbox_receive(mg, dev, msg, n);
-		if (!problem && (msg[0] & IGB_VF_MSG_TYPE) == type && msg[0] & (IGB_VF_MSG_ACK | IGB_VF_MSG_NACK))
+		if (!problem && (msg[0] & IGB_VF_MSG_TYPE) == type &&
+		    msg[0] & (IGB_VF_MSG_ACK | IGB_VF_MSG_NACK))
 			return NULL;
 	}
 	return problem ? problem : "the PF's driver answers something else";

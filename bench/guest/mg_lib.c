@@ -16,6 +16,7 @@
 
 #define ARENA_SIZE		(10u << 20)
 
+/* One guest, one device, one run: the arena and mg_main()'s struct mg are all there is of globals. */
 static uint8_t arena[ARENA_SIZE] __attribute__((aligned(4096)));
 static size_t arena_used;
 

@@ -35,13 +35,13 @@ struct mg_driver {
 	const char *(*init)(struct mg *mg);
 	/* 1 when the link is up. */
 	int (*link)(struct mg *mg);
-	/* How many frames, oldest first, have been sent since the last call: their slots are free. */
+	/* How many frames, oldest first, have been sent since the last call: free slots. */
 	unsigned int (*tx_reap)(struct mg *mg);
 	/* Sends the next n slots in round-robin order, lengths in tx_len; rings the doorbell once. */
 	void (*tx_burst)(struct mg *mg, unsigned int n);
 	/* Up to max received frames; returns how many. */
 	unsigned int (*rx_burst)(struct mg *mg, struct mg_rx *rx, unsigned int max);
-	/* Gives the buffers of all frames that rx_burst() handed out back to the device; one doorbell. */
+	/* Gives the buffers of all frames from rx_burst() back to the device; one doorbell. */
 	void (*rx_refill)(struct mg *mg);
 };
 
@@ -215,7 +215,7 @@ uint32_t mg_pci_read(const struct mg *mg, uint32_t bdf, uint32_t offset);
 void mg_pci_write(const struct mg *mg, uint32_t bdf, uint32_t offset, uint32_t value);
 /* The nth function (option nth=) with this vendor and device, or MG_PCI_NONE. */
 uint32_t mg_pci_find(struct mg *mg, uint16_t vendor, uint16_t device);
-/* Gives memory BARs without a usable address one, turns on memory decoding and bus mastering, INTx off. */
+/* Gives memory BARs without a usable address one; memory decoding and bus mastering on, INTx off. */
 void mg_pci_enable(struct mg *mg, uint32_t bdf);
 /* Address of a memory BAR, or 0. */
 uint64_t mg_pci_bar(const struct mg *mg, uint32_t bdf, unsigned int bar);

@@ -222,8 +222,11 @@ static void reflect(struct mg *mg, const struct mg_rx *rx)
 }
 
 /* Counts one frame; 1 when it was a test frame. */
-static int take_frame(struct mg *mg, struct run *run, struct receiver *receiver, const struct mg_rx *rx)
+static int take_frame(struct mg *mg, struct run *run, struct receiver *receiver,
+		      const struct mg_rx *rx)
 {
+	const struct mg_frame_hdr *hdr = (const void *)rx->data;
+
 	if (!rx->len) {
 		run->bad++;
 		return 0;
@@ -236,8 +239,8 @@ static int take_frame(struct mg *mg, struct run *run, struct receiver *receiver,
 	run->bytes_total += rx->len;
 	if (!frame_is_good(mg, rx))
 		run->bad++;
-	if (((const struct mg_frame_hdr *)(const void *)rx->data)->seed == mg->opt.seed)
-		note_sequence(run, receiver, ((const struct mg_frame_hdr *)(const void *)rx->data)->seq);
+	if (hdr->seed == mg->opt.seed)
+		note_sequence(run, receiver, hdr->seq);
 	if (mg->opt.echo)
 		reflect(mg, rx);
 	return 1;
@@ -327,9 +330,9 @@ static int take_answer(struct mg *mg, struct run *run, struct receiver *receiver
 
 	for (unsigned int i = 0; i < n; i++) {
 		const struct mg_rx *rx = &receiver->rx[i];
+		const struct mg_frame_hdr *hdr = (const void *)rx->data;
 
-		if (!rx->len || !mg_frame_is_test(rx->data, rx->len) ||
-		    ((const struct mg_frame_hdr *)(const void *)rx->data)->seq != seq) {
+		if (!rx->len || !mg_frame_is_test(rx->data, rx->len) || hdr->seq != seq) {
 			run->other++;
 			continue;
 		}

@@ -50,8 +50,8 @@ void mg_pci_write(const struct mg *mg, uint32_t bdf, uint32_t offset, uint32_t v
  * Calls visit for every function of a bus and of the buses behind it, until it returns non-zero.
  * depth bounds a loop of bridges.
  */
-static uint32_t walk(struct mg *mg, uint32_t bus, int depth, uint32_t (*visit)(struct mg *, uint32_t, void *),
-		     void *arg)
+static uint32_t walk(struct mg *mg, uint32_t bus, int depth,
+		     uint32_t (*visit)(struct mg *, uint32_t, void *), void *arg)
 {
 	for (uint32_t devfn = 0; devfn < 256; devfn++) {
 		uint32_t bdf = bus << 8 | devfn, header, secondary, found;
@@ -65,7 +65,9 @@ static uint32_t walk(struct mg *mg, uint32_t bus, int depth, uint32_t (*visit)(s
 		if (found)
 			return found;
 		header = mg_pci_read(mg, bdf, PCI_HEADER);
-		secondary = HEADER_TYPE(header) == 1 ? mg_pci_read(mg, bdf, PCI_BUSES) >> 8 & 0xff : 0;
+		secondary = 0;
+		if (HEADER_TYPE(header) == 1)
+			secondary = mg_pci_read(mg, bdf, PCI_BUSES) >> 8 & 0xff;
 		if (secondary > bus && depth < 8) {
 			found = walk(mg, secondary, depth + 1, visit, arg);
 			if (found)
@@ -145,7 +147,8 @@ void mg_pci_enable(struct mg *mg, uint32_t bdf)
 		if (!(low & BAR_IO) && (low & BAR_TYPE) == BAR_TYPE_64)
 			bar++;			/* its high half */
 	}
-	mg_pci_write(mg, bdf, PCI_COMMAND, command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_INTX_DISABLE);
+	command |= COMMAND_MEMORY | COMMAND_MASTER | COMMAND_INTX_DISABLE;
+	mg_pci_write(mg, bdf, PCI_COMMAND, command);
 }
 
 static uint32_t visit_print(struct mg *mg, uint32_t bdf, void *arg)

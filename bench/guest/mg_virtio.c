@@ -48,6 +48,12 @@ static volatile struct virtq_used *used_of(struct queue *queue)
 	return (void *)queue->used_mem;
 }
 
+/* The descriptor that the device has named in the next used entry. */
+static uint16_t used_id(struct queue *queue)
+{
+	return (uint16_t)(used_of(queue)->ring[queue->used_idx & queue->mask].id & queue->mask);
+}
+
 /* ---- Transport ------------------------------------------------------------------------ 4.1 - */
 static uint32_t find_function(struct mg *mg)
 {
@@ -269,7 +275,7 @@ static unsigned int virtio_tx_reap(struct mg *mg)
 		return 0;
 	mg_barrier();				/* the index before the entries */
 	for (; queue->used_idx != idx; queue->used_idx++)
-		dev->tx_done[used_of(queue)->ring[queue->used_idx & queue->mask].id & queue->mask] = 1;
+		dev->tx_done[used_id(queue)] = 1;
 	want_no_interrupt(dev, queue);
 	while (dev->tx_done[dev->tx_oldest]) {
 		dev->tx_done[dev->tx_oldest] = 0;
@@ -291,7 +297,7 @@ static void virtio_tx_burst(struct mg *mg, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		uint16_t slot = dev->tx_next, id = slot & queue->mask;
 
-		queue->desc[id].addr = (uint64_t)(uintptr_t)mg_tx_frame(mg, slot) - VIRTIO_NET_HDR_SIZE;
+		queue->desc[id].addr = (uintptr_t)mg_tx_frame(mg, slot) - VIRTIO_NET_HDR_SIZE;
 		queue->desc[id].len = VIRTIO_NET_HDR_SIZE + mg->tx_len[slot];
 		offer(queue, id);
 		dev->tx_next = (slot + 1) % N;
@@ -310,13 +316,11 @@ static unsigned int virtio_rx_burst(struct mg *mg, struct mg_rx *rx, unsigned in
 		return 0;
 	mg_barrier();				/* the index before the entries */
 	while (n < max && queue->used_idx != idx) {
-		volatile struct virtq_used_elem *elem = &used_of(queue)->ring[queue->used_idx & queue->mask];
-		uint16_t id = (uint16_t)(elem->id & queue->mask);
-		uint32_t len = elem->len;
-		uint8_t *buf = mg->rx_buf + (size_t)id * mg->stride;
+		uint32_t len = used_of(queue)->ring[queue->used_idx & queue->mask].len;
+		uint8_t *buf = mg->rx_buf + (size_t)used_id(queue) * mg->stride;
 		uint16_t n_bufs = ((struct virtio_net_hdr *)(void *)buf)->num_buffers;
 
-		/* A frame over several buffers fits one of ours, so it is a fault: report it, take all. */
+		/* Each frame fits one buffer: more of them are a fault, reported and taken whole. */
 		rx[n].data = buf + VIRTIO_NET_HDR_SIZE;
 		rx[n].len = len > VIRTIO_NET_HDR_SIZE ? len - VIRTIO_NET_HDR_SIZE : 0;
 		if (!dev->mergeable || n_bufs < 1)
@@ -326,8 +330,7 @@ static unsigned int virtio_rx_burst(struct mg *mg, struct mg_rx *rx, unsigned in
 		if ((uint16_t)(idx - queue->used_idx) < n_bufs)
 			break;			/* the rest is on its way */
 		for (; n_bufs; n_bufs--, queue->used_idx++)
-			dev->held[dev->n_held++ % N] =
-				(uint16_t)(used_of(queue)->ring[queue->used_idx & queue->mask].id & queue->mask);
+			dev->held[dev->n_held++ % N] = used_id(queue);
 		n++;
 	}
 	want_no_interrupt(dev, queue);

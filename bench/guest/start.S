@@ -7,11 +7,13 @@
  * Xen's "x86/HVM direct boot ABI" and Intel's SDM volume 3 (4.5 paging, 6.14 IDT, 8.7 TSS).
  */
 
-#define COM1		0x3f8
 #define CR0_PG_NE_ET_PE	0x80000031
 #define CR4_PAE_FXSR_XMM 0x620
 #define MSR_EFER	0xc0000080
 #define EFER_LME_SCE	0x101
+
+/* Vectors with an error code, one bit each: 8, 10-14, 17, 21, 29, 30 */
+#define ERROR_CODES	0x60227d00
 
 #define SEL_CODE0	0x08
 #define SEL_DATA0	0x10
@@ -77,7 +79,7 @@ stubs:
 	.set vector, 0
 	.rept 32
 	.balign 16
-	.if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+	.if !(ERROR_CODES >> vector & 1)
 	pushq $0
 	.endif
 	pushq $vector
