@@ -47,7 +47,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 PROGRAMS := $(B)/fourlane $(B)/fourlane-vmm $(B)/mg.elf
 
-.PHONY: all check compare soak install clean help deps unit deps-check deps-compare FORCE
+.PHONY: print-uapi tests-build all check compare soak install clean help deps unit deps-check deps-compare FORCE
 all: $(PROGRAMS)
 
 help:
@@ -121,6 +121,9 @@ soak: deps-check
 compare: deps-compare
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)$(B)/fourlane compare $(COMPARE)
+
+print-uapi:
+	@echo $(wildcard $(UAPI_DIR))
 
 # --- install ------------------------------------------------------------------------------------------------------
 install: all

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Guest memory: the one translation, at its edges. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "core/err.h"
+#include "core/mem.h"
+
+static void quiet(void *opaque, const char *line)
+{
+}
+
+static void ptr_refuses_what_leaves_the_region(void **state)
+{
+	struct guest_mem *m;
+
+	assert_int_equal(mem_create(4 << 20, &m), 0);
+	assert_non_null(mem_ptr(m, 0, 1));
+	assert_non_null(mem_ptr(m, (4 << 20) - 1, 1));
+	assert_null(mem_ptr(m, (4 << 20) - 1, 2));
+	assert_null(mem_ptr(m, 4 << 20, 1));
+	assert_null(mem_ptr(m, 0, (4 << 20) + 1));
+	assert_null(mem_ptr(m, 0, 0));
+	mem_destroy(m);
+}
+
+static void ptr_refuses_addresses_that_wrap(void **state)
+{
+	struct guest_mem *m;
+
+	assert_int_equal(mem_create(4 << 20, &m), 0);
+	assert_null(mem_ptr(m, UINT64_MAX, 1));
+	assert_null(mem_ptr(m, UINT64_MAX - 15, 32));
+	assert_null(mem_ptr(m, 4096, SIZE_MAX));
+	assert_null(mem_ptr(m, 4096, SIZE_MAX - 4095));
+	mem_destroy(m);
+}
+
+static void memory_above_the_hole_is_a_region_of_its_own(void **state)
+{
+	struct guest_mem *m;
+	uint64_t size = MEM_LOW_END + (2 << 20);
+
+	assert_int_equal(mem_create(size, &m), 0);
+	assert_int_equal(mem_n_regions(m), 2);
+	assert_int_equal(mem_region(m, 1)->gpa, MEM_HIGH_START);
+	assert_int_equal(mem_region(m, 1)->fd_offset, MEM_LOW_END);
+	assert_null(mem_ptr(m, MEM_LOW_END, 1));
+	assert_null(mem_ptr(m, MEM_LOW_END - 1, 2));	/* not across the hole, though the file goes on */
+	assert_non_null(mem_ptr(m, MEM_HIGH_START, 2 << 20));
+	assert_null(mem_ptr(m, MEM_HIGH_START, (2 << 20) + 1));
+	mem_destroy(m);
+}
+
+static void create_refuses_sizes_without_sense(void **state)
+{
+	struct guest_mem *m;
+
+	err_set_sink(quiet, NULL);
+	assert_int_equal(mem_create(0, &m), -EINVAL);
+	assert_int_equal(mem_create((1ull << 40) + 1, &m), -EINVAL);
+	err_set_sink(NULL, NULL);
+}
+
+static void copies_fail_whole_or_not_at_all(void **state)
+{
+	struct guest_mem *m;
+	char buf[8] = "abcdefg";
+
+	assert_int_equal(mem_create(2 << 20, &m), 0);
+	assert_int_equal(mem_write(m, (2 << 20) - 4, buf, 8), -EFAULT);
+	assert_int_equal(*(char *)mem_ptr(m, (2 << 20) - 4, 1), 0);
+	assert_int_equal(mem_write(m, 100, buf, 8), 0);
+	assert_int_equal(mem_read(m, 100, buf, 8), 0);
+	assert_int_equal(mem_read(m, (2 << 20) - 7, buf, 8), -EFAULT);
+	mem_destroy(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ptr_refuses_what_leaves_the_region), cmocka_unit_test(ptr_refuses_addresses_that_wrap),
+		cmocka_unit_test(memory_above_the_hole_is_a_region_of_its_own), cmocka_unit_test(create_refuses_sizes_without_sense),
+		cmocka_unit_test(copies_fail_whole_or_not_at_all),
+	};
+
+	return cmocka_run_group_tests_name("core/mem", tests, NULL, NULL);
+}
