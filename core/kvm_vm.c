@@ -44,12 +44,30 @@ static int kvm_slot_set(struct vm *vm, int slot, gpa_t gpa, uint64_t size, void 
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r) < 0 ? -errno : 0;
 }
 
+static int kvm_vfio_group(struct vm *vm, int group_fd, bool on)
+{
+	struct kvm_create_device create = { .type = KVM_DEV_TYPE_VFIO };
+	int32_t fd = group_fd;
+	struct kvm_device_attr attr = {
+		.group = KVM_DEV_VFIO_GROUP, .attr = on ? KVM_DEV_VFIO_GROUP_ADD : KVM_DEV_VFIO_GROUP_DEL, .addr = (uintptr_t)&fd,
+	};
+
+	if (vm->vfio_dev < 0) {
+		if (ioctl(vm->fd, KVM_CREATE_DEVICE, &create) < 0)
+			return -EOPNOTSUPP;
+		vm->vfio_dev = (int)create.fd;
+	}
+	return ioctl(vm->vfio_dev, KVM_SET_DEVICE_ATTR, &attr) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static void kvm_destroy(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->n_vcpus; i++)
 		kvm_vcpu_destroy(&vm->vcpu[i]);
 	if (vm->vm_stats_fd >= 0)
 		close(vm->vm_stats_fd);
+	if (vm->vfio_dev >= 0)
+		close(vm->vfio_dev);
 	if (vm->fd >= 0)
 		close(vm->fd);
 	if (vm->kvm_fd >= 0)
@@ -58,7 +76,7 @@ static void kvm_destroy(struct vm *vm)
 
 static const struct vm_ops kvm_ops = {
 	.ioeventfd = kvm_ioeventfd, .coalesce = kvm_coalesce, .route = kvm_irq_route, .irqfd = kvm_irq_fd, .irq_line = kvm_irq_line,
-	.slot_set = kvm_slot_set, .kick = kvm_vcpu_kick_all, .destroy = kvm_destroy,
+	.slot_set = kvm_slot_set, .vfio_group = kvm_vfio_group, .kick = kvm_vcpu_kick_all, .destroy = kvm_destroy,
 };
 
 static int kvm_check(int kvm_fd)
@@ -105,7 +123,7 @@ int kvm_vm_create(int kvm_fd, struct guest_mem *mem, struct vm **out)
 	vm->mem = mem;
 	vm->owns_mem = true;
 	vm->kvm_fd = kvm_fd;
-	vm->fd = vm->vm_stats_fd = vm->stop_fd = -1;
+	vm->fd = vm->vm_stats_fd = vm->vfio_dev = vm->stop_fd = -1;
 	vm->ops = &kvm_ops;
 	ret = kvm_check(kvm_fd);
 	if (ret < 0)

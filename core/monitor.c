@@ -64,16 +64,15 @@ static int monitor_give_nic_fds(struct monitor *m, struct monitor_nic *nic)
 	size_t len = strlen(nic->name);
 
 	for (unsigned int i = 0; i < m->n_fds; i++) {
-		struct device_fd *f = &m->fd[i], *to;
+		struct device_fd f = m->fd[i];
 
-		if (f->fd < 0 || strncmp(f->name, nic->name, len) || f->name[len] != ':')
+		if (f.fd < 0 || strncmp(f.name, nic->name, len) || f.name[len] != ':')
 			continue;
 		if (nic->conf.n_fds == DEVICE_MAX_FDS)
 			return -E2BIG;
-		to = &nic->conf.fds[nic->conf.n_fds++];
-		snprintf(to->name, sizeof(to->name), "%s", f->name + len + 1);
-		to->fd = f->fd;
-		f->fd = -1;
+		m->fd[i].fd = -1;
+		memmove(f.name, f.name + len + 1, strlen(f.name + len + 1) + 1);
+		nic->conf.fds[nic->conf.n_fds++] = f;
 	}
 	return 0;
 }

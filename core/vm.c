@@ -205,6 +205,11 @@ void vm_slot_remove(struct vm *vm, int slot)
 	pthread_mutex_unlock(&vm->slot_lock);
 }
 
+int vm_vfio_group(struct vm *vm, int group_fd, bool on)
+{
+	return vm->ops->vfio_group(vm, group_fd, on);
+}
+
 void vm_request_stop(struct vm *vm, enum vm_stop why)
 {
 	int none = VM_STOP_NONE;

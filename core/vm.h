@@ -70,6 +70,12 @@ void vm_slot_remove(struct vm *vm, int slot);
 void *vm_shared(const struct vm *vm, const char *key);
 int vm_set_shared(struct vm *vm, const char *key, void *ptr);
 
+/*
+ * vm_vfio_group - tells KVM that a VFIO group (its descriptor) serves this VM, or does so no more: Documentation/virt/kvm/devices/
+ * vfio.rst. -EOPNOTSUPP when this KVM has no such device, which most guests live without (cache coherency of DMA).
+ */
+int vm_vfio_group(struct vm *vm, int group_fd, bool on);
+
 /* --- the end --------------------------------------------------------------------------------------------- */
 enum vm_stop { VM_STOP_NONE, VM_STOP_ASKED, VM_STOP_RESET, VM_STOP_POWEROFF, VM_STOP_ERROR };
 /* vm_request_stop - from any thread: the vCPUs leave and vm's main thread is told. The first reason stays. */

@@ -45,6 +45,11 @@ static int fake_slot_set(struct vm *vm, int slot, gpa_t gpa, uint64_t size, void
 	return 0;
 }
 
+static int fake_vfio_group(struct vm *vm, int group_fd, bool on)
+{
+	return 0;
+}
+
 static void fake_kick(struct vm *vm)
 {
 }
@@ -55,7 +60,7 @@ static void fake_destroy(struct vm *vm)
 
 static const struct vm_ops fake_ops = {
 	.ioeventfd = fake_ioeventfd, .coalesce = fake_coalesce, .route = fake_route, .irqfd = fake_irqfd, .irq_line = fake_irq_line,
-	.slot_set = fake_slot_set, .kick = fake_kick, .destroy = fake_destroy,
+	.slot_set = fake_slot_set, .vfio_group = fake_vfio_group, .kick = fake_kick, .destroy = fake_destroy,
 };
 
 int vm_create_fake(struct guest_mem *mem, struct vm **out)
@@ -66,7 +71,7 @@ int vm_create_fake(struct guest_mem *mem, struct vm **out)
 	if (!vm)
 		return -ENOMEM;
 	vm->mem = mem;
-	vm->kvm_fd = vm->fd = vm->vm_stats_fd = -1;
+	vm->kvm_fd = vm->fd = vm->vm_stats_fd = vm->vfio_dev = -1;
 	ret = vm_init(vm, &fake_ops);
 	if (ret < 0) {
 		vm_destroy(vm);

@@ -25,6 +25,7 @@ struct vm_ops {
 	int (*irqfd)(struct vm *vm, int gsi, int fd, int resample_fd, bool on);
 	int (*irq_line)(struct vm *vm, int gsi, bool level);
 	int (*slot_set)(struct vm *vm, int slot, gpa_t gpa, uint64_t size, void *hva);	/* size 0: remove */
+	int (*vfio_group)(struct vm *vm, int group_fd, bool on);
 	void (*kick)(struct vm *vm);			/* every vCPU leaves the guest */
 	void (*destroy)(struct vm *vm);
 };
@@ -86,6 +87,8 @@ struct vm {
 	struct vm_slot slot[VM_MAX_SLOTS];
 
 	struct vm_shared_entry shared[VM_MAX_SHARED];	/* main thread */
+
+	int vfio_dev;			/* the KVM-VFIO device, made at first use; -1 */
 
 	int stop_fd;			/* eventfd: readable when the guest is to end */
 	_Atomic int stop;		/* enum vm_stop */
