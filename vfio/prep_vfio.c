@@ -66,10 +66,20 @@ static int prep_memlock(const char *bdf, uint64_t need)
 		       (uint64_t)now.rlim_max >> 20, (need + 1023) / 1024);
 }
 
+static int prep_share(struct prep_guest *g, const char *name, int fd)
+{
+	int ret = prep_set_shared_fd(g, name, fd);
+
+	if (ret == 0)
+		return fd;
+	close(fd);
+	return err_ret(ret, "guest '%s': keeping %s: %s; give it devices of fewer groups", prep_guest_name(g), name, strerror(-ret));
+}
+
 /* The guest's container, made at the first device. The prep owns it. */
 static int prep_container(struct prep_guest *g, const char *bdf)
 {
-	int fd = prep_shared_fd(g, "container"), ret;
+	int fd = prep_shared_fd(g, "container");
 
 	if (fd >= 0)
 		return fd;
@@ -82,8 +92,7 @@ static int prep_container(struct prep_guest *g, const char *bdf)
 		close(fd);
 		return err_ret(-EOPNOTSUPP, "opening %s: this kernel's VFIO has no type1v2 IOMMU; run 'modprobe vfio_iommu_type1'", bdf);
 	}
-	ret = prep_set_shared_fd(g, "container", fd);
-	return ret < 0 ? ret : fd;
+	return prep_share(g, "container", fd);
 }
 
 static int prep_open_group_node(const char *bdf, unsigned int id)
@@ -142,17 +151,7 @@ static int prep_group(struct prep_guest *g, const char *bdf, unsigned int id, in
 		close(fd);
 		return ret;
 	}
-	ret = prep_set_shared_fd(g, name, fd);
-	return ret < 0 ? ret : fd;
-}
-
-static int prep_give(struct prep_guest *g, struct prep_nic *nic, const char *name, int shared_fd)
-{
-	int fd = fcntl(shared_fd, F_DUPFD_CLOEXEC, 3);
-
-	if (fd < 0)
-		return err_ret(-errno, "opening %s: duplicating a descriptor: %s; raise 'ulimit -n'", nic->name, strerror(errno));
-	return prep_add_fd(g, nic, name, fd);
+	return prep_share(g, name, fd);
 }
 
 int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_text)
@@ -180,9 +179,9 @@ int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_t
 	fcntl(dev, F_SETFD, FD_CLOEXEC);
 	ret = prep_add_fd(g, nic, "device", dev);
 	if (ret == 0)
-		ret = prep_give(g, nic, "container", container);
+		ret = prep_add_fd(g, nic, "container", container);	/* shared: the NIC gets copies */
 	if (ret == 0)
-		ret = prep_give(g, nic, "group", group);
+		ret = prep_add_fd(g, nic, "group", group);
 	if (ret < 0)
 		return ret;
 	snprintf(nic->lane, sizeof(nic->lane), "%s",
@@ -196,6 +195,8 @@ static int prep_vfio(struct prep_guest *g, struct prep_nic *nic)
 
 	if (!host)
 		return err_ret(-EINVAL, "--nic %s: which PCI function? write vfio,host=BDF", opts_text(nic->opts));
+	if (opts_done(nic->opts, "host=BDF") < 0)
+		return -EINVAL;
 	return vfio_prep_open(g, nic, host);
 }
 
