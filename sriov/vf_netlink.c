@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <linux/if_ether.h>
@@ -305,6 +306,24 @@ static int build_setting(struct rtnl_link_vf *vf, enum vf_setting s, const struc
 	return -EINVAL;
 }
 
+/*
+ * libnl 3.7 reads a VLAN's protocol in network order and writes it in host order. What stands in the request is set right here,
+ * whichever way the library that is linked does it.
+ */
+static void fix_vlan_proto(struct nl_msg *msg, uint16_t proto)
+{
+	struct nlattr *a = nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct ifinfomsg), IFLA_VFINFO_LIST);
+	struct ifla_vf_vlan_info *info;
+
+	a = a ? nla_find(nla_data(a), nla_len(a), IFLA_VF_INFO) : NULL;
+	a = a ? nla_find(nla_data(a), nla_len(a), IFLA_VF_VLAN_LIST) : NULL;
+	a = a ? nla_find(nla_data(a), nla_len(a), IFLA_VF_VLAN_INFO) : NULL;
+	if (!a || nla_len(a) < (int)sizeof(*info))
+		return;
+	info = nla_data(a);
+	info->vlan_proto = htons(proto);
+}
+
 int vf_netlink_build(unsigned int ifindex, unsigned int idx, enum vf_setting s, const struct vf_settings *to, struct nl_msg **out)
 {
 	struct rtnl_link *orig = rtnl_link_alloc(), *changes = rtnl_link_alloc();
@@ -321,6 +340,8 @@ int vf_netlink_build(unsigned int ifindex, unsigned int idx, enum vf_setting s, 
 	ret = rtnl_link_vf_add(changes, vf) < 0 ? -ENOMEM : 0;
 	if (ret == 0 && rtnl_link_build_change_request(orig, changes, 0, out) < 0)
 		ret = -ENOMEM;
+	if (ret == 0 && s == VF_VLAN)
+		fix_vlan_proto(*out, to->proto);
 out:
 	if (vf)
 		rtnl_link_vf_put(vf);
