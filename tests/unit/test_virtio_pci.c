@@ -160,6 +160,18 @@ static void queue_setup_after_driver_ok_is_ignored(void **state)
 	assert_int_equal(vg_read(g, 0x1c, 2), 1);
 }
 
+static void queue_that_is_enabled_is_not_changed(void **state)
+{
+	struct vg *g = *state;
+
+	vg_negotiate(g, VG_F_NET);
+	vg_setup_queue(g, VG_TX, 16);
+	vg_write(g, 0x18, 2, 8);
+	vg_write(g, 0x30, 4, 0x1000);
+	assert_int_equal(vg_read(g, 0x18, 2), 16);
+	assert_int_equal(vg_read(g, 0x30, 4), 0x130000);
+}
+
 static void queue_is_not_enabled_before_features_ok(void **state)
 {
 	struct vg *g = *state;
@@ -444,6 +456,7 @@ int main(void)
 		T(feature_bits_after_features_ok_are_ignored),
 		T(status_bits_are_cleared_by_reset_only),
 		T(queue_setup_after_driver_ok_is_ignored),
+		T(queue_that_is_enabled_is_not_changed),
 		T(queue_is_not_enabled_before_features_ok),
 		T(queue_size_that_is_none_is_ignored),
 		T(queue_without_addresses_is_not_enabled),
