@@ -190,8 +190,10 @@ static void dev_destroy(struct device *d)
 	if (v->fd >= 0)
 		close(v->fd);
 	vfio_shared_put(v->pci.vm, v->shared);
-	if (v->group >= 0)
+	if (v->group >= 0) {
+		vm_vfio_group(v->pci.vm, v->group, false);
 		close(v->group);
+	}
 	free(v);
 }
 
@@ -229,8 +231,10 @@ static int dev_take_fds(struct vfio_dev *v, struct vm *vm, struct device_conf *c
 	ret = vfio_shared_get(vm, container, &v->shared);
 	if (ret < 0)
 		return ret;
-	ret = vfio_shared_group(v->shared, v->group);
-	return ret < 0 ? err_ret(ret, "passing %s through: telling KVM about its group: %s; see the kernel's log", v->host, strerror(-ret)) : 0;
+	ret = vm_vfio_group(vm, v->group, true);
+	if (ret < 0 && ret != -EOPNOTSUPP)	/* a KVM without it: nothing but non-snooping DMA suffers */
+		return err_ret(ret, "passing %s through: telling KVM about its group: %s; see the kernel's log", v->host, strerror(-ret));
+	return 0;
 }
 
 /* Asks what the device is, resets it and takes the snapshot of its config space. */

@@ -106,13 +106,11 @@ unsigned int vfio_irq_count(struct vfio_irq *q);	/* vectors that have a trigger 
 struct vfio_shared;
 
 /*
- * vfio_shared_get - the guest's DMA mapping and KVM-VFIO device; the first call makes them out of `container`, which is taken in any
- * case. Negative errno after a message. vfio_shared_put() for each get.
+ * vfio_shared_get - the guest's DMA mapping; the first call makes it out of `container`, which is
+ * taken in any case. Negative errno after a message. vfio_shared_put() for each get.
  */
 int vfio_shared_get(struct vm *vm, int container, struct vfio_shared **out);
 void vfio_shared_put(struct vm *vm, struct vfio_shared *s);	/* accepts NULL */
-/* vfio_shared_group - tells KVM about a group, so that it knows of devices with DMA that does not snoop and of posted interrupts. */
-int vfio_shared_group(struct vfio_shared *s, int group);
 uint64_t vfio_shared_dma_bytes(const struct vfio_shared *s);
 uint64_t vfio_shared_dma_us(const struct vfio_shared *s);
 
