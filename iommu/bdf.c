@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PCI addresses as people type them and as sysfs spells them: domain:bus:device.function, the domain optional. Used by every command
- * that takes a BDF. It does not look whether the function exists.
+ * PCI addresses as people type them and as sysfs spells them: domain:bus:device.function, the
+ * domain optional. Used by every command that takes a BDF. It does not look whether the function
+ * exists.
  */
 #include "iommu/iommu.h"
 
@@ -38,8 +39,8 @@ int iommu_bdf_parse(const char *text, char out[IOMMU_BDF_SIZE])
 	if (colon && strchr(colon + 1, ':'))
 		if (!bdf_hex(&s, 1, 6, &domain) || !bdf_char(&s, ':'))
 			return -EINVAL;
-	if (!bdf_hex(&s, 1, 2, &bus) || !bdf_char(&s, ':') || !bdf_hex(&s, 1, 2, &dev) || dev > 31 || !bdf_char(&s, '.') ||
-	    !bdf_hex(&s, 1, 1, &fn) || fn > 7 || *s)
+	if (!bdf_hex(&s, 1, 2, &bus) || !bdf_char(&s, ':') || !bdf_hex(&s, 1, 2, &dev) ||
+	    dev > 31 || !bdf_char(&s, '.') || !bdf_hex(&s, 1, 1, &fn) || fn > 7 || *s)
 		return -EINVAL;
 	snprintf(out, IOMMU_BDF_SIZE, "%04x:%02x:%02x.%x", domain & 0xffffff, bus & 0xff, dev, fn);
 	return 0;

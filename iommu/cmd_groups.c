@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `fourlane groups`: every IOMMU group with its members, their drivers, its reserved windows, and whether it can be handed to a guest. It
- * only looks; `fourlane assign` is what changes something.
+ * `fourlane groups`: every IOMMU group with its members, their drivers, its reserved windows, and
+ * whether it can be handed to a guest. It only looks; `fourlane assign` is what changes something.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -34,10 +34,13 @@ static json_t *groups_members_json(const struct iommu_group *g)
 		snprintf(vendor, sizeof(vendor), "%04x", m->vendor);
 		snprintf(device, sizeof(device), "%04x", m->device);
 		snprintf(class, sizeof(class), "%06x", m->class_code & 0xffffff);
-		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b}", "device", m->name, "vendor_id", vendor,
-						   "device_id", device, "class", class, "driver",
-						   m->driver[0] ? json_string(m->driver) : json_null(), "vf", m->vf, "bridge", m->bridge,
-						   "blocks", iommu_member_blocks(m)));
+		json_array_append_new(a,
+				      json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b}",
+						"device", m->name, "vendor_id", vendor, "device_id",
+						device, "class", class, "driver",
+						m->driver[0] ? json_string(m->driver) : json_null(),
+						"vf", m->vf, "bridge", m->bridge, "blocks",
+						iommu_member_blocks(m)));
 	}
 	return a;
 }
@@ -51,7 +54,8 @@ static json_t *groups_reserved_json(const struct iommu_group *g)
 
 		snprintf(first, sizeof(first), "0x%" PRIx64, g->reserved[i].first);
 		snprintf(last, sizeof(last), "0x%" PRIx64, g->reserved[i].last);
-		json_array_append_new(a, json_pack("{s:s, s:s, s:s}", "first", first, "last", last, "kind", g->reserved[i].kind));
+		json_array_append_new(a, json_pack("{s:s, s:s, s:s}", "first", first, "last", last,
+						   "kind", g->reserved[i].kind));
 	}
 	return a;
 }
@@ -64,9 +68,12 @@ static json_t *groups_json(struct iommu_group *const *all, size_t n)
 		char mend[1024];
 		enum iommu_verdict v = iommu_group_verdict(all[i], mend, sizeof(mend));
 
-		json_array_append_new(list, json_pack("{s:i, s:s, s:b, s:s, s:s, s:o, s:o}", "group", (int)all[i]->id, "type", all[i]->type,
-						      "assignable", v == IOMMU_OK, "verdict", groups_verdict_word(v), "mend", mend,
-						      "members", groups_members_json(all[i]), "reserved", groups_reserved_json(all[i])));
+		json_array_append_new(list, json_pack("{s:i, s:s, s:b, s:s, s:s, s:o, s:o}",
+						      "group", (int)all[i]->id, "type",
+						      all[i]->type, "assignable", v == IOMMU_OK,
+						      "verdict", groups_verdict_word(v), "mend",
+						      mend, "members", groups_members_json(all[i]),
+						      "reserved", groups_reserved_json(all[i])));
 	}
 	return json_pack("{s:i, s:o}", "version", 1, "groups", list);
 }
@@ -76,15 +83,18 @@ static void groups_print(const struct iommu_group *g)
 	char mend[1024];
 	enum iommu_verdict v = iommu_group_verdict(g, mend, sizeof(mend));
 
-	printf("group %u%s%s: %s%s%s\n", g->id, g->type[0] ? ", " : "", g->type, groups_verdict_word(v), mend[0] ? "; " : "", mend);
+	printf("group %u%s%s: %s%s%s\n", g->id, g->type[0] ? ", " : "", g->type,
+	       groups_verdict_word(v), mend[0] ? "; " : "", mend);
 	for (size_t i = 0; i < g->n_members; i++) {
 		const struct iommu_member *m = &g->members[i];
 
-		printf("  %-14s %04x:%04x class %06x  %s%s%s\n", m->name, m->vendor, m->device, m->class_code & 0xffffff,
-		       m->driver[0] ? m->driver : "(no driver)", m->vf ? "  VF" : "", m->bridge ? "  bridge" : "");
+		printf("  %-14s %04x:%04x class %06x  %s%s%s\n", m->name, m->vendor, m->device,
+		       m->class_code & 0xffffff, m->driver[0] ? m->driver : "(no driver)",
+		       m->vf ? "  VF" : "", m->bridge ? "  bridge" : "");
 	}
 	for (size_t i = 0; i < g->n_reserved; i++)
-		printf("  reserved 0x%" PRIx64 "-0x%" PRIx64 "  %s\n", g->reserved[i].first, g->reserved[i].last, g->reserved[i].kind);
+		printf("  reserved 0x%" PRIx64 "-0x%" PRIx64 "  %s\n", g->reserved[i].first,
+		       g->reserved[i].last, g->reserved[i].kind);
 }
 
 static const struct command groups_command;
@@ -103,7 +113,8 @@ static int groups_run(int argc, char **argv)
 		return cmd_usage(&groups_command, "takes no words, '%s' is one", argv[1]);
 	ret = iommu_groups_load(host_real.sysfs, &all, &n);
 	if (ret < 0)
-		return err_ret(ret, "reading the IOMMU groups: %s; is /sys mounted?", strerror(-ret));
+		return err_ret(ret, "reading the IOMMU groups: %s; is /sys mounted?",
+			       strerror(-ret));
 	if (as_json) {
 		json_t *o = groups_json(all, n);
 
@@ -126,7 +137,8 @@ static const struct command groups_command = {
 	.summary = "IOMMU groups: members, drivers, reserved regions",
 	.usage = "[--json]\n"
 		 "\n"
-		 "Shows every IOMMU group: its members with their drivers, the reserved address windows, whether the\n"
+		 "Shows every IOMMU group: its members with their drivers, the reserved address "
+		 "windows, whether the\n"
 		 "whole group can be handed to a guest, and if not the step that mends it.\n",
 	.run = groups_run,
 };

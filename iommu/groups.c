@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * IOMMU groups out of sysfs: members with their drivers, reserved windows, and whether a group can be handed to a guest. Called by the
- * commands groups, assign, run and host. Rules of viability as in the kernel's iommu_group_claim_dma_owner() (drivers that promise
- * driver_managed_dma). ACS, that is, why functions share a group, is left out here.
+ * IOMMU groups out of sysfs: members with their drivers, reserved windows, and whether a group can
+ * be handed to a guest. Called by the commands groups, assign, run and host. Rules of viability as
+ * in the kernel's iommu_group_claim_dma_owner() (drivers that promise driver_managed_dma). ACS,
+ * that is, why functions share a group, is left out here.
  */
 #include "iommu/iommu.h"
 
@@ -17,9 +18,9 @@
 
 #include "core/paths.h"
 
-#define GROUPS_MAX	65536u
-#define MEMBERS_MAX	4096u
-#define RESERVED_MAX	64u
+#define GROUPS_MAX   65536u
+#define MEMBERS_MAX  4096u
+#define RESERVED_MAX 64u
 
 static bool groups_number(const char *s, unsigned int *out)
 {
@@ -59,7 +60,8 @@ int iommu_group_of(const char *sysfs, const char *bdf)
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", sysfs, bdf);
 	if (access(path, F_OK) < 0)
 		return -ENOENT;
-	if (paths_link_name(name, sizeof(name), "%s/iommu_group", path) < 0 || !groups_number(name, &id))
+	if (paths_link_name(name, sizeof(name), "%s/iommu_group", path) < 0 ||
+	    !groups_number(name, &id))
 		return -ENODEV;
 	return (int)id;
 }
@@ -73,7 +75,8 @@ static uint32_t groups_hex(const char *sysfs, const char *bdf, const char *file)
 	return (uint32_t)strtoul(line, NULL, 16);
 }
 
-static void groups_fill_member(const char *sysfs, const char *dir, const char *name, struct iommu_member *m)
+static void groups_fill_member(const char *sysfs, const char *dir, const char *name,
+			       struct iommu_member *m)
 {
 	char bdf[IOMMU_BDF_SIZE], path[PATH_MAX];
 
@@ -94,7 +97,8 @@ static void groups_fill_member(const char *sysfs, const char *dir, const char *n
 
 static int member_cmp(const void *a, const void *b)
 {
-	return strcmp(((const struct iommu_member *)a)->name, ((const struct iommu_member *)b)->name);
+	return strcmp(((const struct iommu_member *)a)->name,
+		      ((const struct iommu_member *)b)->name);
 }
 
 static int groups_load_members(const char *sysfs, struct iommu_group *g)
@@ -156,7 +160,8 @@ int iommu_group_load(const char *sysfs, unsigned int id, struct iommu_group **ou
 	if (!g)
 		return -ENOMEM;
 	g->id = id;
-	if (paths_read_line(g->type, sizeof(g->type), "%s/kernel/iommu_groups/%u/type", sysfs, id) < 0)
+	if (paths_read_line(g->type, sizeof(g->type), "%s/kernel/iommu_groups/%u/type", sysfs, id) <
+	    0)
 		g->type[0] = '\0';
 	ret = groups_load_members(sysfs, g);
 	if (ret == 0)
@@ -234,7 +239,7 @@ int iommu_groups_load(const char *sysfs, struct iommu_group ***out, size_t *n)
 		if (ret == 0)
 			(*n)++;
 		else if (ret == -ENOENT)
-			ret = 0;	/* it went away while we were looking */
+			ret = 0; /* it went away while we were looking */
 	}
 	free(ids);
 	if (ret < 0) {
@@ -256,15 +261,18 @@ bool iommu_driver_is_vfio(const char *driver)
 {
 	size_t n = strlen(driver);
 
-	/* vfio-pci and the variants mlx5_vfio_pci, virtio_vfio_pci, ... whose kernel drivers are named either way */
-	return n >= 8 && (!strcmp(driver + n - 8, "vfio-pci") || !strcmp(driver + n - 8, "vfio_pci"));
+	/* vfio-pci and the variants mlx5_vfio_pci, virtio_vfio_pci, ... whose kernel drivers are
+	 * named either way */
+	return n >= 8 &&
+	       (!strcmp(driver + n - 8, "vfio-pci") || !strcmp(driver + n - 8, "vfio_pci"));
 }
 
 bool iommu_member_blocks(const struct iommu_member *m)
 {
 	if (!m->driver[0] || m->bridge)
 		return false;
-	return !iommu_driver_is_vfio(m->driver) && strcmp(m->driver, "pci-stub") && strcmp(m->driver, "pcieport");
+	return !iommu_driver_is_vfio(m->driver) && strcmp(m->driver, "pci-stub") &&
+	       strcmp(m->driver, "pcieport");
 }
 
 bool iommu_group_viable(const struct iommu_group *g)
@@ -293,8 +301,8 @@ void iommu_group_list(const struct iommu_group *g, bool blocking_only, char *buf
 
 		if (blocking_only && !iommu_member_blocks(m))
 			continue;
-		used += (size_t)snprintf(buf + used, size - used, "%s%s (%s)", used ? ", " : "", m->name,
-					 m->driver[0] ? m->driver : "no driver");
+		used += (size_t)snprintf(buf + used, size - used, "%s%s (%s)", used ? ", " : "",
+					 m->name, m->driver[0] ? m->driver : "no driver");
 	}
 }
 
@@ -312,7 +320,8 @@ static void groups_mend_assign(const struct iommu_group *g, char *mend, size_t s
 
 	for (size_t i = 0; i < g->n_members && used < size; i++)
 		if (g->members[i].pci && !g->members[i].bridge)
-			used += (size_t)snprintf(mend + used, size - used, " %s", g->members[i].name);
+			used += (size_t)snprintf(mend + used, size - used, " %s",
+						 g->members[i].name);
 }
 
 enum iommu_verdict iommu_group_verdict(const struct iommu_group *g, char *mend, size_t size)
@@ -321,7 +330,9 @@ enum iommu_verdict iommu_group_verdict(const struct iommu_group *g, char *mend, 
 	if (!groups_has_endpoint(g))
 		return IOMMU_ONLY_BRIDGES;
 	if (iommu_group_forced(g)) {
-		snprintf(mend, size, "turn off the firmware's use of the device (RMRR: remote management, legacy USB), or use another slot");
+		snprintf(mend, size,
+			 "turn off the firmware's use of the device (RMRR: remote management, "
+			 "legacy USB), or use another slot");
 		return IOMMU_FORCED;
 	}
 	if (!iommu_group_viable(g)) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The host's IOMMU: its groups as sysfs shows them (programs), and the mapping of guest memory for a device's DMA (monitor).
+ * The host's IOMMU: its groups as sysfs shows them (programs), and the mapping of guest memory for
+ * a device's DMA (monitor).
  *
- * Kernel: Documentation/ABI/testing/sysfs-kernel-iommu_groups, include/uapi/linux/vfio.h. The sysfs folder is a parameter
- * everywhere, so that a test can show a host that it made up.
+ * Kernel: Documentation/ABI/testing/sysfs-kernel-iommu_groups, include/uapi/linux/vfio.h. The sysfs
+ * folder is a parameter everywhere, so that a test can show a host that it made up.
  */
 #ifndef IOMMU_IOMMU_H
 #define IOMMU_IOMMU_H
@@ -14,33 +15,34 @@
 
 typedef uint64_t iova_t;
 
-/* --- PCI addresses ---------------------------------------------------------------------------------------- */
-#define IOMMU_BDF_SIZE 16	/* "0000:03:00.0" and its NUL, with room for a longer domain */
+/* --- PCI addresses -------------------------------------------------------- */
+#define IOMMU_BDF_SIZE 16 /* "0000:03:00.0" and its NUL, with room for a longer domain */
 
 /*
- * iommu_bdf_parse - "03:00.0" or "0000:03:00.0" into the form that sysfs uses, in lower case. -EINVAL without a message.
+ * iommu_bdf_parse - "03:00.0" or "0000:03:00.0" into the form that sysfs uses, in lower case.
+ * -EINVAL without a message.
  */
 int iommu_bdf_parse(const char *text, char out[IOMMU_BDF_SIZE]);
 
-/* --- groups ------------------------------------------------------------------------------------------------ */
+/* --- groups --------------------------------------------------------------- */
 struct iommu_member {
-	char name[32];		/* "0000:03:00.0"; platform devices have other names */
-	char driver[40];	/* "" when none is bound */
+	char name[32];   /* "0000:03:00.0"; platform devices have other names */
+	char driver[40]; /* "" when none is bound */
 	uint16_t vendor, device;
-	uint32_t class_code;	/* 24 bits; 0 when the device has none */
+	uint32_t class_code; /* 24 bits; 0 when the device has none */
 	bool pci;
-	bool bridge;		/* PCI-to-PCI bridge: belongs to the group but is never handed to a guest */
-	bool vf;		/* an SR-IOV virtual function */
+	bool bridge; /* PCI-to-PCI bridge: belongs to the group but is never handed to a guest */
+	bool vf;     /* an SR-IOV virtual function */
 };
 
 struct iommu_reserved {
-	iova_t first, last;	/* both within the window */
-	char kind[24];		/* "msi", "direct", "direct-relaxable", "reserved", ... */
+	iova_t first, last; /* both within the window */
+	char kind[24];      /* "msi", "direct", "direct-relaxable", "reserved", ... */
 };
 
 struct iommu_group {
 	unsigned int id;
-	char type[24];		/* "DMA", "DMA-FQ", "identity", ...; "" where the kernel does not tell */
+	char type[24]; /* "DMA", "DMA-FQ", "identity", ...; "" where the kernel does not tell */
 	struct iommu_member *members;
 	size_t n_members;
 	struct iommu_reserved *reserved;
@@ -50,61 +52,73 @@ struct iommu_group {
 /* iommu_active - groups exist, that is, the kernel drives an IOMMU. */
 bool iommu_active(const char *sysfs);
 
-/* iommu_group_of - number of the group of a PCI function; -ENOENT when there is no such function, -ENODEV when it has no group. No message. */
+/* iommu_group_of - number of the group of a PCI function; -ENOENT when there is no such function,
+ * -ENODEV when it has no group. No message. */
 int iommu_group_of(const char *sysfs, const char *bdf);
 
-/* iommu_group_load - one group, freed by the caller with iommu_group_free(). -ENOENT, -ENOMEM, without a message. */
+/* iommu_group_load - one group, freed by the caller with iommu_group_free(). -ENOENT, -ENOMEM,
+ * without a message. */
 int iommu_group_load(const char *sysfs, unsigned int id, struct iommu_group **out);
-void iommu_group_free(struct iommu_group *g);	/* accepts NULL */
+void iommu_group_free(struct iommu_group *g); /* accepts NULL */
 
-/* iommu_groups_load - all groups sorted by number, in an array of *n; freed with iommu_groups_free(). Empty without an IOMMU. */
+/* iommu_groups_load - all groups sorted by number, in an array of *n; freed with
+ * iommu_groups_free(). Empty without an IOMMU. */
 int iommu_groups_load(const char *sysfs, struct iommu_group ***out, size_t *n);
 void iommu_groups_free(struct iommu_group **all, size_t n);
 
 /*
- * iommu_member_blocks - true when the member's driver keeps the group from being given away: any driver but vfio-pci and its
- * variants, pci-stub and the port drivers of bridges (which promise not to use DMA of their own).
+ * iommu_member_blocks - true when the member's driver keeps the group from being given away: any
+ * driver but vfio-pci and its variants, pci-stub and the port drivers of bridges (which promise not
+ * to use DMA of their own).
  */
 bool iommu_member_blocks(const struct iommu_member *m);
 /* iommu_driver_is_vfio - the driver hands its device to user space. */
 bool iommu_driver_is_vfio(const char *driver);
 /* iommu_group_viable - no member blocks. */
 bool iommu_group_viable(const struct iommu_group *g);
-/* iommu_group_forced - the first reserved window of kind "direct" (the firmware wants it mapped for good), or NULL. */
+/* iommu_group_forced - the first reserved window of kind "direct" (the firmware wants it mapped for
+ * good), or NULL. */
 const struct iommu_reserved *iommu_group_forced(const struct iommu_group *g);
-/* iommu_group_list - "0000:00:1f.0 (lpc_ich), 0000:00:1f.2 (no driver)" of all members, or of the blocking ones only. Cut to size. */
+/* iommu_group_list - "0000:00:1f.0 (lpc_ich), 0000:00:1f.2 (no driver)" of all members, or of the
+ * blocking ones only. Cut to size. */
 void iommu_group_list(const struct iommu_group *g, bool blocking_only, char *buf, size_t size);
 
 enum iommu_verdict {
-	IOMMU_OK,		/* can be handed to a guest now */
-	IOMMU_BOUND,		/* members are in use by the host's drivers: fourlane assign */
-	IOMMU_FORCED,		/* the firmware keeps a mapping: the kernel refuses */
-	IOMMU_ONLY_BRIDGES,	/* nothing in it that a guest could use */
+	IOMMU_OK,           /* can be handed to a guest now */
+	IOMMU_BOUND,        /* members are in use by the host's drivers: fourlane assign */
+	IOMMU_FORCED,       /* the firmware keeps a mapping: the kernel refuses */
+	IOMMU_ONLY_BRIDGES, /* nothing in it that a guest could use */
 };
-/* iommu_group_verdict - why or why not; `mend` gets the step that mends it ("" when none is needed or known). */
+/* iommu_group_verdict - why or why not; `mend` gets the step that mends it ("" when none is needed
+ * or known). */
 enum iommu_verdict iommu_group_verdict(const struct iommu_group *g, char *mend, size_t size);
 
-/* --- valid IOVA ranges ------------------------------------------------------------------------------------- */
-struct iommu_range { iova_t first, last; };
+/* --- valid IOVA ranges ---------------------------------------------------- */
+struct iommu_range {
+	iova_t first, last;
+};
 
 /*
- * iommu_ranges_clip - the parts of [first, last] that lie in the sorted or unsorted ranges valid[n], in ascending order, page aligned
- * (what is not a whole page is left out). Gives how many there are, -ENOSPC when they are more than `max`,
- * -EINVAL for ranges that overlap or end before they begin. n == 0: no limits, all of it.
+ * iommu_ranges_clip - the parts of [first, last] that lie in the sorted or unsorted ranges
+ * valid[n], in ascending order, page aligned (what is not a whole page is left out). Gives how many
+ * there are, -ENOSPC when they are more than `max`, -EINVAL for ranges that overlap or end before
+ * they begin. n == 0: no limits, all of it.
  */
-int iommu_ranges_clip(const struct iommu_range *valid, size_t n, iova_t first, iova_t last, struct iommu_range *out, size_t max);
+int iommu_ranges_clip(const struct iommu_range *valid, size_t n, iova_t first, iova_t last,
+		      struct iommu_range *out, size_t max);
 
-/* --- mapping guest memory for DMA (monitor) ------------------------------------------------------------------ */
+/* --- mapping guest memory for DMA (monitor) ------------------------------- */
 struct guest_mem;
 struct iommu_map;
 
 /*
- * A way to map: VFIO's type1 container, later iommufd. `fd` is the container's or the iommufd's descriptor. All give a negative errno
- * without a message.
+ * A way to map: VFIO's type1 container, later iommufd. `fd` is the container's or the iommufd's
+ * descriptor. All give a negative errno without a message.
  */
 struct iommu_map_ops {
 	const char *name;
-	/* The valid ranges, at most max; gives how many the kernel told (0: it has no such notion). */
+	/* The valid ranges, at most max; gives how many the kernel told (0: it has no such notion).
+	 */
 	int (*ranges)(int fd, struct iommu_range *out, size_t max);
 	int (*map)(int fd, iova_t iova, uint64_t size, void *hva);
 	int (*unmap)(int fd, iova_t iova, uint64_t size);
@@ -112,11 +126,13 @@ struct iommu_map_ops {
 extern const struct iommu_map_ops iommu_map_type1v2;
 
 /*
- * iommu_map_create - maps every region of guest memory at its guest physical address, reserved windows left out (said in a message when
- * RAM lies there). Takes `fd`, closed by iommu_map_destroy() and on failure. Negative errno after a message; for EPERM and
- * ENOMEM it names RLIMIT_MEMLOCK, what it is and what is needed. Main thread.
+ * iommu_map_create - maps every region of guest memory at its guest physical address, reserved
+ * windows left out (said in a message when RAM lies there). Takes `fd`, closed by
+ * iommu_map_destroy() and on failure. Negative errno after a message; for EPERM and ENOMEM it names
+ * RLIMIT_MEMLOCK, what it is and what is needed. Main thread.
  */
-int iommu_map_create(const struct iommu_map_ops *ops, int fd, const struct guest_mem *mem, struct iommu_map **out);
+int iommu_map_create(const struct iommu_map_ops *ops, int fd, const struct guest_mem *mem,
+		     struct iommu_map **out);
 /* iommu_map_destroy - unmaps, closes. No device may do DMA any more. Accepts NULL. */
 void iommu_map_destroy(struct iommu_map *m);
 /* iommu_map_bytes - how much is mapped. */

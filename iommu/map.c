@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest memory made reachable for a device: every region is mapped at its guest physical address, except where the IOMMU has a reserved
- * window. Called by a passed-through device before bus mastering can be on; one mapping serves all devices of a guest. Which kernel
- * interface does it is behind struct iommu_map_ops. Everything is mapped for the guest's whole life: no vIOMMU, no ballooning.
+ * Guest memory made reachable for a device: every region is mapped at its guest physical address,
+ * except where the IOMMU has a reserved window. Called by a passed-through device before bus
+ * mastering can be on; one mapping serves all devices of a guest. Which kernel interface does it is
+ * behind struct iommu_map_ops. Everything is mapped for the guest's whole life: no vIOMMU, no
+ * ballooning.
  */
 #include "iommu/iommu.h"
 
@@ -17,13 +19,13 @@
 #include "core/err.h"
 #include "core/mem.h"
 
-#define RANGES_MAX	256
-#define PARTS_MAX	64
+#define RANGES_MAX 256
+#define PARTS_MAX  64
 
 struct iommu_map {
 	const struct iommu_map_ops *ops;
 	int fd;
-	struct iommu_range part[PARTS_MAX];	/* what is mapped */
+	struct iommu_range part[PARTS_MAX]; /* what is mapped */
 	unsigned int n_parts;
 	uint64_t bytes, us;
 };
@@ -56,24 +58,37 @@ static int map_fail(int err, struct iommu_range r, uint64_t need)
 	struct rlimit lim = { 0 };
 
 	if (err != -ENOMEM && err != -EPERM)
-		return err_ret(err, "mapping guest memory 0x%" PRIx64 "-0x%" PRIx64 " for DMA: %s; see the kernel's log",
+		return err_ret(err,
+			       "mapping guest memory 0x%" PRIx64 "-0x%" PRIx64
+			       " for DMA: %s; see the kernel's log",
 			       r.first, r.last, strerror(-err));
 	getrlimit(RLIMIT_MEMLOCK, &lim);
 	if (lim.rlim_cur == RLIM_INFINITY)
-		return err_ret(err, "mapping guest memory 0x%" PRIx64 "-0x%" PRIx64 " for DMA: %s though RLIMIT_MEMLOCK is unlimited; "
-			       "free memory or give the guest less than %" PRIu64 " MiB", r.first, r.last, strerror(-err), map_mib(need));
-	return err_ret(err, "mapping guest memory for DMA: %s: RLIMIT_MEMLOCK is %" PRIu64 " MiB and %" PRIu64 " MiB must be locked; "
-		       "raise it ('ulimit -l %" PRIu64 "', or memlock in limits.conf) or run as root", strerror(-err),
-		       (uint64_t)lim.rlim_cur >> 20, map_mib(need), (need + 1023) / 1024);
+		return err_ret(err,
+			       "mapping guest memory 0x%" PRIx64 "-0x%" PRIx64
+			       " for DMA: %s though RLIMIT_MEMLOCK is unlimited; "
+			       "free memory or give the guest less than %" PRIu64 " MiB",
+			       r.first, r.last, strerror(-err), map_mib(need));
+	return err_ret(err,
+		       "mapping guest memory for DMA: %s: RLIMIT_MEMLOCK is %" PRIu64
+		       " MiB and %" PRIu64 " MiB must be locked; "
+		       "raise it ('ulimit -l %" PRIu64
+		       "', or memlock in limits.conf) or run as root",
+		       strerror(-err), (uint64_t)lim.rlim_cur >> 20, map_mib(need),
+		       (need + 1023) / 1024);
 }
 
-static int map_part(struct iommu_map *m, const struct mem_region *r, struct iommu_range part, uint64_t need)
+static int map_part(struct iommu_map *m, const struct mem_region *r, struct iommu_range part,
+		    uint64_t need)
 {
 	uint64_t size = part.last - part.first + 1;
 	int ret;
 
 	if (m->n_parts == PARTS_MAX)
-		return err_ret(-ENOSPC, "mapping guest memory for DMA: more than %d pieces; give the guest less memory", PARTS_MAX);
+		return err_ret(-ENOSPC,
+			       "mapping guest memory for DMA: more than %d pieces; give the guest "
+			       "less memory",
+			       PARTS_MAX);
 	ret = m->ops->map(m->fd, part.first, size, (char *)r->hva + (part.first - r->gpa));
 	if (ret < 0)
 		return map_fail(ret, part, need);
@@ -82,14 +97,18 @@ static int map_part(struct iommu_map *m, const struct mem_region *r, struct iomm
 	return 0;
 }
 
-static int map_region(struct iommu_map *m, const struct mem_region *r, const struct iommu_range *valid, size_t n_valid, uint64_t need)
+static int map_region(struct iommu_map *m, const struct mem_region *r,
+		      const struct iommu_range *valid, size_t n_valid, uint64_t need)
 {
 	struct iommu_range part[PARTS_MAX];
 	uint64_t before = m->bytes;
 	int n = iommu_ranges_clip(valid, n_valid, r->gpa, r->gpa + r->size - 1, part, PARTS_MAX);
 
 	if (n < 0)
-		return err_ret(n, "mapping guest memory for DMA: the kernel's list of valid ranges: %s; report this", strerror(-n));
+		return err_ret(n,
+			       "mapping guest memory for DMA: the kernel's list of valid ranges: "
+			       "%s; report this",
+			       strerror(-n));
 	for (int i = 0; i < n; i++) {
 		int ret = map_part(m, r, part[i], need);
 
@@ -97,13 +116,15 @@ static int map_region(struct iommu_map *m, const struct mem_region *r, const str
 			return ret;
 	}
 	if (m->bytes - before < r->size)
-		err_say("mapping guest memory for DMA: %" PRIu64 " KiB of RAM in 0x%" PRIx64 "-0x%" PRIx64
-			" lie in windows that the IOMMU reserves; devices cannot reach them, a guest with less memory avoids it",
+		err_say("mapping guest memory for DMA: %" PRIu64 " KiB of RAM in 0x%" PRIx64
+			"-0x%" PRIx64 " lie in windows that the IOMMU reserves; devices cannot "
+				      "reach them, a guest with less memory avoids it",
 			(r->size - (m->bytes - before)) >> 10, r->gpa, r->gpa + r->size - 1);
 	return 0;
 }
 
-int iommu_map_create(const struct iommu_map_ops *ops, int fd, const struct guest_mem *mem, struct iommu_map **out)
+int iommu_map_create(const struct iommu_map_ops *ops, int fd, const struct guest_mem *mem,
+		     struct iommu_map **out)
 {
 	struct iommu_range valid[RANGES_MAX];
 	struct iommu_map *m = calloc(1, sizeof(*m));
@@ -118,7 +139,9 @@ int iommu_map_create(const struct iommu_map_ops *ops, int fd, const struct guest
 	m->fd = fd;
 	n = ops->ranges(fd, valid, RANGES_MAX);
 	if (n < 0)
-		ret = err_ret(n, "asking the IOMMU (%s) for its valid ranges: %s; see the kernel's log", ops->name, strerror(-n));
+		ret = err_ret(
+			n, "asking the IOMMU (%s) for its valid ranges: %s; see the kernel's log",
+			ops->name, strerror(-n));
 	for (size_t i = 0; ret == 0 && i < mem_n_regions(mem); i++)
 		ret = map_region(m, mem_region(mem, i), valid, (size_t)n, need);
 	if (ret < 0) {
@@ -139,7 +162,8 @@ void iommu_map_destroy(struct iommu_map *m)
 		int ret = m->ops->unmap(m->fd, r.first, r.last - r.first + 1);
 
 		if (ret < 0)
-			err_say("unmapping guest memory 0x%" PRIx64 "-0x%" PRIx64 ": %s; the kernel drops it when the monitor ends",
+			err_say("unmapping guest memory 0x%" PRIx64 "-0x%" PRIx64
+				": %s; the kernel drops it when the monitor ends",
 				r.first, r.last, strerror(-ret));
 	}
 	close(m->fd);

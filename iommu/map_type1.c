@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * DMA mapping through a VFIO container of type1v2 (include/uapi/linux/vfio.h, "API for Type1 VFIO IOMMU"). Used by map.c behind struct
- * iommu_map_ops. Dirty tracking and VADDR updates are left out.
+ * DMA mapping through a VFIO container of type1v2 (include/uapi/linux/vfio.h, "API for Type1 VFIO
+ * IOMMU"). Used by map.c behind struct iommu_map_ops. Dirty tracking and VADDR updates are left
+ * out.
  */
 #include "iommu/iommu.h"
 
@@ -13,7 +14,8 @@
 
 #define INFO_MAX 65536u
 
-/* The info structure with all its capabilities: asked twice, the first answer tells the size. Freed by the caller. */
+/* The info structure with all its capabilities: asked twice, the first answer tells the size. Freed
+ * by the caller. */
 static int type1_info(int fd, struct vfio_iommu_type1_info **out)
 {
 	size_t size = sizeof(struct vfio_iommu_type1_info);
@@ -43,7 +45,8 @@ static int type1_info(int fd, struct vfio_iommu_type1_info **out)
 	return -EPROTO;
 }
 
-/* The capability of that id in an info structure of `size` bytes, of at least `min` bytes; offset or 0. */
+/* The capability of that id in an info structure of `size` bytes, of at least `min` bytes; offset
+ * or 0. */
 static size_t type1_find_cap(const void *info, size_t size, size_t off, unsigned int id, size_t min)
 {
 	for (int i = 0; i < 32 && off; i++) {
@@ -68,16 +71,19 @@ static int type1_ranges(int fd, struct iommu_range *out, size_t max)
 	if (size < 0)
 		return size;
 	if (info->flags & VFIO_IOMMU_INFO_CAPS)
-		off = type1_find_cap(info, (size_t)size, info->cap_offset, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(*cap));
+		off = type1_find_cap(info, (size_t)size, info->cap_offset,
+				     VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(*cap));
 	if (off) {
 		cap = (const void *)((const char *)info + off);
 		n = cap->nr_iovas;
-		if (n > max || n * sizeof(cap->iova_ranges[0]) > (size_t)size - off - sizeof(*cap)) {
+		if (n > max ||
+		    n * sizeof(cap->iova_ranges[0]) > (size_t)size - off - sizeof(*cap)) {
 			free(info);
 			return -EPROTO;
 		}
 		for (size_t i = 0; i < n; i++)
-			out[i] = (struct iommu_range){ cap->iova_ranges[i].start, cap->iova_ranges[i].end };
+			out[i] = (struct iommu_range){ cap->iova_ranges[i].start,
+						       cap->iova_ranges[i].end };
 	}
 	free(info);
 	return (int)n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Arithmetic of I/O virtual address ranges: which parts of guest memory lie where the IOMMU can translate. Called by map.c; pure functions
- * without a kernel behind them.
+ * Arithmetic of I/O virtual address ranges: which parts of guest memory lie where the IOMMU can
+ * translate. Called by map.c; pure functions without a kernel behind them.
  */
 #include "iommu/iommu.h"
 
@@ -39,7 +39,8 @@ static bool range_cut(struct iommu_range r, iova_t first, iova_t last, struct io
 	return a < b;
 }
 
-int iommu_ranges_clip(const struct iommu_range *valid, size_t n, iova_t first, iova_t last, struct iommu_range *out, size_t max)
+int iommu_ranges_clip(const struct iommu_range *valid, size_t n, iova_t first, iova_t last,
+		      struct iommu_range *out, size_t max)
 {
 	struct iommu_range all = { 0, ~0ull }, *sorted;
 	size_t n_out = 0;
@@ -57,7 +58,8 @@ int iommu_ranges_clip(const struct iommu_range *valid, size_t n, iova_t first, i
 	for (size_t i = 0; i < n; i++) {
 		struct iommu_range r;
 
-		if (sorted[i].last < sorted[i].first || (i && sorted[i].first <= sorted[i - 1].last))
+		if (sorted[i].last < sorted[i].first ||
+		    (i && sorted[i].first <= sorted[i - 1].last))
 			goto out;
 		if (!range_cut(sorted[i], first, last, &r))
 			continue;

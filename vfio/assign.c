@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PCI functions to vfio-pci and back to the driver they had. Called by the commands assign and unassign and by sriov for VFs. Everything is
- * checked before anything is changed; what is about to be changed is on disk first (assign_record.c), so that after a crash at
- * any point vfio_unassign() puts the function back as it was. Binding works by driver_override
+ * PCI functions to vfio-pci and back to the driver they had. Called by the commands assign and
+ * unassign and by sriov for VFs. Everything is checked before anything is changed; what is about to
+ * be changed is on disk first (assign_record.c), so that after a crash at any point vfio_unassign()
+ * puts the function back as it was. Binding works by driver_override
  * (Documentation/ABI/testing/sysfs-bus-pci), which touches this one function and no id table.
  */
 #include "vfio/vfio.h"
@@ -28,12 +29,12 @@
 #include "core/paths.h"
 #include "iommu/iommu.h"
 
-#define VFIO_DRIVER	"vfio-pci"
-#define POLL_MS		10
+#define VFIO_DRIVER "vfio-pci"
+#define POLL_MS     10
 
 extern char **environ;
 
-/* --- this machine ------------------------------------------------------------------------------------------- */
+/* --- this machine --------------------------------------------------------- */
 
 static int assign_write_real(void *opaque, const char *path, const char *text)
 {
@@ -53,7 +54,8 @@ static bool assign_has_address(void *opaque, const char *ifname)
 		if (a->ifa_addr->sa_family == AF_INET)
 			found = true;
 		if (a->ifa_addr->sa_family == AF_INET6)
-			found = !IN6_IS_ADDR_LINKLOCAL(&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr);
+			found = !IN6_IS_ADDR_LINKLOCAL(
+				&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr);
 	}
 	freeifaddrs(all);
 	return found;
@@ -69,7 +71,8 @@ int vfio_sys_real(struct vfio_sys *s, char *state_buf, size_t size)
 	if ((size_t)snprintf(state_buf, size, "%s/assign", state) >= size)
 		return -ENAMETOOLONG;
 	if (mkdir(state_buf, 0750) < 0 && errno != EEXIST)
-		return err_ret(-errno, "making %s: %s; check the folder's owner", state_buf, strerror(errno));
+		return err_ret(-errno, "making %s: %s; check the folder's owner", state_buf,
+			       strerror(errno));
 	*s = (struct vfio_sys){
 		.sysfs = host_real.sysfs,
 		.proc = host_real.proc,
@@ -82,7 +85,7 @@ int vfio_sys_real(struct vfio_sys *s, char *state_buf, size_t size)
 	return 0;
 }
 
-/* --- small looks and writes ----------------------------------------------------------------------------------- */
+/* --- small looks and writes ----------------------------------------------- */
 
 static uint64_t assign_now_ms(void)
 {
@@ -107,11 +110,14 @@ static void assign_driver(const struct vfio_sys *s, const char *bdf, char *buf, 
 /* driver_override as text; the kernel shows "(null)" for none. */
 static void assign_override(const struct vfio_sys *s, const char *bdf, char *buf, size_t size)
 {
-	if (paths_read_line(buf, size, "%s/bus/pci/devices/%s/driver_override", s->sysfs, bdf) < 0 || !strcmp(buf, "(null)"))
+	int n = paths_read_line(buf, size, "%s/bus/pci/devices/%s/driver_override", s->sysfs, bdf);
+
+	if (n < 0 || !strcmp(buf, "(null)"))
 		buf[0] = '\0';
 }
 
-static int assign_write(const struct vfio_sys *s, const char *text, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int assign_write(const struct vfio_sys *s, const char *text, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static int assign_write(const struct vfio_sys *s, const char *text, const char *fmt, ...)
 {
 	char path[PATH_MAX];
@@ -148,7 +154,8 @@ static bool assign_have_driver(const struct vfio_sys *s, const char *driver)
 	return access(path, F_OK) == 0;
 }
 
-/* Loads a driver's module when its folder is not there. -EOPNOTSUPP when it is still missing afterwards; no message. */
+/* Loads a driver's module when its folder is not there. -EOPNOTSUPP when it is still missing
+ * afterwards; no message. */
 static int assign_load_driver(const struct vfio_sys *s, const char *driver)
 {
 	char *argv[] = { (char *)s->modprobe, (char *)"-q", (char *)driver, NULL };
@@ -164,9 +171,10 @@ static int assign_load_driver(const struct vfio_sys *s, const char *driver)
 	return assign_have_driver(s, driver) ? 0 : -EOPNOTSUPP;
 }
 
-/* --- who has it open -------------------------------------------------------------------------------------------- */
+/* --- who has it open ------------------------------------------------------ */
 
-static bool user_has_link(const char *proc, const char *pid, const char *group_node, const char *dev_node)
+static bool user_has_link(const char *proc, const char *pid, const char *group_node,
+			  const char *dev_node)
 {
 	char dir[PATH_MAX], path[PATH_MAX], target[256];
 	bool found = false;
@@ -177,7 +185,8 @@ static bool user_has_link(const char *proc, const char *pid, const char *group_n
 	snprintf(dir, sizeof(dir), "%s/%s/fd", proc, pid);
 	d = opendir(dir);
 	while (d && !found && (e = readdir(d))) {
-		if (e->d_name[0] == '.' || (size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= sizeof(path))
+		if (e->d_name[0] == '.' ||
+		    (size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= sizeof(path))
 			continue;
 		n = readlink(path, target, sizeof(target) - 1);
 		if (n < 0)
@@ -209,14 +218,16 @@ int vfio_user(const char *sysfs, const char *proc, const char *bdf)
 		closedir(d);
 	d = opendir(proc);
 	while (d && !pid && (e = readdir(d)))
-		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && user_has_link(proc, e->d_name, group, dev))
+		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' &&
+		    user_has_link(proc, e->d_name, group, dev))
 			pid = atoi(e->d_name);
 	if (d)
 		closedir(d);
 	return pid;
 }
 
-/* Taking a function from vfio-pci blocks in the kernel for as long as somebody has it open, so nobody may. */
+/* Taking a function from vfio-pci blocks in the kernel for as long as somebody has it open, so
+ * nobody may. */
 static int assign_wait_unused(const struct vfio_sys *s, const char *bdf)
 {
 	uint64_t end = assign_now_ms() + (s->deadline_ms < 2000 ? s->deadline_ms : 2000);
@@ -224,13 +235,16 @@ static int assign_wait_unused(const struct vfio_sys *s, const char *bdf)
 
 	while ((pid = vfio_user(s->sysfs, s->proc, bdf)) != 0) {
 		if (assign_now_ms() >= end)
-			return err_ret(-EBUSY, "giving %s back: process %d has its VFIO group open; stop that guest first", bdf, pid);
+			return err_ret(-EBUSY,
+				       "giving %s back: process %d has its VFIO group open; stop "
+				       "that guest first",
+				       bdf, pid);
 		assign_pause();
 	}
 	return 0;
 }
 
-/* --- one function there and back ------------------------------------------------------------------------------------ */
+/* --- one function there and back ------------------------------------------ */
 
 static int assign_unbind(const struct vfio_sys *s, const char *bdf)
 {
@@ -241,21 +255,24 @@ static int assign_unbind(const struct vfio_sys *s, const char *bdf)
 	if (!driver[0])
 		return 0;
 	ret = assign_write(s, bdf, "%s/bus/pci/devices/%s/driver/unbind", s->sysfs, bdf);
-	if (ret == -ENODEV || ret == -ENOENT)	/* it went away by itself */
+	if (ret == -ENODEV || ret == -ENOENT) /* it went away by itself */
 		ret = 0;
 	if (ret == 0)
 		ret = assign_wait_driver(s, bdf, "");
 	if (ret < 0)
-		return err_ret(ret, "taking %s from its driver %s: %s; see the kernel's log", bdf, driver, strerror(-ret));
+		return err_ret(ret, "taking %s from its driver %s: %s; see the kernel's log", bdf,
+			       driver, strerror(-ret));
 	return 0;
 }
 
 static int assign_set_override(const struct vfio_sys *s, const char *bdf, const char *driver)
 {
-	int ret = assign_write(s, *driver ? driver : "\n", "%s/bus/pci/devices/%s/driver_override", s->sysfs, bdf);
+	int ret = assign_write(s, *driver ? driver : "\n", "%s/bus/pci/devices/%s/driver_override",
+			       s->sysfs, bdf);
 
 	if (ret < 0)
-		return err_ret(ret, "setting driver_override of %s: %s; run as root", bdf, strerror(-ret));
+		return err_ret(ret, "setting driver_override of %s: %s; run as root", bdf,
+			       strerror(-ret));
 	return 0;
 }
 
@@ -271,11 +288,13 @@ static int assign_bind_vfio(const struct vfio_sys *s, const char *bdf)
 	if (ret == 0)
 		ret = assign_wait_driver(s, bdf, VFIO_DRIVER);
 	if (ret < 0)
-		return err_ret(ret, "binding %s to vfio-pci: %s; see the kernel's log", bdf, strerror(-ret));
+		return err_ret(ret, "binding %s to vfio-pci: %s; see the kernel's log", bdf,
+			       strerror(-ret));
 	return 0;
 }
 
-/* The driver of the record, by its own bind file: that is exact even when another driver would claim the function first. */
+/* The driver of the record, by its own bind file: that is exact even when another driver would
+ * claim the function first. */
 static int assign_bind_old(const struct vfio_sys *s, const char *bdf, const char *driver)
 {
 	char now[64];
@@ -285,18 +304,23 @@ static int assign_bind_old(const struct vfio_sys *s, const char *bdf, const char
 	if (!strcmp(now, driver))
 		return 0;
 	if (assign_load_driver(s, driver) < 0)
-		return err_ret(-EOPNOTSUPP, "giving %s back: its driver %s is not loaded any more; load it and repeat", bdf, driver);
+		return err_ret(
+			-EOPNOTSUPP,
+			"giving %s back: its driver %s is not loaded any more; load it and repeat",
+			bdf, driver);
 	ret = assign_write(s, bdf, "%s/bus/pci/drivers/%s/bind", s->sysfs, driver);
-	if (ret == -EBUSY || ret == -EEXIST)	/* loading the module has bound it */
+	if (ret == -EBUSY || ret == -EEXIST) /* loading the module has bound it */
 		ret = 0;
 	if (ret == 0)
 		ret = assign_wait_driver(s, bdf, driver);
 	if (ret < 0)
-		return err_ret(ret, "giving %s back to its driver %s: %s; see the kernel's log", bdf, driver, strerror(-ret));
+		return err_ret(ret, "giving %s back to its driver %s: %s; see the kernel's log",
+			       bdf, driver, strerror(-ret));
 	return 0;
 }
 
-/* Everything as the record says; the record is dropped last. Any point before may be where an earlier run ended. */
+/* Everything as the record says; the record is dropped last. Any point before may be where an
+ * earlier run ended. */
 static int assign_restore(const struct vfio_sys *s, const struct assign_record *r)
 {
 	char now[64];
@@ -313,20 +337,24 @@ static int assign_restore(const struct vfio_sys *s, const struct assign_record *
 	return ret < 0 ? ret : assign_record_drop(s, r->bdf);
 }
 
-/* --- records -------------------------------------------------------------------------------------------------------- */
+/* --- records -------------------------------------------------------------- */
 
 static void assign_identity(const struct vfio_sys *s, const char *bdf, struct assign_record *r)
 {
 	snprintf(r->bdf, sizeof(r->bdf), "%s", bdf);
-	if (paths_read_line(r->vendor, sizeof(r->vendor), "%s/bus/pci/devices/%s/vendor", s->sysfs, bdf) < 0)
+	if (paths_read_line(r->vendor, sizeof(r->vendor), "%s/bus/pci/devices/%s/vendor", s->sysfs,
+			    bdf) < 0)
 		r->vendor[0] = '\0';
-	if (paths_read_line(r->device, sizeof(r->device), "%s/bus/pci/devices/%s/device", s->sysfs, bdf) < 0)
+	if (paths_read_line(r->device, sizeof(r->device), "%s/bus/pci/devices/%s/device", s->sysfs,
+			    bdf) < 0)
 		r->device[0] = '\0';
-	if (paths_read_line(r->boot_id, sizeof(r->boot_id), "%s/sys/kernel/random/boot_id", s->proc) < 0)
+	if (paths_read_line(r->boot_id, sizeof(r->boot_id), "%s/sys/kernel/random/boot_id",
+			    s->proc) < 0)
 		r->boot_id[0] = '\0';
 }
 
-/* The record of this device and this boot. 0, -ENOENT (none, or one of another time), other errors after a message. */
+/* The record of this device and this boot. 0, -ENOENT (none, or one of another time), other errors
+ * after a message. */
 static int assign_load_valid(const struct vfio_sys *s, const char *bdf, struct assign_record *out)
 {
 	struct assign_record now = { 0 };
@@ -335,14 +363,15 @@ static int assign_load_valid(const struct vfio_sys *s, const char *bdf, struct a
 	if (ret < 0)
 		return ret;
 	assign_identity(s, bdf, &now);
-	if (strcmp(now.vendor, out->vendor) || strcmp(now.device, out->device) || strcmp(now.boot_id, out->boot_id))
+	if (strcmp(now.vendor, out->vendor) || strcmp(now.device, out->device) ||
+	    strcmp(now.boot_id, out->boot_id))
 		return -ENOENT;
 	return 0;
 }
 
 /*
- * What has to be put back one day. An earlier run may have ended at any point: when driver_override is ours already, the recorded one is the
- * user's; when no driver is bound, the recorded one was.
+ * What has to be put back one day. An earlier run may have ended at any point: when driver_override
+ * is ours already, the recorded one is the user's; when no driver is bound, the recorded one was.
  */
 static int assign_make_record(const struct vfio_sys *s, const char *bdf, struct assign_record *r)
 {
@@ -357,11 +386,12 @@ static int assign_make_record(const struct vfio_sys *s, const char *bdf, struct 
 	assign_driver(s, bdf, driver, sizeof(driver));
 	assign_override(s, bdf, override, sizeof(override));
 	snprintf(r->driver, sizeof(r->driver), "%s", ret == 0 && !driver[0] ? old.driver : driver);
-	snprintf(r->override, sizeof(r->override), "%s", ret == 0 && !strcmp(override, VFIO_DRIVER) ? old.override : override);
+	snprintf(r->override, sizeof(r->override), "%s",
+		 ret == 0 && !strcmp(override, VFIO_DRIVER) ? old.override : override);
 	return 0;
 }
 
-/* --- checks --------------------------------------------------------------------------------------------------------- */
+/* --- checks --------------------------------------------------------------- */
 
 static bool assign_listed(const char *name, const char *const *bdfs, size_t n)
 {
@@ -372,31 +402,43 @@ static bool assign_listed(const char *name, const char *const *bdfs, size_t n)
 }
 
 /* Every other member of the group has to come along, unless it does not stand in the way. */
-static int assign_check_group(const struct vfio_sys *s, const char *bdf, const char *const *bdfs, size_t n)
+static int assign_check_group(const struct vfio_sys *s, const char *bdf, const char *const *bdfs,
+			      size_t n)
 {
 	char members[1024], mend[1024];
 	struct iommu_group *g;
 	int id = iommu_group_of(s->sysfs, bdf), ret;
 
 	if (id == -ENOENT)
-		return err_ret(-ENOENT, "assigning %s: there is no such PCI function; see 'fourlane groups' or lspci", bdf);
+		return err_ret(-ENOENT,
+			       "assigning %s: there is no such PCI function; see 'fourlane groups' "
+			       "or lspci",
+			       bdf);
 	if (id < 0)
-		return err_ret(-ENODEV, "assigning %s: no IOMMU is active for it; turn on VT-d or AMD-Vi in the firmware and boot with intel_iommu=on", bdf);
+		return err_ret(-ENODEV,
+			       "assigning %s: no IOMMU is active for it; turn on VT-d or AMD-Vi in "
+			       "the firmware and boot with intel_iommu=on",
+			       bdf);
 	ret = iommu_group_load(s->sysfs, (unsigned int)id, &g);
 	if (ret < 0)
-		return err_ret(ret, "assigning %s: reading IOMMU group %d: %s; is /sys mounted?", bdf, id, strerror(-ret));
+		return err_ret(ret, "assigning %s: reading IOMMU group %d: %s; is /sys mounted?",
+			       bdf, id, strerror(-ret));
 	for (size_t i = 0; ret == 0 && i < g->n_members; i++) {
 		const struct iommu_member *m = &g->members[i];
 
 		if (!strcmp(m->name, bdf) && m->bridge)
-			ret = err_ret(-EINVAL, "assigning %s: it is a bridge; give the functions behind it", bdf);
+			ret = err_ret(-EINVAL,
+				      "assigning %s: it is a bridge; give the functions behind it",
+				      bdf);
 		else if (iommu_member_blocks(m) && !assign_listed(m->name, bdfs, n))
 			ret = -EBUSY;
 	}
 	if (ret == -EBUSY) {
 		iommu_group_list(g, false, members, sizeof(members));
 		iommu_group_verdict(g, mend, sizeof(mend));
-		err_say("assigning %s: IOMMU group %d can only be given away whole, its members are %s; assign all: '%s'", bdf, id, members, mend);
+		err_say("assigning %s: IOMMU group %d can only be given away whole, its members "
+			"are %s; assign all: '%s'",
+			bdf, id, members, mend);
 	}
 	iommu_group_free(g);
 	return ret;
@@ -408,10 +450,12 @@ static int assign_check_use(const struct vfio_sys *s, const char *bdf, unsigned 
 
 	if ((flags & VFIO_ASSIGN_FORCE) || !assign_in_use(s, bdf, why, sizeof(why)))
 		return 0;
-	return err_ret(-EBUSY, "assigning %s: %s; free it first, or take it anyway with --force", bdf, why);
+	return err_ret(-EBUSY, "assigning %s: %s; free it first, or take it anyway with --force",
+		       bdf, why);
 }
 
-static int assign_check(const struct vfio_sys *s, const char *const *bdfs, size_t n, unsigned int flags)
+static int assign_check(const struct vfio_sys *s, const char *const *bdfs, size_t n,
+			unsigned int flags)
 {
 	char driver[64];
 	int ret;
@@ -441,16 +485,20 @@ static int assign_lock(const struct vfio_sys *s)
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (assign_now_ms() >= end) {
 			close(fd);
-			return err_ret(-ETIMEDOUT, "locking %s: another assign or unassign holds it; wait for its end", path);
+			return err_ret(
+				-ETIMEDOUT,
+				"locking %s: another assign or unassign holds it; wait for its end",
+				path);
 		}
 		assign_pause();
 	}
 	return fd;
 }
 
-/* --- the two actions ------------------------------------------------------------------------------------------------- */
+/* --- the two actions ------------------------------------------------------ */
 
-static int assign_one(const struct vfio_sys *s, const char *bdf, struct assign_record *r, bool *changed)
+static int assign_one(const struct vfio_sys *s, const char *bdf, struct assign_record *r,
+		      bool *changed)
 {
 	char driver[64];
 	int ret;
@@ -480,7 +528,9 @@ static int assign_all(const struct vfio_sys *s, const char *const *bdfs, size_t 
 		ret = assign_one(s, bdfs[i], &r[i], &changed[i]);
 	while (ret < 0 && r && changed && i--)
 		if (changed[i] && assign_restore(s, &r[i]) < 0)
-			err_say("assigning %s: it could not be put back either; mend what stands above, then 'fourlane unassign %s'", bdfs[i], bdfs[i]);
+			err_say("assigning %s: it could not be put back either; mend what stands "
+				"above, then 'fourlane unassign %s'",
+				bdfs[i], bdfs[i]);
 	free(r);
 	free(changed);
 	return ret;
@@ -491,7 +541,8 @@ static void assign_show(const struct vfio_sys *s, const char *bdf)
 	char driver[64];
 
 	assign_driver(s, bdf, driver, sizeof(driver));
-	printf("%s (group %d): %s -> %s\n", bdf, iommu_group_of(s->sysfs, bdf), driver[0] ? driver : "no driver",
+	printf("%s (group %d): %s -> %s\n", bdf, iommu_group_of(s->sysfs, bdf),
+	       driver[0] ? driver : "no driver",
 	       iommu_driver_is_vfio(driver) ? "stays" : VFIO_DRIVER);
 }
 
@@ -507,7 +558,10 @@ int vfio_assign(const struct vfio_sys *s, const char *const *bdfs, size_t n, uns
 		return 0;
 	}
 	if (assign_load_driver(s, VFIO_DRIVER) < 0)
-		return err_ret(-EOPNOTSUPP, "assigning %s: the kernel has no driver vfio-pci; load it with 'modprobe vfio-pci' or build it (CONFIG_VFIO_PCI)", bdfs[0]);
+		return err_ret(-EOPNOTSUPP,
+			       "assigning %s: the kernel has no driver vfio-pci; load it with "
+			       "'modprobe vfio-pci' or build it (CONFIG_VFIO_PCI)",
+			       bdfs[0]);
 	lock = assign_lock(s);
 	if (lock < 0)
 		return lock;
@@ -546,7 +600,8 @@ static int unassign_one(const struct vfio_sys *s, const char *bdf, unsigned int 
 	if (access(path, F_OK) < 0) {
 		ret = assign_record_load(s, bdf, &r);
 		if (ret == 0 && !(flags & VFIO_ASSIGN_DRY_RUN))
-			ret = assign_record_drop(s, bdf);	/* the function is gone (a VF that was removed), so is its record */
+			/* the function is gone (a VF that was removed), so is its record */
+			ret = assign_record_drop(s, bdf);
 		else if (ret == -ENOENT)
 			err_say("giving %s back: there is no such PCI function; see lspci", bdf);
 		return ret;
@@ -556,8 +611,10 @@ static int unassign_one(const struct vfio_sys *s, const char *bdf, unsigned int 
 		return ret;
 	if (flags & VFIO_ASSIGN_DRY_RUN) {
 		assign_driver(s, bdf, driver, sizeof(driver));
+		if (ret == -ENOENT)
+			snprintf(r.driver, sizeof(r.driver), "what the kernel chooses");
 		printf("%s: %s -> %s\n", bdf, driver[0] ? driver : "no driver",
-		       ret < 0 ? "what the kernel chooses" : r.driver[0] ? r.driver : "no driver");
+		       r.driver[0] ? r.driver : "no driver");
 		return 0;
 	}
 	if (ret == 0)
@@ -576,7 +633,7 @@ int vfio_unassign(const struct vfio_sys *s, const char *const *bdfs, size_t n, u
 		int one = unassign_one(s, bdfs[i], flags);
 
 		if (one < 0 && ret == 0)
-			ret = one;	/* the others are still given back */
+			ret = one; /* the others are still given back */
 	}
 	close(lock);
 	return ret;

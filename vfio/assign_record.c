@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The record of a function that vfio_assign() takes from its driver: one small JSON file a function in <state>, written before
- * anything is changed and dropped when everything is back. It survives kill -9 and power loss; one of an earlier boot is not believed,
- * because sysfs starts afresh. Called by assign.c only.
+ * The record of a function that vfio_assign() takes from its driver: one small JSON file a function
+ * in <state>, written before anything is changed and dropped when everything is back. It survives
+ * kill -9 and power loss; one of an earlier boot is not believed, because sysfs starts afresh.
+ * Called by assign.c only.
  */
 #include "assign_priv.h"
 
@@ -17,9 +18,12 @@
 
 #include "core/err.h"
 
-static int record_path(const struct vfio_sys *s, const char *bdf, const char *suffix, char *buf, size_t size)
+static int record_path(const struct vfio_sys *s, const char *bdf, const char *suffix, char *buf,
+		       size_t size)
 {
-	return (size_t)snprintf(buf, size, "%s/%s.json%s", s->state, bdf, suffix) >= size ? -ENAMETOOLONG : 0;
+	return (size_t)snprintf(buf, size, "%s/%s.json%s", s->state, bdf, suffix) >= size
+		       ? -ENAMETOOLONG
+		       : 0;
 }
 
 static bool record_string(const json_t *o, const char *key, char *buf, size_t size)
@@ -42,13 +46,17 @@ int assign_record_load(const struct vfio_sys *s, const char *bdf, struct assign_
 	if (access(path, F_OK) < 0)
 		return -errno;
 	o = json_load_file(path, 0, &e);
-	ok = o && record_string(o, "bdf", out->bdf, sizeof(out->bdf)) && record_string(o, "driver", out->driver, sizeof(out->driver)) &&
+	ok = o && record_string(o, "bdf", out->bdf, sizeof(out->bdf)) &&
+	     record_string(o, "driver", out->driver, sizeof(out->driver)) &&
 	     record_string(o, "driver_override", out->override, sizeof(out->override)) &&
-	     record_string(o, "vendor", out->vendor, sizeof(out->vendor)) && record_string(o, "device", out->device, sizeof(out->device)) &&
-	     record_string(o, "boot_id", out->boot_id, sizeof(out->boot_id)) && !strcmp(out->bdf, bdf) && !strchr(out->driver, '/');
+	     record_string(o, "vendor", out->vendor, sizeof(out->vendor)) &&
+	     record_string(o, "device", out->device, sizeof(out->device)) &&
+	     record_string(o, "boot_id", out->boot_id, sizeof(out->boot_id)) &&
+	     !strcmp(out->bdf, bdf) && !strchr(out->driver, '/');
 	json_decref(o);
 	if (!ok)
-		return err_ret(-EINVAL, "reading %s: not a record of %s; look at it and remove it", path, bdf);
+		return err_ret(-EINVAL, "reading %s: not a record of %s; look at it and remove it",
+			       path, bdf);
 	return 0;
 }
 
@@ -83,8 +91,9 @@ static int record_write(const char *path, const char *text)
 int assign_record_store(const struct vfio_sys *s, const struct assign_record *r)
 {
 	char path[PATH_MAX], tmp[PATH_MAX];
-	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s}", "version", 1, "bdf", r->bdf, "driver", r->driver, "driver_override",
-			      r->override, "vendor", r->vendor, "device", r->device, "boot_id", r->boot_id);
+	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s}", "version", 1, "bdf", r->bdf,
+			      "driver", r->driver, "driver_override", r->override, "vendor",
+			      r->vendor, "device", r->device, "boot_id", r->boot_id);
 	char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
 	int ret = -ENOMEM;
 
@@ -101,7 +110,9 @@ int assign_record_store(const struct vfio_sys *s, const struct assign_record *r)
 		ret = record_sync_dir(s);
 	free(text);
 	if (ret < 0)
-		return err_ret(ret, "recording the driver of %s in %s: %s; nothing was changed, make room or check the folder's owner",
+		return err_ret(ret,
+			       "recording the driver of %s in %s: %s; nothing was changed, make "
+			       "room or check the folder's owner",
 			       r->bdf, s->state, strerror(-ret));
 	return 0;
 }
@@ -116,6 +127,7 @@ int assign_record_drop(const struct vfio_sys *s, const char *bdf)
 	if (ret == 0)
 		ret = record_sync_dir(s);
 	if (ret < 0)
-		return err_ret(ret, "removing the record of %s in %s: %s; remove it by hand", bdf, s->state, strerror(-ret));
+		return err_ret(ret, "removing the record of %s in %s: %s; remove it by hand", bdf,
+			       s->state, strerror(-ret));
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The commands `fourlane assign` and `fourlane unassign`: words in, vfio_assign()/vfio_unassign() out. What they do is in assign.c.
+ * The commands `fourlane assign` and `fourlane unassign`: words in, vfio_assign()/vfio_unassign()
+ * out. What they do is in assign.c.
  */
 #include <errno.h>
 #include <limits.h>
@@ -12,7 +13,8 @@
 #include "vfio/vfio.h"
 
 /* argv[1..n] as sysfs spells them, each once. Gives how many, -1 after a message. */
-static int assign_words(const struct command *c, char **argv, int n, char (*bdf)[IOMMU_BDF_SIZE], const char **list)
+static int assign_words(const struct command *c, char **argv, int n, char (*bdf)[IOMMU_BDF_SIZE],
+			const char **list)
 {
 	int used = 0;
 
@@ -20,7 +22,9 @@ static int assign_words(const struct command *c, char **argv, int n, char (*bdf)
 		bool twice = false;
 
 		if (iommu_bdf_parse(argv[i], bdf[used]) < 0) {
-			cmd_usage(c, "'%s' is no PCI address; write it like 0000:03:00.0 or 03:00.0", argv[i]);
+			cmd_usage(c,
+				  "'%s' is no PCI address; write it like 0000:03:00.0 or 03:00.0",
+				  argv[i]);
 			return -1;
 		}
 		for (int k = 0; k < used; k++)
@@ -33,11 +37,13 @@ static int assign_words(const struct command *c, char **argv, int n, char (*bdf)
 	return used;
 }
 
-static int assign_call(const struct command *c, int argc, char **argv, const struct cmd_option *opts, bool *force, bool *dry_run,
-		       int (*action)(const struct vfio_sys *, const char *const *, size_t, unsigned int))
+static int assign_call(const struct command *c, int argc, char **argv,
+		       const struct cmd_option *opts, bool *force, bool *dry_run,
+		       int (*action)(const struct vfio_sys *, const char *const *, size_t,
+				     unsigned int))
 {
 	int n = cmd_options(c, argc, argv, opts, false), ret = FL_USAGE;
-	char (*bdf)[IOMMU_BDF_SIZE] = NULL, state[PATH_MAX];
+	char(*bdf)[IOMMU_BDF_SIZE] = NULL, state[PATH_MAX];
 	const char **list = NULL;
 	struct vfio_sys sys;
 
@@ -49,8 +55,11 @@ static int assign_call(const struct command *c, int argc, char **argv, const str
 	list = calloc((size_t)n, sizeof(*list));
 	if (!bdf || !list)
 		ret = -ENOMEM;
-	else if ((n = assign_words(c, argv, n, bdf, list)) > 0 && (ret = vfio_sys_real(&sys, state, sizeof(state))) == 0)
-		ret = action(&sys, list, (size_t)n, (*force ? VFIO_ASSIGN_FORCE : 0) | (*dry_run ? VFIO_ASSIGN_DRY_RUN : 0));
+	else if ((n = assign_words(c, argv, n, bdf, list)) > 0 &&
+		 (ret = vfio_sys_real(&sys, state, sizeof(state))) == 0)
+		ret = action(&sys, list, (size_t)n,
+			     (*force ? VFIO_ASSIGN_FORCE : 0) |
+				     (*dry_run ? VFIO_ASSIGN_DRY_RUN : 0));
 	free(bdf);
 	free(list);
 	return ret;
@@ -61,7 +70,9 @@ static const struct command assign_command, unassign_command;
 static int assign_run(int argc, char **argv)
 {
 	bool force = false, dry_run = false;
-	const struct cmd_option opts[] = { { .name = "force", .flag = &force }, { .name = "dry-run", .flag = &dry_run }, { 0 } };
+	const struct cmd_option opts[] = { { .name = "force", .flag = &force },
+					   { .name = "dry-run", .flag = &dry_run },
+					   { 0 } };
 
 	return assign_call(&assign_command, argc, argv, opts, &force, &dry_run, vfio_assign);
 }
@@ -80,12 +91,15 @@ static const struct command assign_command = {
 	.summary = "take PCI functions from the host, for guests",
 	.usage = "BDF... [--force] [--dry-run]\n"
 		 "\n"
-		 "Binds PCI functions to vfio-pci and remembers the driver that each had. All functions of an IOMMU\n"
-		 "group go together. A NIC with an address or a route, a disk that is mounted and a NIC that has\n"
+		 "Binds PCI functions to vfio-pci and remembers the driver that each had. All "
+		 "functions of an IOMMU\n"
+		 "group go together. A NIC with an address or a route, a disk that is mounted and "
+		 "a NIC that has\n"
 		 "virtual functions are refused.\n"
 		 "  --force     also take what is in use\n"
 		 "  --dry-run   say what would be done, change nothing\n"
-		 "Example: fourlane assign 0000:03:00.0 && fourlane run ... --nic vfio,host=0000:03:00.0\n",
+		 "Example: fourlane assign 0000:03:00.0 && fourlane run ... --nic "
+		 "vfio,host=0000:03:00.0\n",
 	.run = assign_run,
 };
 COMMAND(&assign_command);
@@ -96,7 +110,8 @@ static const struct command unassign_command = {
 	.summary = "give PCI functions back to their drivers",
 	.usage = "BDF... [--dry-run]\n"
 		 "\n"
-		 "Puts back the driver that 'fourlane assign' found, also after a crash of it or of a guest. A function\n"
+		 "Puts back the driver that 'fourlane assign' found, also after a crash of it or "
+		 "of a guest. A function\n"
 		 "that a running guest has open is refused.\n"
 		 "  --dry-run   say what would be done, change nothing\n",
 	.run = unassign_run,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What keeps the lane "direct" from working on this host, for `fourlane host`; sriov asks the same for "vm-aware". It only looks: nothing is
- * loaded or opened.
+ * What keeps the lane "direct" from working on this host, for `fourlane host`; sriov asks the same
+ * for "vm-aware". It only looks: nothing is loaded or opened.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -20,7 +20,8 @@ static bool host_path_is(const char *base, const char *rest)
 	return access(path, F_OK) == 0;
 }
 
-/* vfio-pci lies in /lib/modules for the kernel that runs, so that assign can load it. Asked only about the real host. */
+/* vfio-pci lies in /lib/modules for the kernel that runs, so that assign can load it. Asked only
+ * about the real host. */
 static bool host_has_module(void)
 {
 	static const char *const lists[] = { "modules.dep", "modules.builtin" };
@@ -50,11 +51,15 @@ void vfio_host_check(const struct host_view *v, struct host_lane_report *r)
 	host_check_kvm(v, r);
 	if (!iommu_active(v->sysfs))
 		host_lane_miss(r, "no IOMMU is active",
-			       "turn on VT-d or AMD-Vi in the firmware and boot the kernel with intel_iommu=on (AMD: on by itself)");
+			       "turn on VT-d or AMD-Vi in the firmware and boot the kernel with "
+			       "intel_iommu=on (AMD: on by itself)");
 	if (!loaded && !(v == &host_real && host_has_module()))
-		host_lane_miss(r, "the kernel driver vfio-pci is missing", "modprobe vfio-pci, or a kernel with CONFIG_VFIO_PCI");
+		host_lane_miss(r, "the kernel driver vfio-pci is missing",
+			       "modprobe vfio-pci, or a kernel with CONFIG_VFIO_PCI");
 	if (loaded && !host_path_is(v->dev, "vfio/vfio"))
-		host_lane_miss(r, "there is no /dev/vfio/vfio", "modprobe vfio, or a kernel with CONFIG_VFIO_CONTAINER; is /dev a devtmpfs?");
+		host_lane_miss(r, "there is no /dev/vfio/vfio",
+			       "modprobe vfio, or a kernel with CONFIG_VFIO_CONTAINER; is /dev a "
+			       "devtmpfs?");
 }
 
 static const struct host_lane vfio_host_lane = { .lane = "direct", .check = vfio_host_check };

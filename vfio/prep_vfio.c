@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `fourlane run` does for `--nic vfio,host=BDF`: checks that the function is bound to vfio-pci, opens container, group and device with the
- * caller's rights and hands the descriptors to the jailed monitor. One container for all devices of a guest, one descriptor for two functions of a
- * group. It never binds anything: that is `fourlane assign`, which remembers what was there. Documentation/driver-api/vfio.rst.
+ * What `fourlane run` does for `--nic vfio,host=BDF`: checks that the function is bound to
+ * vfio-pci, opens container, group and device with the caller's rights and hands the descriptors to
+ * the jailed monitor. One container for all devices of a guest, one descriptor for two functions of
+ * a group. It never binds anything: that is `fourlane assign`, which remembers what was there.
+ * Documentation/driver-api/vfio.rst.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +21,8 @@
 #include "iommu/iommu.h"
 #include "vfio/vfio.h"
 
-#define LOCK_SLACK	(16ull << 20)	/* beside guest RAM: rings, page tables, what the monitor itself locks */
+#define LOCK_SLACK \
+	(16ull << 20) /* beside guest RAM: rings, page tables, what the monitor itself locks */
 
 /* Both groups of checks give -ENODEV for what the host lacks and -EBUSY for what assign mends. */
 static int prep_check(const char *bdf, unsigned int *group)
@@ -30,22 +33,34 @@ static int prep_check(const char *bdf, unsigned int *group)
 	int id = iommu_group_of(host_real.sysfs, bdf), ret;
 
 	if (id == -ENOENT)
-		return err_ret(-ENOENT, "opening %s: there is no such PCI function; see 'fourlane groups' or lspci", bdf);
+		return err_ret(
+			-ENOENT,
+			"opening %s: there is no such PCI function; see 'fourlane groups' or lspci",
+			bdf);
 	if (id < 0)
-		return err_ret(-ENODEV, "opening %s: no IOMMU is active for it; turn on VT-d or AMD-Vi in the firmware and boot with intel_iommu=on", bdf);
-	if (paths_link_name(driver, sizeof(driver), "%s/bus/pci/devices/%s/driver", host_real.sysfs, bdf) < 0)
+		return err_ret(-ENODEV,
+			       "opening %s: no IOMMU is active for it; turn on VT-d or AMD-Vi in "
+			       "the firmware and boot with intel_iommu=on",
+			       bdf);
+	if (paths_link_name(driver, sizeof(driver), "%s/bus/pci/devices/%s/driver", host_real.sysfs,
+			    bdf) < 0)
 		driver[0] = '\0';
 	if (!iommu_driver_is_vfio(driver))
-		return err_ret(-EBUSY, "opening %s: it is bound to %s, not to vfio-pci; run 'fourlane assign %s' first", bdf,
-			       driver[0] ? driver : "no driver", bdf);
+		return err_ret(-EBUSY,
+			       "opening %s: it is bound to %s, not to vfio-pci; run 'fourlane "
+			       "assign %s' first",
+			       bdf, driver[0] ? driver : "no driver", bdf);
 	ret = iommu_group_load(host_real.sysfs, (unsigned int)id, &g);
 	if (ret < 0)
-		return err_ret(ret, "opening %s: reading IOMMU group %d: %s; is /sys mounted?", bdf, id, strerror(-ret));
+		return err_ret(ret, "opening %s: reading IOMMU group %d: %s; is /sys mounted?", bdf,
+			       id, strerror(-ret));
 	viable = iommu_group_viable(g);
 	if (!viable) {
 		iommu_group_list(g, false, list, sizeof(list));
 		iommu_group_verdict(g, mend, sizeof(mend));
-		err_say("opening %s: IOMMU group %d is still in use by the host, its members are %s; run '%s'", bdf, id, list, mend);
+		err_say("opening %s: IOMMU group %d is still in use by the host, its members are "
+			"%s; run '%s'",
+			bdf, id, list, mend);
 	}
 	iommu_group_free(g);
 	*group = (unsigned int)id;
@@ -56,14 +71,20 @@ static int prep_memlock(const char *bdf, uint64_t need)
 {
 	struct rlimit now, want;
 
-	if (getrlimit(RLIMIT_MEMLOCK, &now) < 0 || now.rlim_cur == RLIM_INFINITY || now.rlim_cur >= need)
+	if (getrlimit(RLIMIT_MEMLOCK, &now) < 0 || now.rlim_cur == RLIM_INFINITY ||
+	    now.rlim_cur >= need)
 		return 0;
-	want = (struct rlimit){ .rlim_cur = need, .rlim_max = now.rlim_max < need ? need : now.rlim_max };
+	want = (struct rlimit){ .rlim_cur = need,
+				.rlim_max = now.rlim_max < need ? need : now.rlim_max };
 	if (setrlimit(RLIMIT_MEMLOCK, &want) == 0)
 		return 0;
-	return err_ret(-EPERM, "opening %s: its DMA needs %" PRIu64 " MiB of locked memory and RLIMIT_MEMLOCK allows %" PRIu64
-		       " MiB; raise it ('ulimit -l %" PRIu64 "', or memlock in limits.conf) or run as root", bdf, (need + 0xfffff) >> 20,
-		       (uint64_t)now.rlim_max >> 20, (need + 1023) / 1024);
+	return err_ret(-EPERM,
+		       "opening %s: its DMA needs %" PRIu64
+		       " MiB of locked memory and RLIMIT_MEMLOCK allows %" PRIu64
+		       " MiB; raise it ('ulimit -l %" PRIu64
+		       "', or memlock in limits.conf) or run as root",
+		       bdf, (need + 0xfffff) >> 20, (uint64_t)now.rlim_max >> 20,
+		       (need + 1023) / 1024);
 }
 
 static int prep_share(struct prep_guest *g, const char *name, int fd)
@@ -73,7 +94,8 @@ static int prep_share(struct prep_guest *g, const char *name, int fd)
 	if (ret == 0)
 		return fd;
 	close(fd);
-	return err_ret(ret, "guest '%s': keeping %s: %s; give it devices of fewer groups", prep_guest_name(g), name, strerror(-ret));
+	return err_ret(ret, "guest '%s': keeping %s: %s; give it devices of fewer groups",
+		       prep_guest_name(g), name, strerror(-ret));
 }
 
 /* The guest's container, made at the first device. The prep owns it. */
@@ -85,12 +107,22 @@ static int prep_container(struct prep_guest *g, const char *bdf)
 		return fd;
 	fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOENT || errno == ENODEV))
-		return err_ret(-ENODEV, "opening %s: /dev/vfio/vfio: %s; run 'modprobe vfio-pci', the kernel needs CONFIG_VFIO_CONTAINER", bdf, strerror(errno));
+		return err_ret(-ENODEV,
+			       "opening %s: /dev/vfio/vfio: %s; run 'modprobe vfio-pci', the "
+			       "kernel needs CONFIG_VFIO_CONTAINER",
+			       bdf, strerror(errno));
 	if (fd < 0)
-		return err_ret(-errno, "opening %s: /dev/vfio/vfio: %s; run as root or get the right to open it", bdf, strerror(errno));
-	if (ioctl(fd, VFIO_GET_API_VERSION) != VFIO_API_VERSION || ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) != 1) {
+		return err_ret(
+			-errno,
+			"opening %s: /dev/vfio/vfio: %s; run as root or get the right to open it",
+			bdf, strerror(errno));
+	if (ioctl(fd, VFIO_GET_API_VERSION) != VFIO_API_VERSION ||
+	    ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) != 1) {
 		close(fd);
-		return err_ret(-EOPNOTSUPP, "opening %s: this kernel's VFIO has no type1v2 IOMMU; run 'modprobe vfio_iommu_type1'", bdf);
+		return err_ret(-EOPNOTSUPP,
+			       "opening %s: this kernel's VFIO has no type1v2 IOMMU; run 'modprobe "
+			       "vfio_iommu_type1'",
+			       bdf);
 	}
 	return prep_share(g, "container", fd);
 }
@@ -106,11 +138,19 @@ static int prep_open_group_node(const char *bdf, unsigned int id)
 		return fd;
 	if (errno == EBUSY) {
 		pid = vfio_user(host_real.sysfs, host_real.proc, bdf);
-		return err_ret(-EBUSY, "opening %s: its group %u is in use by process %d; stop that guest first", bdf, id, pid);
+		return err_ret(
+			-EBUSY,
+			"opening %s: its group %u is in use by process %d; stop that guest first",
+			bdf, id, pid);
 	}
 	if (errno == EACCES || errno == EPERM)
-		return err_ret(-errno, "opening %s: %s: %s; run as root, or give yourself the node: 'chown %u %s'", bdf, path, strerror(errno), getuid(), path);
-	return err_ret(errno == ENOENT ? -ENODEV : -errno, "opening %s: %s: %s; is vfio-pci loaded and /dev a devtmpfs?", bdf, path, strerror(errno));
+		return err_ret(
+			-errno,
+			"opening %s: %s: %s; run as root, or give yourself the node: 'chown %u %s'",
+			bdf, path, strerror(errno), getuid(), path);
+	return err_ret(errno == ENOENT ? -ENODEV : -errno,
+		       "opening %s: %s: %s; is vfio-pci loaded and /dev a devtmpfs?", bdf, path,
+		       strerror(errno));
 }
 
 static int prep_attach(const char *bdf, unsigned int id, int group, int container)
@@ -119,18 +159,32 @@ static int prep_attach(const char *bdf, unsigned int id, int group, int containe
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
 
 	if (ioctl(group, VFIO_GROUP_GET_STATUS, &st) < 0)
-		return err_ret(-errno, "opening %s: status of group %u: %s; see the kernel's log", bdf, id, strerror(errno));
+		return err_ret(-errno, "opening %s: status of group %u: %s; see the kernel's log",
+			       bdf, id, strerror(errno));
 	if (!(st.flags & VFIO_GROUP_FLAGS_VIABLE))
-		return err_ret(-EBUSY, "opening %s: the kernel says that group %u is in use by the host; see 'fourlane groups'", bdf, id);
+		return err_ret(-EBUSY,
+			       "opening %s: the kernel says that group %u is in use by the host; "
+			       "see 'fourlane groups'",
+			       bdf, id);
 	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) < 0)
-		return err_ret(-errno, "opening %s: putting group %u into the container: %s; see the kernel's log (RMRR, interrupt remapping)", bdf, id, strerror(errno));
-	/* a container has its type chosen once, when it has its first group; before that it cannot answer */
-	if (ioctl(container, VFIO_IOMMU_GET_INFO, &info) == 0 || ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
+		return err_ret(-errno,
+			       "opening %s: putting group %u into the container: %s; see the "
+			       "kernel's log (RMRR, interrupt remapping)",
+			       bdf, id, strerror(errno));
+	/* a container has its type chosen once, when it has its first group; before that it cannot
+	 * answer */
+	if (ioctl(container, VFIO_IOMMU_GET_INFO, &info) == 0 ||
+	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
 		return 0;
 	if (errno == EPERM)
-		return err_ret(-EOPNOTSUPP, "opening %s: the IOMMU does not remap interrupts, so a guest could forge them; turn on interrupt remapping "
-			       "(x2APIC) in the firmware, or accept that with 'modprobe vfio_iommu_type1 allow_unsafe_interrupts=1'", bdf);
-	return err_ret(-errno, "opening %s: choosing the IOMMU type: %s; see the kernel's log", bdf, strerror(errno));
+		return err_ret(-EOPNOTSUPP,
+			       "opening %s: the IOMMU does not remap interrupts, so a guest could "
+			       "forge them; turn on interrupt remapping "
+			       "(x2APIC) in the firmware, or accept that with 'modprobe "
+			       "vfio_iommu_type1 allow_unsafe_interrupts=1'",
+			       bdf);
+	return err_ret(-errno, "opening %s: choosing the IOMMU type: %s; see the kernel's log", bdf,
+		       strerror(errno));
 }
 
 /* The group's descriptor in the guest's container, shared by its functions. The prep owns it. */
@@ -161,7 +215,9 @@ int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_t
 	int container, group, dev, ret;
 
 	if (iommu_bdf_parse(bdf_text, bdf) < 0)
-		return err_ret(-EINVAL, "opening '%s': it is no PCI address; write it like 0000:03:00.0", bdf_text);
+		return err_ret(-EINVAL,
+			       "opening '%s': it is no PCI address; write it like 0000:03:00.0",
+			       bdf_text);
 	ret = prep_check(bdf, &id);
 	if (ret == 0)
 		ret = prep_memlock(bdf, prep_guest_mem(g) + LOCK_SLACK);
@@ -175,17 +231,22 @@ int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_t
 		return group;
 	dev = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
 	if (dev < 0)
-		return err_ret(-errno, "opening %s: getting it from group %u: %s; see the kernel's log", bdf, id, strerror(errno));
+		return err_ret(-errno,
+			       "opening %s: getting it from group %u: %s; see the kernel's log",
+			       bdf, id, strerror(errno));
 	fcntl(dev, F_SETFD, FD_CLOEXEC);
 	ret = prep_add_fd(g, nic, "device", dev);
 	if (ret == 0)
-		ret = prep_add_fd(g, nic, "container", container);	/* shared: the NIC gets copies */
+		ret = prep_add_fd(g, nic, "container", container); /* shared: the NIC gets copies */
 	if (ret == 0)
 		ret = prep_add_fd(g, nic, "group", group);
 	if (ret < 0)
 		return ret;
 	snprintf(nic->lane, sizeof(nic->lane), "%s",
-		 paths_link_name(physfn, sizeof(physfn), "%s/bus/pci/devices/%s/physfn", host_real.sysfs, bdf) == 0 ? "vf" : "direct");
+		 paths_link_name(physfn, sizeof(physfn), "%s/bus/pci/devices/%s/physfn",
+				 host_real.sysfs, bdf) == 0
+			 ? "vf"
+			 : "direct");
 	return prep_set_opts(nic, "vfio,host=%s", bdf);
 }
 
@@ -194,11 +255,14 @@ static int prep_vfio(struct prep_guest *g, struct prep_nic *nic)
 	const char *host = opts_take(nic->opts, "host");
 
 	if (!host)
-		return err_ret(-EINVAL, "--nic %s: which PCI function? write vfio,host=BDF", opts_text(nic->opts));
+		return err_ret(-EINVAL, "--nic %s: which PCI function? write vfio,host=BDF",
+			       opts_text(nic->opts));
 	if (opts_done(nic->opts, "host=BDF") < 0)
 		return -EINVAL;
 	return vfio_prep_open(g, nic, host);
 }
 
-static const struct nic_prep vfio_nic_prep = { .name = "vfio", .lane = "direct", .keys = "host=BDF", .prepare = prep_vfio };
+static const struct nic_prep vfio_nic_prep = {
+	.name = "vfio", .lane = "direct", .keys = "host=BDF", .prepare = prep_vfio
+};
 NIC_PREP(&vfio_nic_prep);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Handing a physical PCI function to a guest, as the other folders see it: binding it to vfio-pci and back (sriov carves VFs and
- * does the same with them), opening it for a guest, and what the host lacks for that.
+ * Handing a physical PCI function to a guest, as the other folders see it: binding it to vfio-pci
+ * and back (sriov carves VFs and does the same with them), opening it for a guest, and what the
+ * host lacks for that.
  *
- * Kernel: Documentation/driver-api/vfio.rst, Documentation/ABI/testing/sysfs-bus-pci (driver_override, drivers_probe).
+ * Kernel: Documentation/driver-api/vfio.rst, Documentation/ABI/testing/sysfs-bus-pci
+ * (driver_override, drivers_probe).
  */
 #ifndef VFIO_VFIO_H
 #define VFIO_VFIO_H
@@ -14,16 +16,16 @@
 #include "core/host.h"
 #include "core/prep.h"
 
-/* --- binding ------------------------------------------------------------------------------------------------ */
+/* --- binding -------------------------------------------------------------- */
 /*
- * The host that assign and unassign work on. vfio_sys_real() fills in this machine; a test gives folders of its own and a
- * write() that acts as the kernel would.
+ * The host that assign and unassign work on. vfio_sys_real() fills in this machine; a test gives
+ * folders of its own and a write() that acts as the kernel would.
  */
 struct vfio_sys {
 	const char *sysfs, *proc;
-	const char *state;		/* folder of the records; exists */
-	const char *modprobe;		/* program that loads a module, or NULL */
-	unsigned int deadline_ms;	/* for each wait: unbind, bind, a user that is going away */
+	const char *state;        /* folder of the records; exists */
+	const char *modprobe;     /* program that loads a module, or NULL */
+	unsigned int deadline_ms; /* for each wait: unbind, bind, a user that is going away */
 	/* One write to a sysfs file. Negative errno, no message. */
 	int (*write)(void *opaque, const char *path, const char *text);
 	/* Whether a network interface has an address of its own (link-local ones do not count). */
@@ -32,40 +34,46 @@ struct vfio_sys {
 };
 
 /*
- * vfio_sys_real - this machine; the folder's name goes into state_buf, which has to live as long as *s. Negative errno after a message.
+ * vfio_sys_real - this machine; the folder's name goes into state_buf, which has to live as long as
+ * *s. Negative errno after a message.
  */
 int vfio_sys_real(struct vfio_sys *s, char *state_buf, size_t size);
 
-#define VFIO_ASSIGN_FORCE	1u	/* also a NIC or a disk that is in use */
-#define VFIO_ASSIGN_DRY_RUN	2u	/* say on stdout what would be done, change nothing */
+#define VFIO_ASSIGN_FORCE   1u /* also a NIC or a disk that is in use */
+#define VFIO_ASSIGN_DRY_RUN 2u /* say on stdout what would be done, change nothing */
 
 /*
- * vfio_assign - binds functions to vfio-pci, all of them or none: checks groups and use first, records the old driver on disk
- * durably, then changes. What is bound already stays as it is. bdfs in the form of iommu_bdf_parse(). Negative errno
- * after a message: -ENODEV/-EOPNOTSUPP when the host lacks something, -EBUSY for a refusal, -ETIMEDOUT, -ENOENT.
+ * vfio_assign - binds functions to vfio-pci, all of them or none: checks groups and use first,
+ * records the old driver on disk durably, then changes. What is bound already stays as it is. bdfs
+ * in the form of iommu_bdf_parse(). Negative errno after a message: -ENODEV/-EOPNOTSUPP when the
+ * host lacks something, -EBUSY for a refusal, -ETIMEDOUT, -ENOENT.
  */
 int vfio_assign(const struct vfio_sys *s, const char *const *bdfs, size_t n, unsigned int flags);
 
 /*
- * vfio_unassign - puts the recorded driver and driver_override back, also after a crash at any point of vfio_assign() or of itself, and
- * drops the record. Without a record the kernel chooses the driver. Refuses while a process has the function open (-EBUSY). Nothing
- * to do is success.
+ * vfio_unassign - puts the recorded driver and driver_override back, also after a crash at any
+ * point of vfio_assign() or of itself, and drops the record. Without a record the kernel chooses
+ * the driver. Refuses while a process has the function open (-EBUSY). Nothing to do is success.
  */
 int vfio_unassign(const struct vfio_sys *s, const char *const *bdfs, size_t n, unsigned int flags);
 
-/* vfio_user - pid of a process that has the function's VFIO group or device open, 0 when none can be seen. */
+/* vfio_user - pid of a process that has the function's VFIO group or device open, 0 when none can
+ * be seen. */
 int vfio_user(const char *sysfs, const char *proc, const char *bdf);
 
-/* --- for fourlane run ---------------------------------------------------------------------------------------- */
+/* --- for fourlane run ----------------------------------------------------- */
 /*
- * vfio_prep_open - checks that the function is bound to vfio-pci and its group viable, opens container, group and device, hands them
- * to the NIC as "container", "group" and "device", raises RLIMIT_MEMLOCK to what the guest needs, and sets the NIC's lane ("vf" for an SR-IOV VF, else
- * "direct") and its device options ("vfio,host=BDF"). Negative errno after a message that names the mend. Nothing to release.
+ * vfio_prep_open - checks that the function is bound to vfio-pci and its group viable, opens
+ * container, group and device, hands them to the NIC as "container", "group" and "device", raises
+ * RLIMIT_MEMLOCK to what the guest needs, and sets the NIC's lane ("vf" for an SR-IOV VF, else
+ * "direct") and its device options ("vfio,host=BDF"). Negative errno after a message that names the
+ * mend. Nothing to release.
  */
 int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf);
 
-/* --- for fourlane host --------------------------------------------------------------------------------------- */
-/* vfio_host_check - what the lane "direct" (and "vm-aware") misses: KVM, an active IOMMU, vfio-pci, /dev/vfio/vfio. */
+/* --- for fourlane host ---------------------------------------------------- */
+/* vfio_host_check - what the lane "direct" (and "vm-aware") misses: KVM, an active IOMMU, vfio-pci,
+ * /dev/vfio/vfio. */
 void vfio_host_check(const struct host_view *v, struct host_lane_report *r);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * BARs of a passed-through device: each region of the kernel is mapped here and shown in the guest by memory slots, so that a doorbell is a
- * store without an exit; only the pages with the MSI-X table, and what the kernel will not map, are trapped. Called by core's PCI bus when
- * the guest switches or moves a BAR. I/O BARs and the expansion ROM are not shown.
+ * BARs of a passed-through device: each region of the kernel is mapped here and shown in the guest
+ * by memory slots, so that a doorbell is a store without an exit; only the pages with the MSI-X
+ * table, and what the kernel will not map, are trapped. Called by core's PCI bus when the guest
+ * switches or moves a BAR. I/O BARs and the expansion ROM are not shown.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,10 +17,10 @@
 #include "core/err.h"
 #include "vfio_priv.h"
 
-#define REGION_INFO_MAX	65536u
-#define HUGE_ALIGN_MAX	(1ull << 30)
+#define REGION_INFO_MAX 65536u
+#define HUGE_ALIGN_MAX  (1ull << 30)
 
-/* --- what the kernel tells ------------------------------------------------------------------------------------ */
+/* --- what the kernel tells ------------------------------------------------ */
 
 int vfio_region_get(int fd, unsigned int index, struct vfio_region_info **out)
 {
@@ -40,7 +41,8 @@ int vfio_region_get(int fd, unsigned int index, struct vfio_region_info **out)
 			return -err;
 		}
 		if (info->argsz <= size) {
-			info->argsz = (uint32_t)size;	/* what we have, for whoever walks the capabilities */
+			info->argsz = (uint32_t)
+				size; /* what we have, for whoever walks the capabilities */
 			*out = info;
 			return 0;
 		}
@@ -52,7 +54,8 @@ int vfio_region_get(int fd, unsigned int index, struct vfio_region_info **out)
 	return -EPROTO;
 }
 
-static const struct vfio_region_info_cap_sparse_mmap *region_sparse(const struct vfio_region_info *info)
+static const struct vfio_region_info_cap_sparse_mmap *region_sparse(
+	const struct vfio_region_info *info)
 {
 	size_t off = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
 
@@ -62,7 +65,9 @@ static const struct vfio_region_info_cap_sparse_mmap *region_sparse(const struct
 		if (off + sizeof(*h) > info->argsz)
 			return NULL;
 		if (h->id == VFIO_REGION_INFO_CAP_SPARSE_MMAP)
-			return off + sizeof(struct vfio_region_info_cap_sparse_mmap) <= info->argsz ? (const void *)h : NULL;
+			return off + sizeof(struct vfio_region_info_cap_sparse_mmap) <= info->argsz
+				       ? (const void *)h
+				       : NULL;
 		off = h->next;
 	}
 	return NULL;
@@ -88,7 +93,7 @@ static int region_spans(const struct vfio_region_info *info, struct vfio_span *s
 	return (int)sparse->nr_areas;
 }
 
-/* --- accesses that are trapped ---------------------------------------------------------------------------------- */
+/* --- accesses that are trapped -------------------------------------------- */
 
 static uint64_t piece_load(const char *p, unsigned int size)
 {
@@ -123,7 +128,8 @@ static bool part_touches(uint64_t off, unsigned int size, uint64_t start, uint64
 	return off < start + len && start < off + size;
 }
 
-/* The guest's MSI-X table and pending bits are core's; an access across the edge of the table belongs to nobody. */
+/* The guest's MSI-X table and pending bits are core's; an access across the edge of the table
+ * belongs to nobody. */
 static enum piece_part piece_part(const struct vfio_piece *p, uint64_t off, unsigned int size)
 {
 	const struct vfio_layout *l = &p->v->layout;
@@ -164,7 +170,9 @@ static void piece_write(void *opaque, uint64_t off, unsigned int size, uint64_t 
 
 	atomic_fetch_add_explicit(&v->n.trapped_writes, 1, memory_order_relaxed);
 	switch (piece_part(p, bar_off, size)) {
-	case PART_TABLE: pci_msix_table_write(&v->pci, bar_off - v->layout.table_off, size, val); return;
+	case PART_TABLE:
+		pci_msix_table_write(&v->pci, bar_off - v->layout.table_off, size, val);
+		return;
 	case PART_PBA:
 	case PART_NONE: return;
 	case PART_DEVICE: break;
@@ -172,18 +180,20 @@ static void piece_write(void *opaque, uint64_t off, unsigned int size, uint64_t 
 	if (p->hva && !(off & (size - 1)))
 		piece_store(p->hva + off, size, val);
 	else if (pwrite(v->fd, &val, size, (off_t)(v->bar[p->bar].fd_off + bar_off)) < 0)
-		return;		/* as a write to a device that does not answer */
+		return; /* as a write to a device that does not answer */
 }
 
 static const struct bus_ops piece_ops = { .read = piece_read, .write = piece_write };
 
-/* --- making them -------------------------------------------------------------------------------------------------- */
+/* --- making them ---------------------------------------------------------- */
 
-/* Address space for a BAR, aligned like the BAR so that the kernel can use huge page table entries on both sides. */
+/* Address space for a BAR, aligned like the BAR so that the kernel can use huge page table entries
+ * on both sides. */
 static char *bar_reserve(uint64_t size)
 {
 	uint64_t align = size < HUGE_ALIGN_MAX ? size : HUGE_ALIGN_MAX, head;
-	char *p = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
@@ -195,13 +205,15 @@ static char *bar_reserve(uint64_t size)
 	return p + head;
 }
 
-static int bar_map_pieces(struct vfio_dev *v, struct vfio_bar *b, const struct vfio_area *areas, int n, unsigned int idx)
+static int bar_map_pieces(struct vfio_dev *v, struct vfio_bar *b, const struct vfio_area *areas,
+			  int n, unsigned int idx)
 {
 	bool any = false;
 
 	for (int i = 0; i < n; i++) {
 		any |= areas[i].mappable;
-		b->piece[i] = (struct vfio_piece){ .area = areas[i], .v = v, .bar = idx, .slot = -1 };
+		b->piece[i] =
+			(struct vfio_piece){ .area = areas[i], .v = v, .bar = idx, .slot = -1 };
 	}
 	b->n_pieces = (unsigned int)n;
 	if (!any)
@@ -215,10 +227,11 @@ static int bar_map_pieces(struct vfio_dev *v, struct vfio_bar *b, const struct v
 
 		if (!p->area.mappable)
 			continue;
-		if (mmap(want, p->area.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v->fd, (off_t)(b->fd_off + p->area.off)) == want)
+		if (mmap(want, p->area.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v->fd,
+			 (off_t)(b->fd_off + p->area.off)) == want)
 			p->hva = want;
 		else if (p->area.mapped)
-			p->area.mapped = false;		/* trapped then: slower, not wrong */
+			p->area.mapped = false; /* trapped then: slower, not wrong */
 	}
 	return 0;
 }
@@ -228,7 +241,7 @@ static uint32_t bar_register(struct vfio_dev *v, unsigned int idx)
 	uint32_t val = 0;
 
 	if (pread(v->fd, &val, sizeof(val), (off_t)(v->cfg_off + 0x10 + 4 * idx)) != sizeof(val))
-		return 1;	/* taken for an I/O BAR: not shown */
+		return 1; /* taken for an I/O BAR: not shown */
 	return val;
 }
 
@@ -253,7 +266,9 @@ static int bar_create(struct vfio_dev *v, unsigned int idx, const struct vfio_re
 	b->size = info->size;
 	b->fd_off = info->offset;
 	ret = bar_map_pieces(v, b, areas, n, idx);
-	return ret < 0 ? ret : pci_add_bar(&v->pci, idx, PCI_BAR_CUSTOM, b->size, (reg & 6) == 4, reg & 8, NULL, NULL);
+	return ret < 0 ? ret
+		       : pci_add_bar(&v->pci, idx, PCI_BAR_CUSTOM, b->size, (reg & 6) == 4, reg & 8,
+				     NULL, NULL);
 }
 
 int vfio_bars_create(struct vfio_dev *v)
@@ -265,14 +280,17 @@ int vfio_bars_create(struct vfio_dev *v)
 		if (ret == 0 && info->size)
 			ret = bar_create(v, i, info);
 		else if (ret == -EINVAL)
-			ret = 0;	/* the device has no such region */
+			ret = 0; /* the device has no such region */
 		free(info);
 		if (ret < 0)
-			return err_ret(ret, "passing %s through: BAR %u: %s; see the kernel's log", v->host, i, strerror(-ret));
+			return err_ret(ret, "passing %s through: BAR %u: %s; see the kernel's log",
+				       v->host, i, strerror(-ret));
 	}
 	if (v->layout.msix && !v->bar[v->layout.table_bar].size)
-		return err_ret(-EOPNOTSUPP, "passing %s through: its MSI-X table lies in BAR %u, which is not there; report this device", v->host,
-			       v->layout.table_bar);
+		return err_ret(-EOPNOTSUPP,
+			       "passing %s through: its MSI-X table lies in BAR %u, which is not "
+			       "there; report this device",
+			       v->host, v->layout.table_bar);
 	return 0;
 }
 
@@ -285,12 +303,16 @@ void vfio_bars_destroy(struct vfio_dev *v)
 	}
 }
 
-/* --- in the guest --------------------------------------------------------------------------------------------------- */
+/* --- in the guest --------------------------------------------------------- */
 
 static int piece_show(struct vfio_dev *v, struct vfio_piece *p, uint64_t addr)
 {
 	struct bus_region r = {
-		.base = addr + p->area.off, .size = p->area.size, .ops = &piece_ops, .opaque = p, .name = v->pci.name,
+		.base = addr + p->area.off,
+		.size = p->area.size,
+		.ops = &piece_ops,
+		.opaque = p,
+		.name = v->pci.name,
 		.n_access = &v->pci.bar[p->bar].n_access,
 	};
 	int ret;

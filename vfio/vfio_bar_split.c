@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which parts of a BAR a guest reaches directly: arithmetic only, called by vfio_bar.c with what the kernel told about the region. A part is
- * trapped when the kernel does not map it or when it shares a page with the MSI-X table (the smallest thing that a memory
- * slot can leave out is a page).
+ * Which parts of a BAR a guest reaches directly: arithmetic only, called by vfio_bar.c with what
+ * the kernel told about the region. A part is trapped when the kernel does not map it or when it
+ * shares a page with the MSI-X table (the smallest thing that a memory slot can leave out is a
+ * page).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,14 +20,16 @@ static int u64_cmp(const void *a, const void *b)
 /* The whole pages inside a span, or the whole pages that it touches. */
 static struct vfio_span span_inner(struct vfio_span s)
 {
-	uint64_t a = (s.off + VFIO_PAGE - 1) & ~(VFIO_PAGE - 1), b = (s.off + s.size) & ~(VFIO_PAGE - 1);
+	uint64_t a = (s.off + VFIO_PAGE - 1) & ~(VFIO_PAGE - 1),
+		 b = (s.off + s.size) & ~(VFIO_PAGE - 1);
 
 	return (struct vfio_span){ a, b > a ? b - a : 0 };
 }
 
 static struct vfio_span span_outer(struct vfio_span s)
 {
-	uint64_t a = s.off & ~(VFIO_PAGE - 1), b = (s.off + s.size + VFIO_PAGE - 1) & ~(VFIO_PAGE - 1);
+	uint64_t a = s.off & ~(VFIO_PAGE - 1),
+		 b = (s.off + s.size + VFIO_PAGE - 1) & ~(VFIO_PAGE - 1);
 
 	return (struct vfio_span){ a, s.size ? b - a : 0 };
 }
@@ -41,7 +44,8 @@ static bool span_ok(struct vfio_span s, uint64_t size)
 	return s.off <= size && s.size <= size - s.off;
 }
 
-int vfio_bar_split(uint64_t size, const struct vfio_span *spans, size_t n, struct vfio_span trap, struct vfio_area out[VFIO_MAX_AREAS])
+int vfio_bar_split(uint64_t size, const struct vfio_span *spans, size_t n, struct vfio_span trap,
+		   struct vfio_area out[VFIO_MAX_AREAS])
 {
 	struct vfio_span inner[VFIO_MAX_SPANS];
 	uint64_t cut[2 * VFIO_MAX_SPANS + 4];

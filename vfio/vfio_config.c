@@ -1,28 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a guest sees of a physical function's configuration space: a const table says for each capability whether it is hidden, fixed,
- * read from the device or emulated; what no rule names is hidden, so a capability that is invented tomorrow does not reach a guest.
- * Called once by vfio_dev.c with a snapshot. PCI Local Bus 3.0 section 6.7, PCI Express Base 4.0 chapter 7; SR-IOV,
- * ATS, PRI, PASID and resizable BARs must never be seen: they act on the host. MSI and VPD are left out for now.
+ * What a guest sees of a physical function's configuration space: a const table says for each
+ * capability whether it is hidden, fixed, read from the device or emulated; what no rule names is
+ * hidden, so a capability that is invented tomorrow does not reach a guest. Called once by
+ * vfio_dev.c with a snapshot. PCI Local Bus 3.0 section 6.7, PCI Express Base 4.0 chapter 7;
+ * SR-IOV, ATS, PRI, PASID and resizable BARs must never be seen: they act on the host. MSI and VPD
+ * are left out for now.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "vfio_priv.h"
 
-enum {
-	CFG_STATUS = 0x06, CFG_REVISION = 0x08, CFG_CLASS = 0x09, CFG_HEADER = 0x0e, CFG_SUBSYS_VENDOR = 0x2c, CFG_SUBSYS = 0x2e,
-	CFG_CAP_PTR = 0x34, STATUS_CAPS = 1 << 4,
+/* clang-format off */
+enum {	/* PCI 3.0 section 6.1 */
+	CFG_STATUS = 0x06, STATUS_CAPS = 1 << 4,
+	CFG_REVISION = 0x08, CFG_HEADER = 0x0e,
+	CFG_SUBSYS_VENDOR = 0x2c, CFG_SUBSYS = 0x2e, CFG_CAP_PTR = 0x34,
 	EXT_START = 0x100,
-	PM_CAP = 2, PM_CSR = 4, PM_VERSION_3 = 3, PM_CSR_NO_SOFT_RESET = 1 << 3, PM_CSR_STATE = 3,
-	EXP_FLAGS = 0x02, EXP_TYPE = 0xf0, EXP_TYPE_RC_END = 0x90, EXP_DEVCAP = 0x04, EXP_DEVCTL = 0x08, EXP_DEVSTA = 0x0a, EXP_LINK = 0x0c,
-	EXP_LINK_LEN = 8, EXP_LEN_1 = 0x14, EXP_DEVCAP2 = 0x24, EXP_DEVCTL2 = 0x28, EXP_REST_2 = 0x2a, EXP_LEN_2 = 0x3c,
+};
+enum {	/* power management: PCI Power Management 1.2 section 3.2 */
+	PM_CAP = 2, PM_VERSION_3 = 3,
+	PM_CSR = 4, PM_CSR_STATE = 3, PM_CSR_NO_SOFT_RESET = 1 << 3,
+};
+enum {	/* PCI Express capability: PCIe 4.0 section 7.5.3 */
+	EXP_FLAGS = 0x02, EXP_TYPE = 0xf0, EXP_TYPE_RC_END = 0x90,
+	EXP_DEVCAP = 0x04, EXP_DEVCTL = 0x08, EXP_DEVSTA = 0x0a,
+	EXP_LINK = 0x0c, EXP_LINK_LEN = 8, EXP_LEN_1 = 0x14,
+	EXP_DEVCAP2 = 0x24, EXP_DEVCTL2 = 0x28, EXP_REST_2 = 0x2a, EXP_LEN_2 = 0x3c,
+};
+enum {	/* MSI-X: PCI 3.0 section 6.8.2 */
 	MSIX_CONTROL = 2, MSIX_TABLE = 4, MSIX_PBA = 8, MSIX_LEN = 12,
 };
-#define EXP_DEVCAP_FLR		(1u << 28)
-#define EXP_DEVCTL_WRITABLE	0x7fff	/* all but "initiate FLR", which is an action and reads 0 */
-#define EXP_DEVCAP2_SHOWN	0x1f	/* completion time-out only */
-#define EXP_DEVCTL2_WRITABLE	0x031f	/* completion time-out, ID-based ordering */
+/* clang-format on */
+#define EXP_DEVCAP_FLR       (1u << 28)
+#define EXP_DEVCTL_WRITABLE  0x7fff /* all but "initiate FLR", which is an action and reads 0 */
+#define EXP_DEVCAP2_SHOWN    0x1f   /* completion time-out only */
+#define EXP_DEVCTL2_WRITABLE 0x031f /* completion time-out, ID-based ordering */
 
 static const struct vfio_cap_rule std_rules[] = {
 	{ 0x01, CAP_PM, 8, "power management" },
@@ -133,8 +147,10 @@ static void config_pm(struct pci_dev *d, unsigned int off)
 	pci_set16(d, off + 6, 0, 0);
 }
 
-/* On the guest's root bus there is no link, so the function is an integrated endpoint whatever it is on the host. */
-static void config_exp(struct pci_dev *d, const uint8_t *phys, unsigned int off, unsigned int len, bool can_reset, struct vfio_layout *l)
+/* On the guest's root bus there is no link, so the function is an integrated endpoint whatever it
+ * is on the host. */
+static void config_exp(struct pci_dev *d, const uint8_t *phys, unsigned int off, unsigned int len,
+		       bool can_reset, struct vfio_layout *l)
 {
 	uint16_t flags = get16(phys + off + EXP_FLAGS);
 	uint32_t devcap = get32(phys + off + EXP_DEVCAP) & ~EXP_DEVCAP_FLR;
@@ -142,12 +158,14 @@ static void config_exp(struct pci_dev *d, const uint8_t *phys, unsigned int off,
 	config_copy(d, phys, off + EXP_FLAGS, len - EXP_FLAGS);
 	pci_set16(d, off + EXP_FLAGS, (uint16_t)((flags & ~EXP_TYPE) | EXP_TYPE_RC_END), 0);
 	pci_set32(d, off + EXP_DEVCAP, devcap | (can_reset ? EXP_DEVCAP_FLR : 0), 0);
-	pci_set16(d, off + EXP_DEVCTL, get16(phys + off + EXP_DEVCTL) & EXP_DEVCTL_WRITABLE, EXP_DEVCTL_WRITABLE);
+	pci_set16(d, off + EXP_DEVCTL, get16(phys + off + EXP_DEVCTL) & EXP_DEVCTL_WRITABLE,
+		  EXP_DEVCTL_WRITABLE);
 	config_live(l, off + EXP_DEVSTA, 2);
 	memset(d->cfg + off + EXP_LINK, 0, EXP_LINK_LEN);
 	if (len >= EXP_LEN_2) {
 		memset(d->cfg + off + EXP_LEN_1, 0, EXP_DEVCAP2 - EXP_LEN_1);
-		pci_set32(d, off + EXP_DEVCAP2, get32(phys + off + EXP_DEVCAP2) & EXP_DEVCAP2_SHOWN, 0);
+		pci_set32(d, off + EXP_DEVCAP2, get32(phys + off + EXP_DEVCAP2) & EXP_DEVCAP2_SHOWN,
+			  0);
 		pci_set16(d, off + EXP_DEVCTL2, 0, EXP_DEVCTL2_WRITABLE);
 		memset(d->cfg + off + EXP_REST_2, 0, EXP_LEN_2 - EXP_REST_2);
 	}
@@ -169,16 +187,19 @@ static int config_msix(const uint8_t *phys, unsigned int off, struct vfio_layout
 	return 0;
 }
 
-static unsigned int config_cap_len(const struct vfio_cap_rule *r, const uint8_t *phys, unsigned int off)
+static unsigned int config_cap_len(const struct vfio_cap_rule *r, const uint8_t *phys,
+				   unsigned int off)
 {
 	if (r->len)
 		return r->len;
 	if (r->action == CAP_EXP)
 		return (get16(phys + off + EXP_FLAGS) & 15) >= 2 ? EXP_LEN_2 : EXP_LEN_1;
-	return phys[off + 2] < 4 ? 4 : phys[off + 2];	/* vendor specific: the third byte is its length */
+	/* vendor specific: the third byte is its length */
+	return phys[off + 2] < 4 ? 4 : phys[off + 2];
 }
 
-static int config_std_cap(struct pci_dev *d, const uint8_t *phys, unsigned int off, bool can_reset, struct vfio_layout *l)
+static int config_std_cap(struct pci_dev *d, const uint8_t *phys, unsigned int off, bool can_reset,
+			  struct vfio_layout *l)
 {
 	const struct vfio_cap_rule *r = vfio_cap_rule(false, phys[off]);
 	unsigned int len;
@@ -206,7 +227,8 @@ static int config_std_cap(struct pci_dev *d, const uint8_t *phys, unsigned int o
 	return 0;
 }
 
-static int config_std_chain(struct pci_dev *d, const uint8_t *phys, bool can_reset, struct vfio_layout *l)
+static int config_std_chain(struct pci_dev *d, const uint8_t *phys, bool can_reset,
+			    struct vfio_layout *l)
 {
 	uint8_t seen[EXT_START / 4] = { 0 };
 	unsigned int off = get16(phys + CFG_STATUS) & STATUS_CAPS ? phys[CFG_CAP_PTR] & ~3u : 0;
@@ -226,8 +248,8 @@ static int config_std_chain(struct pci_dev *d, const uint8_t *phys, bool can_res
 }
 
 /*
- * The chain begins at 0x100 by definition: when what is there is hidden, an empty header stands in its place and leads on to the first that
- * is shown.
+ * The chain begins at 0x100 by definition: when what is there is hidden, an empty header stands in
+ * its place and leads on to the first that is shown.
  */
 static int config_ext_chain(struct pci_dev *d, const uint8_t *phys, struct vfio_layout *l)
 {
@@ -261,7 +283,8 @@ static int config_ext_chain(struct pci_dev *d, const uint8_t *phys, struct vfio_
 	return 0;
 }
 
-int vfio_config_build(struct pci_dev *d, const uint8_t *phys, size_t size, bool can_reset, struct vfio_layout *l)
+int vfio_config_build(struct pci_dev *d, const uint8_t *phys, size_t size, bool can_reset,
+		      struct vfio_layout *l)
 {
 	int ret;
 

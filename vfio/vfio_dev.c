@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The device "vfio" of the monitor: a physical PCI function in the guest. The supervisor bound and opened it (prep_vfio.c); here come its
- * config space (vfio_config.c), BARs (vfio_bar.c), MSI-X vectors (vfio_irq.c) and guest memory for its DMA (vfio_shared.c) together on
- * core's PCI bus. Kernel: include/uapi/linux/vfio.h. Memory decoding stays on in the physical function for the guest's whole life,
- * so that a guest that switches it off cannot make a running vCPU fault. INTx, MSI and the expansion ROM are left out.
+ * The device "vfio" of the monitor: a physical PCI function in the guest. The supervisor bound and
+ * opened it (prep_vfio.c); here come its config space (vfio_config.c), BARs (vfio_bar.c), MSI-X
+ * vectors (vfio_irq.c) and guest memory for its DMA (vfio_shared.c) together on core's PCI bus.
+ * Kernel: include/uapi/linux/vfio.h. Memory decoding stays on in the physical function for the
+ * guest's whole life, so that a guest that switches it off cannot make a running vCPU fault. INTx,
+ * MSI and the expansion ROM are left out.
  */
 #include <errno.h>
 #include <linux/vfio.h>
@@ -18,8 +20,11 @@
 
 enum {
 	CFG_COMMAND = 0x04,
-	COMMAND_MEM = 1 << 1, COMMAND_MASTER = 1 << 2, COMMAND_INTX_OFF = 1 << 10,
-	EXP_DEVCTL_HIGH = 0x09, DEVCTL_FLR_HIGH = 0x80,	/* "initiate FLR" in the upper byte of Device Control */
+	COMMAND_MEM = 1 << 1,
+	COMMAND_MASTER = 1 << 2,
+	COMMAND_INTX_OFF = 1 << 10,
+	EXP_DEVCTL_HIGH = 0x09,
+	DEVCTL_FLR_HIGH = 0x80, /* "initiate FLR" in the upper byte of Device Control */
 };
 
 static struct vfio_dev *dev_of_pci(struct pci_dev *d)
@@ -32,14 +37,17 @@ static struct vfio_dev *dev_of_device(struct device *d)
 	return (struct vfio_dev *)((char *)d - offsetof(struct vfio_dev, dev));
 }
 
-/* --- the physical function's own state ------------------------------------------------------------------------- */
+/* --- the physical function's own state ------------------------------------ */
 
 static void dev_command(struct vfio_dev *v, bool master)
 {
-	uint16_t command = (uint16_t)(COMMAND_MEM | COMMAND_INTX_OFF | (master ? COMMAND_MASTER : 0));
+	uint16_t command =
+		(uint16_t)(COMMAND_MEM | COMMAND_INTX_OFF | (master ? COMMAND_MASTER : 0));
 
-	if (pwrite(v->fd, &command, sizeof(command), (off_t)(v->cfg_off + CFG_COMMAND)) != sizeof(command))
-		err_say("passing %s through: writing its command register: %s; it may not work", v->host, strerror(errno));
+	if (pwrite(v->fd, &command, sizeof(command), (off_t)(v->cfg_off + CFG_COMMAND)) !=
+	    sizeof(command))
+		err_say("passing %s through: writing its command register: %s; it may not work",
+			v->host, strerror(errno));
 }
 
 static void dev_reset(struct vfio_dev *v)
@@ -48,10 +56,11 @@ static void dev_reset(struct vfio_dev *v)
 		return;
 	atomic_fetch_add_explicit(&v->n.resets, 1, memory_order_relaxed);
 	if (ioctl(v->fd, VFIO_DEVICE_RESET) < 0)
-		err_say("passing %s through: resetting it: %s; see the kernel's log", v->host, strerror(errno));
+		err_say("passing %s through: resetting it: %s; see the kernel's log", v->host,
+			strerror(errno));
 }
 
-/* --- config space ------------------------------------------------------------------------------------------------- */
+/* --- config space --------------------------------------------------------- */
 
 static uint32_t dev_cfg_read(struct pci_dev *d, unsigned int off, unsigned int size)
 {
@@ -72,7 +81,8 @@ static uint32_t dev_cfg_read(struct pci_dev *d, unsigned int off, unsigned int s
 	return val;
 }
 
-/* The guest asks for a function level reset: afterwards its command register and MSI-X enable are 0, as the specification has it. */
+/* The guest asks for a function level reset: afterwards its command register and MSI-X enable are
+ * 0, as the specification has it. */
 static void dev_guest_flr(struct vfio_dev *v)
 {
 	pci_cfg_write(&v->pci, CFG_COMMAND, 2, 0);
@@ -92,7 +102,8 @@ static void dev_cfg_write(struct pci_dev *d, unsigned int off, unsigned int size
 	pci_cfg_write(d, off, size, val);
 	if (!pci_msix_enabled(d))
 		vfio_irq_off(&v->irq);
-	if (v->can_reset && v->layout.exp && off <= flr && flr < off + size && val >> 8 * (flr - off) & DEVCTL_FLR_HIGH)
+	if (v->can_reset && v->layout.exp && off <= flr && flr < off + size &&
+	    val >> 8 * (flr - off) & DEVCTL_FLR_HIGH)
 		dev_guest_flr(v);
 }
 
@@ -109,7 +120,7 @@ static const struct pci_dev_ops dev_pci_ops = {
 	.bar_map = vfio_bar_map,
 };
 
-/* --- MSI-X ---------------------------------------------------------------------------------------------------------- */
+/* --- MSI-X ---------------------------------------------------------------- */
 
 static int dev_set_irqs(void *opaque, unsigned int start, unsigned int count, const int32_t *fds)
 {
@@ -121,7 +132,8 @@ static int dev_set_irqs(void *opaque, unsigned int start, unsigned int count, co
 	if (!s)
 		return -ENOMEM;
 	s->argsz = (uint32_t)size;
-	s->flags = VFIO_IRQ_SET_ACTION_TRIGGER | (fds ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE);
+	s->flags = VFIO_IRQ_SET_ACTION_TRIGGER |
+		   (fds ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE);
 	s->index = VFIO_PCI_MSIX_IRQ_INDEX;
 	s->start = start;
 	s->count = count;
@@ -139,11 +151,13 @@ static void dev_vector(struct pci_dev *d, unsigned int i, bool usable)
 	int fd, ret;
 
 	if (!usable)
-		return;		/* the event waits in the eventfd until the vector is usable again */
+		return; /* the event waits in the eventfd until the vector is usable again */
 	fd = pci_msix_fd(d, i);
 	ret = fd < 0 ? fd : vfio_irq_use(&v->irq, i, fd);
 	if (ret < 0 && v->irq.n_errors <= 1)
-		err_say("passing %s through: enabling MSI-X vector %u: %s; the host may be short of interrupt vectors", v->host, i, strerror(-ret));
+		err_say("passing %s through: enabling MSI-X vector %u: %s; the host may be short "
+			"of interrupt vectors",
+			v->host, i, strerror(-ret));
 }
 
 static const struct pci_msix_ops dev_msix_ops = { .vector = dev_vector };
@@ -155,7 +169,8 @@ static int dev_create_msix(struct vfio_dev *v)
 	int ret;
 
 	if (!l->msix) {
-		err_say("passing %s through: it has no MSI-X, and INTx and MSI are not passed on: the guest gets no interrupts from it, only a driver that polls works",
+		err_say("passing %s through: it has no MSI-X, and INTx and MSI are not passed on: "
+			"the guest gets no interrupts from it, only a driver that polls works",
 			v->host);
 		return 0;
 	}
@@ -163,15 +178,17 @@ static int dev_create_msix(struct vfio_dev *v)
 		return -errno;
 	if (info.count < l->n_vectors)
 		return -EPROTO;
-	ret = vfio_irq_init(&v->irq, l->n_vectors, !(info.flags & VFIO_IRQ_INFO_NORESIZE), dev_set_irqs, v);
+	ret = vfio_irq_init(&v->irq, l->n_vectors, !(info.flags & VFIO_IRQ_INFO_NORESIZE),
+			    dev_set_irqs, v);
 	if (ret == 0)
-		ret = pci_add_msix(&v->pci, l->msix, l->n_vectors, l->table_bar, l->table_off, l->pba_off, false, &dev_msix_ops);
+		ret = pci_add_msix(&v->pci, l->msix, l->n_vectors, l->table_bar, l->table_off,
+				   l->pba_off, false, &dev_msix_ops);
 	if (ret == 0)
 		pci_set32(&v->pci, l->msix + 8, l->pba_off | l->pba_bar, 0);
 	return ret;
 }
 
-/* --- life ----------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 static void dev_destroy(struct device *d)
 {
@@ -182,7 +199,8 @@ static void dev_destroy(struct device *d)
 	vfio_irq_off(&v->irq);
 	if (v->cfg_size) {
 		dev_command(v, false);
-		dev_reset(v);	/* nothing of this guest is left in it, and its DMA has ended before memory is unmapped */
+		/* nothing of this guest stays in it, its DMA ends before memory is unmapped */
+		dev_reset(v);
 	}
 	vfio_bars_destroy(v);
 	pci_msix_free(&v->pci);
@@ -202,11 +220,16 @@ static void dev_stats(struct device *d, struct stats_sink *s)
 	struct vfio_dev *v = dev_of_device(d);
 
 	stats_put(s, "bar_maps", atomic_load_explicit(&v->n.bar_maps, memory_order_relaxed));
-	stats_put(s, "bar_map_errors", atomic_load_explicit(&v->n.bar_map_errors, memory_order_relaxed));
-	stats_put(s, "trapped_reads", atomic_load_explicit(&v->n.trapped_reads, memory_order_relaxed));
-	stats_put(s, "trapped_writes", atomic_load_explicit(&v->n.trapped_writes, memory_order_relaxed));
-	stats_put(s, "config_reads", atomic_load_explicit(&v->n.config_reads, memory_order_relaxed));
-	stats_put(s, "config_writes", atomic_load_explicit(&v->n.config_writes, memory_order_relaxed));
+	stats_put(s, "bar_map_errors",
+		  atomic_load_explicit(&v->n.bar_map_errors, memory_order_relaxed));
+	stats_put(s, "trapped_reads",
+		  atomic_load_explicit(&v->n.trapped_reads, memory_order_relaxed));
+	stats_put(s, "trapped_writes",
+		  atomic_load_explicit(&v->n.trapped_writes, memory_order_relaxed));
+	stats_put(s, "config_reads",
+		  atomic_load_explicit(&v->n.config_reads, memory_order_relaxed));
+	stats_put(s, "config_writes",
+		  atomic_load_explicit(&v->n.config_writes, memory_order_relaxed));
 	stats_put(s, "resets", atomic_load_explicit(&v->n.resets, memory_order_relaxed));
 	stats_put(s, "irqs_enabled", vfio_irq_count(&v->irq));
 	stats_put(s, "irq_errors", v->irq.n_errors);
@@ -226,14 +249,21 @@ static int dev_take_fds(struct vfio_dev *v, struct vm *vm, struct device_conf *c
 	if (container < 0 || v->group < 0 || v->fd < 0) {
 		if (container >= 0)
 			close(container);
-		return err_ret(-EBADF, "passing %s through: the descriptors container, group and device did not come; start the guest with 'fourlane run'", v->host);
+		return err_ret(-EBADF,
+			       "passing %s through: the descriptors container, group and device "
+			       "did not come; start the guest with 'fourlane run'",
+			       v->host);
 	}
 	ret = vfio_shared_get(vm, container, &v->shared);
 	if (ret < 0)
 		return ret;
 	ret = vm_vfio_group(vm, v->group, true);
-	if (ret < 0 && ret != -EOPNOTSUPP)	/* a KVM without it: nothing but non-snooping DMA suffers */
-		return err_ret(ret, "passing %s through: telling KVM about its group: %s; see the kernel's log", v->host, strerror(-ret));
+	if (ret < 0 &&
+	    ret != -EOPNOTSUPP) /* a KVM without it: nothing but non-snooping DMA suffers */
+		return err_ret(
+			ret,
+			"passing %s through: telling KVM about its group: %s; see the kernel's log",
+			v->host, strerror(-ret));
 	return 0;
 }
 
@@ -257,7 +287,9 @@ static int dev_open(struct vfio_dev *v, uint8_t *phys)
 	free(cfg);
 	v->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
 	if (!v->can_reset)
-		err_say("passing %s through: the kernel knows no way to reset it: what an earlier user left in it stays", v->host);
+		err_say("passing %s through: the kernel knows no way to reset it: what an earlier "
+			"user left in it stays",
+			v->host);
 	v->cfg_size = size;
 	dev_reset(v);
 	dev_command(v, false);
@@ -276,13 +308,17 @@ static int dev_build(struct vfio_dev *v, struct vm *vm, const char *name)
 		ret = vfio_config_build(&v->pci, phys, v->cfg_size, v->can_reset, &v->layout);
 	}
 	if (ret < 0)
-		return err_ret(ret, "passing %s through: reading what it is: %s; is it an endpoint, and does it answer?", v->host, strerror(-ret));
+		return err_ret(ret,
+			       "passing %s through: reading what it is: %s; is it an endpoint, and "
+			       "does it answer?",
+			       v->host, strerror(-ret));
 	ret = vfio_bars_create(v);
 	if (ret < 0)
 		return ret;
 	ret = dev_create_msix(v);
 	if (ret < 0)
-		return err_ret(ret, "passing %s through: its MSI-X: %s; see the kernel's log", v->host, strerror(-ret));
+		return err_ret(ret, "passing %s through: its MSI-X: %s; see the kernel's log",
+			       v->host, strerror(-ret));
 	ret = pci_register(&v->pci);
 	v->registered = ret == 0;
 	return ret;
@@ -311,5 +347,7 @@ static int dev_create(struct vm *vm, struct device_conf *conf, struct device **o
 	return 0;
 }
 
-static const struct device_type vfio_type = { .name = "vfio", .keys = "host=BDF", .create = dev_create };
+static const struct device_type vfio_type = { .name = "vfio",
+					      .keys = "host=BDF",
+					      .create = dev_create };
 DEVICE_TYPE(&vfio_type);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which MSI-X vectors of a passed-through device have an eventfd as their trigger (VFIO_DEVICE_SET_IRQS, include/uapi/linux/vfio.h). Called
- * by vfio_dev.c when a vector of the guest becomes usable. The kernel enables a range [0, n) at once; before Linux 6.5 it
- * cannot grow while it is enabled, so there the whole table is enabled at the first vector.
+ * Which MSI-X vectors of a passed-through device have an eventfd as their trigger
+ * (VFIO_DEVICE_SET_IRQS, include/uapi/linux/vfio.h). Called by vfio_dev.c when a vector of the
+ * guest becomes usable. The kernel enables a range [0, n) at once; before Linux 6.5 it cannot grow
+ * while it is enabled, so there the whole table is enabled at the first vector.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 
 #include "vfio_priv.h"
 
-int vfio_irq_init(struct vfio_irq *q, unsigned int n, bool dynamic, vfio_irq_set_fn *set, void *opaque)
+int vfio_irq_init(struct vfio_irq *q, unsigned int n, bool dynamic, vfio_irq_set_fn *set,
+		  void *opaque)
 {
 	memset(q, 0, sizeof(*q));
 	q->fd = malloc(n * sizeof(*q->fd));
@@ -46,14 +48,15 @@ static int irq_enable(struct vfio_irq *q, unsigned int count)
 	return ret > 0 ? -ENOSPC : ret;
 }
 
-/* A device keeps quiet about an interrupt that it raised while MSI-X was off; a guest copes with one too many. */
+/* A device keeps quiet about an interrupt that it raised while MSI-X was off; a guest copes with
+ * one too many. */
 static void irq_signal_all(struct vfio_irq *q)
 {
 	uint64_t one = 1;
 
 	for (unsigned int i = 0; i < q->n_set; i++)
 		if (q->fd[i] >= 0 && write(q->fd[i], &one, sizeof(one)) < 0)
-			continue;	/* full: it is pending already */
+			continue; /* full: it is pending already */
 }
 
 static int irq_grow(struct vfio_irq *q, unsigned int count)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What all passed-through devices of one guest share: one VFIO container, so one mapping of guest memory (two would pin and count it twice).
- * Made by the first device, gone with the last. Called by vfio_dev.c on the main thread.
+ * What all passed-through devices of one guest share: one VFIO container, so one mapping of guest
+ * memory (two would pin and count it twice). Made by the first device, gone with the last. Called
+ * by vfio_dev.c on the main thread.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -45,7 +46,7 @@ int vfio_shared_get(struct vm *vm, int container, struct vfio_shared **out)
 	int ret = 0;
 
 	if (s)
-		close(container);	/* the same container by another descriptor */
+		close(container); /* the same container by another descriptor */
 	else
 		ret = shared_create(vm, container, &s);
 	if (ret < 0)

@@ -130,8 +130,8 @@ void tree_driver(const struct tree *t, const char *driver)
 	tree_file(t, path, "");
 }
 
-void tree_function(const struct tree *t, const char *bdf, unsigned int group, const char *driver, const char *vendor, const char *device,
-		   const char *class_code)
+void tree_function(const struct tree *t, const char *bdf, unsigned int group, const char *driver,
+		   const char *vendor, const char *device, const char *class_code)
 {
 	char path[TREE_PATH], target[TREE_PATH];
 
@@ -183,7 +183,7 @@ const char *tree_driver_of(const struct tree *t, const char *bdf, char *buf, siz
 	return buf;
 }
 
-/* --- the kernel's side of a write --------------------------------------------------------------------------------- */
+/* --- the kernel's side of a write ----------------------------------------- */
 
 static int kernel_probe(struct tree_kernel *k, const char *bdf)
 {

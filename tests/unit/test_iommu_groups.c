@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* IOMMU groups, PCI addresses, valid ranges and DMA mapping, on a made-up sysfs and a back-end that records. */
+/* IOMMU groups, PCI addresses, valid ranges and DMA mapping, on a made-up sysfs and a back-end that
+ * records. */
 #include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
@@ -34,7 +35,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------ */
+/* --- addresses ------------------------------------------------------------ */
 static void bdf_is_taken_with_and_without_domain(void **state)
 {
 	char out[IOMMU_BDF_SIZE];
@@ -50,7 +51,18 @@ static void bdf_is_taken_with_and_without_domain(void **state)
 static void bdf_that_is_none_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "03", "03:00", "03:00.8", "03:20.0", "0000:03:00.0 ", "../../x", "03:00.0/..", "g3:00.0", "0000:0000:03:00.0", "1234567:03:00.0", "003:00.0",
+		"",
+		"03",
+		"03:00",
+		"03:00.8",
+		"03:20.0",
+		"0000:03:00.0 ",
+		"../../x",
+		"03:00.0/..",
+		"g3:00.0",
+		"0000:0000:03:00.0",
+		"1234567:03:00.0",
+		"003:00.0",
 	};
 	char out[IOMMU_BDF_SIZE];
 
@@ -58,7 +70,7 @@ static void bdf_that_is_none_is_refused(void **state)
 		assert_int_equal(iommu_bdf_parse(bad[i], out), -EINVAL);
 }
 
-/* --- groups ----------------------------------------------------------------------------------------------------- */
+/* --- groups --------------------------------------------------------------- */
 static void group_lists_members_drivers_and_windows(void **state)
 {
 	struct tree *t = *state;
@@ -147,7 +159,7 @@ static void one_member_in_use_makes_the_group_unviable_and_names_the_mend(void *
 	assert_int_equal(iommu_group_load(t->sysfs, 3, &g), 0);
 	iommu_group_list(g, true, list, sizeof(list));
 	assert_string_equal(list, "0000:01:00.1 (igb)");
-	iommu_group_list(g, false, list, 24);	/* too small: cut, not overrun */
+	iommu_group_list(g, false, list, 24); /* too small: cut, not overrun */
 	assert_true(strlen(list) < 24);
 	iommu_group_free(g);
 }
@@ -169,9 +181,11 @@ static void group_that_the_firmware_keeps_mapped_is_not_assignable(void **state)
 
 	tree_function(t, "0000:01:00.0", 5, "vfio-pci", "0x8086\n", "0x1\n", "0x020000\n");
 	tree_file(t, "sys/kernel/iommu_groups/5/reserved_regions",
-		  "0x000000007a000000 0x000000007bffffff direct\n0x00000000fee00000 0x00000000feefffff msi\n");
+		  "0x000000007a000000 0x000000007bffffff direct\n0x00000000fee00000 "
+		  "0x00000000feefffff msi\n");
 	assert_int_equal(verdict_of(t, 5, mend, sizeof(mend)), IOMMU_FORCED);
-	tree_file(t, "sys/kernel/iommu_groups/5/reserved_regions", "0x0000000000000000 0x0000000000ffffff direct-relaxable\n");
+	tree_file(t, "sys/kernel/iommu_groups/5/reserved_regions",
+		  "0x0000000000000000 0x0000000000ffffff direct-relaxable\n");
 	assert_int_equal(verdict_of(t, 5, mend, sizeof(mend)), IOMMU_OK);
 }
 
@@ -184,8 +198,9 @@ static void group_of_bridges_only_offers_nothing(void **state)
 	assert_int_equal(verdict_of(t, 6, mend, sizeof(mend)), IOMMU_ONLY_BRIDGES);
 }
 
-/* --- ranges ------------------------------------------------------------------------------------------------------- */
-static const struct iommu_range vtd[] = { { 0xfef00000, 0xffffffffffff }, { 0, 0xfedfffff } };	/* unsorted on purpose */
+/* --- ranges --------------------------------------------------------------- */
+static const struct iommu_range vtd[] = { { 0xfef00000, 0xffffffffffff },
+					  { 0, 0xfedfffff } }; /* unsorted on purpose */
 
 static void ram_below_the_window_is_one_piece(void **state)
 {
@@ -214,7 +229,9 @@ static void ram_inside_a_reserved_window_is_left_out(void **state)
 
 static void ram_over_the_hypertransport_window_is_cut(void **state)
 {
-	static const struct iommu_range amd[] = { { 0, 0xfedfffff }, { 0xfef00000, 0xfcffffffff }, { 0x10000000000, ~0ull } };
+	static const struct iommu_range amd[] = { { 0, 0xfedfffff },
+						  { 0xfef00000, 0xfcffffffff },
+						  { 0x10000000000, ~0ull } };
 	struct iommu_range out[4];
 
 	assert_int_equal(iommu_ranges_clip(amd, 3, 0x100000000, 0x10fffffffff, out, 4), 2);
@@ -233,7 +250,8 @@ static void ranges_are_cut_to_whole_pages(void **state)
 
 static void ranges_that_overlap_or_run_backwards_are_refused(void **state)
 {
-	static const struct iommu_range overlap[] = { { 0, 0x1fff }, { 0x1000, 0x2fff } }, back[] = { { 0x2000, 0x1000 } };
+	static const struct iommu_range overlap[] = { { 0, 0x1fff }, { 0x1000, 0x2fff } },
+					back[] = { { 0x2000, 0x1000 } };
 	struct iommu_range out[4];
 
 	assert_int_equal(iommu_ranges_clip(overlap, 2, 0, 0xffff, out, 4), -EINVAL);
@@ -248,9 +266,14 @@ static void no_ranges_mean_no_limit(void **state)
 	assert_true(out[0].first == 0x1000 && out[0].last == 0x2fff);
 }
 
-/* --- mapping -------------------------------------------------------------------------------------------------------- */
+/* --- mapping -------------------------------------------------------------- */
 /* The back-end's descriptor is a pipe's end: what it is told is read back from the other. */
-struct mapping { char what; iova_t iova; uint64_t size; void *hva; };
+struct mapping {
+	char what;
+	iova_t iova;
+	uint64_t size;
+	void *hva;
+};
 
 static int fake_ranges_full(int fd, struct iommu_range *out, size_t max)
 {
@@ -309,23 +332,26 @@ static void guest_memory_is_mapped_and_unmapped_around_a_window(void **state)
 	assert_non_null(strstr(last_line, "1024 KiB"));
 	err_set_sink(NULL, NULL);
 	assert_int_equal(read(p[0], &m, sizeof(m)), sizeof(m));
-	assert_true(m.what == 'm' && m.iova == 0 && m.size == 0x100000 && m.hva == mem_region(mem, 0)->hva);
+	assert_true(m.what == 'm' && m.iova == 0 && m.size == 0x100000 &&
+		    m.hva == mem_region(mem, 0)->hva);
 	assert_int_equal(read(p[0], &m, sizeof(m)), sizeof(m));
-	assert_true(m.what == 'm' && m.iova == 0x200000 && m.size == 0x200000 && (char *)m.hva == (char *)mem_region(mem, 0)->hva + 0x200000);
+	assert_true(m.what == 'm' && m.iova == 0x200000 && m.size == 0x200000 &&
+		    (char *)m.hva == (char *)mem_region(mem, 0)->hva + 0x200000);
 	assert_true(iommu_map_bytes(map) == 0x300000);
 	iommu_map_destroy(map);
 	assert_int_equal(read(p[0], &m, sizeof(m)), sizeof(m));
 	assert_true(m.what == 'u' && m.iova == 0x200000 && m.size == 0x200000);
 	assert_int_equal(read(p[0], &m, sizeof(m)), sizeof(m));
 	assert_true(m.what == 'u' && m.iova == 0 && m.size == 0x100000);
-	assert_int_equal(fcntl(p[1], F_GETFD), -1);	/* it was ours to close */
+	assert_int_equal(fcntl(p[1], F_GETFD), -1); /* it was ours to close */
 	close(p[0]);
 	mem_destroy(mem);
 }
 
 static void mapping_that_fails_is_undone_and_names_the_limit(void **state)
 {
-	static const struct iommu_map_ops ops = { "fake", fake_ranges_hole, fake_map_second_fails, fake_unmap };
+	static const struct iommu_map_ops ops = { "fake", fake_ranges_hole, fake_map_second_fails,
+						  fake_unmap };
 	struct guest_mem *mem;
 	struct iommu_map *map = NULL;
 	struct mapping m;

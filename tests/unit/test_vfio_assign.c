@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* assign and unassign on a made-up sysfs whose kernel side is played by helper_vfio_tree.c; also killed at every single write. */
+/* assign and unassign on a made-up sysfs whose kernel side is played by helper_vfio_tree.c; also
+ * killed at every single write. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,14 +17,14 @@
 #include "helper_vfio_tree.h"
 #include "vfio/vfio.h"
 
-#define NIC	"0000:01:00.0"
-#define NIC2	"0000:01:00.1"
+#define NIC  "0000:01:00.0"
+#define NIC2 "0000:01:00.1"
 
 struct host {
 	struct tree t;
 	struct tree_kernel k;
 	struct vfio_sys s;
-	char address_of[32];	/* interface that has an address */
+	char address_of[32]; /* interface that has an address */
 };
 
 static char lines[4096];
@@ -52,8 +53,13 @@ static int setup(void **state)
 	tree_create(&h->t);
 	h->k = (struct tree_kernel){ .t = &h->t, .probe_default = "igb" };
 	h->s = (struct vfio_sys){
-		.sysfs = h->t.sysfs, .proc = h->t.proc, .state = h->t.state, .deadline_ms = 30, .write = host_write,
-		.has_address = host_has_address, .opaque = h,
+		.sysfs = h->t.sysfs,
+		.proc = h->t.proc,
+		.state = h->t.state,
+		.deadline_ms = 30,
+		.write = host_write,
+		.has_address = host_has_address,
+		.opaque = h,
 	};
 	tree_driver(&h->t, "vfio-pci");
 	tree_driver(&h->t, "igb");
@@ -116,7 +122,7 @@ static void assert_as_before(struct host *h)
 	assert_false(has_record(h, NIC));
 }
 
-/* --- there and back ---------------------------------------------------------------------------------------------- */
+/* --- there and back ------------------------------------------------------- */
 static void assign_binds_and_unassign_puts_everything_back(void **state)
 {
 	struct host *h = *state;
@@ -244,7 +250,7 @@ static void dry_run_changes_nothing(void **state)
 	assert_as_before(h);
 }
 
-/* --- refusals ------------------------------------------------------------------------------------------------------ */
+/* --- refusals ------------------------------------------------------------- */
 static void group_must_come_whole(void **state)
 {
 	struct host *h = *state;
@@ -335,21 +341,28 @@ static void nic_with_a_route_is_refused(void **state)
 	struct host *h = *state;
 
 	tree_dir(&h->t, "sys/devices/pci0000:00/" NIC "/net/eth7");
-	tree_file(&h->t, "proc/net/route", "Iface\tDestination\tGateway\neth70\t0\t0\neth7\t0000000A\t0\n");
+	tree_file(&h->t, "proc/net/route",
+		  "Iface\tDestination\tGateway\neth70\t0\t0\neth7\t0000000A\t0\n");
 	refused_unless_forced(h, "eth7 carries a route");
 }
 
 static void nic_with_an_ipv6_route_is_refused_but_link_local_does_not_count(void **state)
 {
 	struct host *h = *state;
-	const char *ll = "fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth7\n"
-			 "ff000000000000000000000000000000 08 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth7\n";
+	const char *ll =
+		"fe800000000000000000000000000000 40 00000000000000000000000000000000 00 "
+		"00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth7\n"
+		"ff000000000000000000000000000000 08 00000000000000000000000000000000 00 "
+		"00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth7\n";
 	char both[1024];
 
 	tree_dir(&h->t, "sys/devices/pci0000:00/" NIC "/net/eth7");
 	tree_file(&h->t, "proc/net/ipv6_route", ll);
 	assert_int_equal(assign(h, NIC, NULL, VFIO_ASSIGN_DRY_RUN), 0);
-	snprintf(both, sizeof(both), "%s20010db8000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth7\n", ll);
+	snprintf(both, sizeof(both),
+		 "%s20010db8000000000000000000000000 40 00000000000000000000000000000000 00 "
+		 "00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth7\n",
+		 ll);
 	tree_file(&h->t, "proc/net/ipv6_route", both);
 	refused_unless_forced(h, "eth7 carries a route");
 }
@@ -359,7 +372,8 @@ static void nic_in_a_bridge_is_refused(void **state)
 	struct host *h = *state;
 
 	tree_dir(&h->t, "sys/devices/virtual/net/br0");
-	tree_link(&h->t, "sys/devices/pci0000:00/" NIC "/net/eth7/master", "sys/devices/virtual/net/br0");
+	tree_link(&h->t, "sys/devices/pci0000:00/" NIC "/net/eth7/master",
+		  "sys/devices/virtual/net/br0");
 	refused_unless_forced(h, "eth7 is part of br0");
 }
 
@@ -380,7 +394,8 @@ static void disk_that_is_mounted_is_refused(void **state)
 	tree_dir(&h->t, DISK "/nvme0n1p1");
 	tree_link(&h->t, "sys/dev/block/259:1", DISK "/nvme0n1p1");
 	tree_file(&h->t, "proc/self/mountinfo",
-		  "22 1 0:20 / /proc rw - proc proc rw\n30 1 259:1 / /srv rw,relatime shared:1 - ext4 /dev/nvme0n1p1 rw\n");
+		  "22 1 0:20 / /proc rw - proc proc rw\n30 1 259:1 / /srv rw,relatime shared:1 - "
+		  "ext4 /dev/nvme0n1p1 rw\n");
 	refused_unless_forced(h, "nvme0n1p1 is mounted on /srv");
 }
 
@@ -402,8 +417,10 @@ static void disk_of_an_nvme_multipath_subsystem_is_refused(void **state)
 
 	tree_dir(&h->t, "sys/devices/pci0000:00/" NIC "/nvme/nvme0");
 	tree_dir(&h->t, "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/nvme0n1p1");
-	tree_link(&h->t, "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0", "sys/devices/pci0000:00/" NIC "/nvme/nvme0");
-	tree_link(&h->t, "sys/dev/block/259:1", "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/nvme0n1p1");
+	tree_link(&h->t, "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0",
+		  "sys/devices/pci0000:00/" NIC "/nvme/nvme0");
+	tree_link(&h->t, "sys/dev/block/259:1",
+		  "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/nvme0n1p1");
 	tree_file(&h->t, "proc/self/mountinfo", "30 1 259:1 / /data rw - xfs /dev/nvme0n1p1 rw\n");
 	refused_unless_forced(h, "mounted on /data");
 }
@@ -414,7 +431,8 @@ static void disk_that_is_swapped_to_is_refused(void **state)
 
 	tree_dir(&h->t, DISK);
 	tree_link(&h->t, "sys/class/block/nvme0n1", DISK);
-	tree_file(&h->t, "proc/swaps", "Filename Type Size Used Priority\n/dev/nvme0n1 partition 1 0 -2\n");
+	tree_file(&h->t, "proc/swaps",
+		  "Filename Type Size Used Priority\n/dev/nvme0n1 partition 1 0 -2\n");
 	refused_unless_forced(h, "swapping");
 }
 
@@ -422,7 +440,8 @@ static void disk_elsewhere_does_not_matter(void **state)
 {
 	struct host *h = *state;
 
-	tree_dir(&h->t, "sys/devices/pci0000:00/" NIC "0/block/sda");	/* a longer name that begins alike */
+	tree_dir(&h->t,
+		 "sys/devices/pci0000:00/" NIC "0/block/sda"); /* a longer name that begins alike */
 	tree_link(&h->t, "sys/dev/block/8:0", "sys/devices/pci0000:00/" NIC "0/block/sda");
 	tree_file(&h->t, "proc/self/mountinfo", "30 1 8:0 / / rw - ext4 /dev/sda rw\n");
 	assert_int_equal(assign(h, NIC, NULL, 0), 0);
@@ -449,7 +468,7 @@ static void function_that_a_guest_has_open_is_not_taken_back(void **state)
 	assert_as_before(h);
 }
 
-/* --- killed at every point ------------------------------------------------------------------------------------------- */
+/* --- killed at every point ------------------------------------------------ */
 
 /* Runs one action in a child that ends at a write; true when it got so far. */
 static bool die_during(struct host *h, bool assigning, int at, bool after)
@@ -483,7 +502,7 @@ static void unassign_restores_after_assign_was_killed_at_any_write(void **state)
 		assert_int_equal(unassign(h, NIC), 0);
 		assert_as_before(h);
 	}
-	assert_int_equal(at, 4);	/* override, unbind, probe */
+	assert_int_equal(at, 4); /* override, unbind, probe */
 }
 
 static void assign_completes_after_assign_was_killed_at_any_write(void **state)
@@ -504,14 +523,14 @@ static void unassign_completes_after_unassign_was_killed_at_any_write(void **sta
 	struct host *h = *state;
 	int at;
 
-	for (at = 1; ; at++) {
+	for (at = 1;; at++) {
 		assert_int_equal(assign(h, NIC, NULL, 0), 0);
 		if (!die_during(h, false, at, true))
 			break;
 		assert_int_equal(unassign(h, NIC), 0);
 		assert_as_before(h);
 	}
-	assert_int_equal(at, 4);	/* override, unbind, bind */
+	assert_int_equal(at, 4); /* override, unbind, bind */
 }
 
 static void assign_keeps_the_first_record_after_unassign_was_killed(void **state)
@@ -519,7 +538,7 @@ static void assign_keeps_the_first_record_after_unassign_was_killed(void **state
 	struct host *h = *state;
 
 	assert_int_equal(assign(h, NIC, NULL, 0), 0);
-	assert_true(die_during(h, false, 2, true));	/* unbound, not bound again */
+	assert_true(die_during(h, false, 2, true)); /* unbound, not bound again */
 	assert_driver(h, NIC, "");
 	assert_int_equal(assign(h, NIC, NULL, 0), 0);
 	assert_int_equal(unassign(h, NIC), 0);
