@@ -297,12 +297,8 @@ static int assign_bind_vfio(const struct vfio_sys *s, const char *bdf)
  * claim the function first. */
 static int assign_bind_old(const struct vfio_sys *s, const char *bdf, const char *driver)
 {
-	char now[64];
 	int ret;
 
-	assign_driver(s, bdf, now, sizeof(now));
-	if (!strcmp(now, driver))
-		return 0;
 	if (assign_load_driver(s, driver) < 0)
 		return err_ret(
 			-EOPNOTSUPP,
@@ -332,7 +328,8 @@ static int assign_restore(const struct vfio_sys *s, const struct assign_record *
 		if (ret == 0)
 			ret = assign_unbind(s, r->bdf);
 	}
-	if (ret == 0 && r->driver[0])
+	assign_driver(s, r->bdf, now, sizeof(now));
+	if (ret == 0 && r->driver[0] && !now[0])	/* whoever bound another one meanwhile meant it */
 		ret = assign_bind_old(s, r->bdf, r->driver);
 	return ret < 0 ? ret : assign_record_drop(s, r->bdf);
 }
@@ -444,6 +441,17 @@ static int assign_check_group(const struct vfio_sys *s, const char *bdf, const c
 	return ret;
 }
 
+static int assign_check_rights(const struct vfio_sys *s, const char *bdf)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/driver_override", s->sysfs, bdf);
+	if (access(path, W_OK) == 0)
+		return 0;
+	return err_ret(-errno, "assigning %s: writing %s: %s; run as root, with /sys writable", bdf,
+		       path, strerror(errno));
+}
+
 static int assign_check_use(const struct vfio_sys *s, const char *bdf, unsigned int flags)
 {
 	char why[512];
@@ -546,26 +554,35 @@ static void assign_show(const struct vfio_sys *s, const char *bdf)
 	       iommu_driver_is_vfio(driver) ? "stays" : VFIO_DRIVER);
 }
 
+static int assign_show_all(const struct vfio_sys *s, const char *const *bdfs, size_t n,
+			   unsigned int flags)
+{
+	int ret = assign_check(s, bdfs, n, flags);
+
+	for (size_t i = 0; ret == 0 && i < n; i++)
+		assign_show(s, bdfs[i]);
+	return ret;
+}
+
 int vfio_assign(const struct vfio_sys *s, const char *const *bdfs, size_t n, unsigned int flags)
 {
-	int lock, ret = assign_check(s, bdfs, n, flags);
+	int lock, ret;
 
-	if (ret < 0)
-		return ret;
-	if (flags & VFIO_ASSIGN_DRY_RUN) {
-		for (size_t i = 0; i < n; i++)
-			assign_show(s, bdfs[i]);
-		return 0;
-	}
-	if (assign_load_driver(s, VFIO_DRIVER) < 0)
-		return err_ret(-EOPNOTSUPP,
-			       "assigning %s: the kernel has no driver vfio-pci; load it with "
-			       "'modprobe vfio-pci' or build it (CONFIG_VFIO_PCI)",
-			       bdfs[0]);
+	if (flags & VFIO_ASSIGN_DRY_RUN)
+		return assign_show_all(s, bdfs, n, flags);
 	lock = assign_lock(s);
 	if (lock < 0)
 		return lock;
-	ret = assign_all(s, bdfs, n);
+	ret = assign_check(s, bdfs, n, flags);
+	for (size_t i = 0; ret == 0 && i < n; i++)
+		ret = assign_check_rights(s, bdfs[i]);
+	if (ret == 0 && assign_load_driver(s, VFIO_DRIVER) < 0)
+		ret = err_ret(-EOPNOTSUPP,
+			      "assigning %s: the kernel has no driver vfio-pci; load it with "
+			      "'modprobe vfio-pci' or build it (CONFIG_VFIO_PCI)",
+			      bdfs[0]);
+	if (ret == 0)
+		ret = assign_all(s, bdfs, n);
 	close(lock);
 	return ret;
 }

@@ -66,16 +66,17 @@ static bool inuse_route(const struct vfio_sys *s, const char *file, const char *
 	return found;
 }
 
-static bool inuse_netdev(const struct vfio_sys *s, const char *bdf, const char *ifname, char *why,
+static bool inuse_netdev(const struct vfio_sys *s, const char *dir, const char *ifname, char *why,
 			 size_t size)
 {
-	char dir[PATH_MAX], upper[64];
+	char path[PATH_MAX], upper[64];
 
-	snprintf(dir, sizeof(dir), "%s/bus/pci/devices/%s/net/%s", s->sysfs, bdf, ifname);
-	if (inuse_dir_has(dir, "master", upper, sizeof(upper)) &&
-	    paths_link_name(upper, sizeof(upper), "%s/master", dir) == 0)
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, ifname) >= sizeof(path))
+		return false;
+	if (inuse_dir_has(path, "master", upper, sizeof(upper)) &&
+	    paths_link_name(upper, sizeof(upper), "%s/master", path) == 0)
 		snprintf(why, size, "its network interface %s is part of %s", ifname, upper);
-	else if (inuse_dir_has(dir, "upper_", upper, sizeof(upper)))
+	else if (inuse_dir_has(path, "upper_", upper, sizeof(upper)))
 		snprintf(why, size, "its network interface %s is below %s", ifname,
 			 upper + strlen("upper_"));
 	else if (s->has_address && s->has_address(s->opaque, ifname))
@@ -87,17 +88,38 @@ static bool inuse_netdev(const struct vfio_sys *s, const char *bdf, const char *
 	return true;
 }
 
-static bool inuse_net(const struct vfio_sys *s, const char *bdf, char *why, size_t size)
+/* The interfaces in a folder "net". */
+static bool inuse_netdevs(const struct vfio_sys *s, const char *dir, char *why, size_t size)
 {
-	char path[PATH_MAX];
 	struct dirent *e;
 	bool used = false;
+	DIR *d = opendir(dir);
+
+	while (d && !used && (e = readdir(d)))
+		used = e->d_name[0] != '.' && inuse_netdev(s, dir, e->d_name, why, size);
+	if (d)
+		closedir(d);
+	return used;
+}
+
+/* Interfaces of the function itself, and of a device on it (virtio0/net): real folders, no links. */
+static bool inuse_net(const struct vfio_sys *s, const char *bdf, char *why, size_t size)
+{
+	char path[PATH_MAX], sub[PATH_MAX];
+	struct dirent *e;
+	bool used;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/net", s->sysfs, bdf);
+	used = inuse_netdevs(s, path, why, size);
+	*strrchr(path, '/') = '\0';
 	d = opendir(path);
-	while (d && !used && (e = readdir(d)))
-		used = e->d_name[0] != '.' && inuse_netdev(s, bdf, e->d_name, why, size);
+	while (d && !used && (e = readdir(d))) {
+		if (e->d_name[0] == '.' || e->d_type != DT_DIR || !strcmp(e->d_name, "net") ||
+		    (size_t)snprintf(sub, sizeof(sub), "%s/%s/net", path, e->d_name) >= sizeof(sub))
+			continue;
+		used = inuse_netdevs(s, sub, why, size);
+	}
 	if (d)
 		closedir(d);
 	return used;

@@ -208,6 +208,18 @@ static void a_record_of_an_earlier_boot_is_not_believed(void **state)
 	assert_false(has_record(h, NIC));
 }
 
+static void a_driver_that_the_user_bound_meanwhile_stays(void **state)
+{
+	struct host *h = *state;
+
+	assert_int_equal(assign(h, NIC, NULL, 0), 0);
+	tree_bind(&h->t, NIC, "uio_pci_generic");
+	assert_int_equal(unassign(h, NIC), 0);
+	assert_driver(h, NIC, "uio_pci_generic");
+	assert_override(h, NIC, "(null)");
+	assert_false(has_record(h, NIC));
+}
+
 static void a_record_of_another_device_is_not_believed(void **state)
 {
 	struct host *h = *state;
@@ -375,6 +387,15 @@ static void nic_in_a_bridge_is_refused(void **state)
 	tree_link(&h->t, "sys/devices/pci0000:00/" NIC "/net/eth7/master",
 		  "sys/devices/virtual/net/br0");
 	refused_unless_forced(h, "eth7 is part of br0");
+}
+
+static void nic_below_a_virtio_device_is_seen(void **state)
+{
+	struct host *h = *state;
+
+	tree_dir(&h->t, "sys/devices/pci0000:00/" NIC "/virtio3/net/eth7");
+	snprintf(h->address_of, sizeof(h->address_of), "eth7");
+	refused_unless_forced(h, "eth7 has an address");
 }
 
 static void nic_with_virtual_functions_is_refused(void **state)
@@ -576,6 +597,7 @@ int main(void)
 		T(the_old_driver_comes_back_even_when_another_would_claim_first),
 		T(bound_by_somebody_else_goes_to_the_kernels_choice),
 		T(a_record_of_an_earlier_boot_is_not_believed),
+		T(a_driver_that_the_user_bound_meanwhile_stays),
 		T(a_record_of_another_device_is_not_believed),
 		T(a_record_that_is_garbage_is_named_not_followed),
 		T(a_function_that_is_gone_loses_its_record),
@@ -590,6 +612,7 @@ int main(void)
 		T(nic_with_a_route_is_refused),
 		T(nic_with_an_ipv6_route_is_refused_but_link_local_does_not_count),
 		T(nic_in_a_bridge_is_refused),
+		T(nic_below_a_virtio_device_is_seen),
 		T(nic_with_virtual_functions_is_refused),
 		T(disk_that_is_mounted_is_refused),
 		T(disk_below_a_mapper_device_is_refused),
