@@ -244,7 +244,7 @@ static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **
 
 static const struct device_type vnet_type = {
 	.name = "virtio",
-	.keys = "mac=, queue_size=, backend=null|loop|tap",
+	.keys = "mac=, queue_size=, backend=null|loop|tap, ifname=",
 	.create = vnet_create,
 };
 DEVICE_TYPE(&vnet_type);
