@@ -101,12 +101,12 @@ static int pf_load(const struct host_view *v, struct sriov_pf *pf)
 		return -EINVAL;
 	strcpy(pf->id, base + 1);
 	pf->pci = iommu_bdf_parse(pf->id, bdf) == 0;
+	if (paths_link_name(pf->driver, sizeof(pf->driver), "%s/driver", pf->path) < 0)
+		pf->driver[0] = '\0';
 	pf->num_vfs = sriov_read_number(pf->path, "sriov_numvfs");
 	if (pf->num_vfs == SRIOV_UNKNOWN || pf->num_vfs > SRIOV_MAX_VFS)
 		return -EOPNOTSUPP;
 	pf->total_vfs = sriov_read_number(pf->path, "sriov_totalvfs");
-	if (paths_link_name(pf->driver, sizeof(pf->driver), "%s/driver", pf->path) < 0)
-		pf->driver[0] = '\0';
 	if (!pf->name[0] && sriov_first_netdev(pf->path, pf->name) == 0)
 		return -ENXIO;
 	pf->ifindex = 0;

@@ -26,11 +26,6 @@ struct vf_prep {
 	bool assigned;		/* by us: was not with vfio-pci before */
 };
 
-static void lease_record_name(const char *bdf, char name[32])
-{
-	snprintf(name, 32, "lease-%s", bdf);
-}
-
 static int prep_options(struct prep_nic *nic, struct vf_request *r, const char **host)
 {
 	char why[160];
@@ -47,44 +42,6 @@ static int prep_options(struct prep_nic *nic, struct vf_request *r, const char *
 			return err_ret(-EINVAL, "options '%s': %s: %s; mend it", opts_text(nic->opts), vf_request_keys[i], why);
 	}
 	return opts_done(nic->opts, VF_KEYS);
-}
-
-/* A guest that was killed may have left its settings: they go back before the next one comes. */
-static int restore_leased(struct vf_prep *p)
-{
-	const struct vf_settings *before;
-	struct vf_record r;
-	char name[32];
-	int ret;
-
-	lease_record_name(p->bdf, name);
-	ret = vf_record_load(&p->host.env, name, &r);
-	if (ret == -ENOENT)
-		return vf_record_drop(&p->host.env, name);
-	if (ret < 0)
-		return ret;
-	before = vf_record_find(&r, p->idx);
-	if (before && !strcmp(r.pf, p->pf.id))
-		ret = vf_restore(&p->host.env, &p->pf, p->idx, before);
-	if (ret == 0)
-		ret = vf_record_drop(&p->host.env, name);
-	vf_record_free(&r);
-	return ret;
-}
-
-static int record_lease(struct vf_prep *p, const struct vf_settings *now)
-{
-	struct vf_record r = { .num_vfs = p->pf.num_vfs, .autoprobe = -1 };
-	char name[32];
-	int ret;
-
-	strcpy(r.pf, p->pf.id);
-	lease_record_name(p->bdf, name);
-	ret = vf_record_note(&r, p->idx, now);
-	if (ret == 0)
-		ret = vf_record_save(&p->host.env, name, &r);
-	vf_record_free(&r);
-	return ret;
 }
 
 /* A VF without a MAC of the host's would have another at each reset: it gets one that follows from the guest's name. */
@@ -116,7 +73,7 @@ static int set_for_guest(struct vf_prep *p, struct prep_guest *g, struct prep_ni
 	default_mac(r, &now, prep_guest_name(g), nic->idx);
 	if (vf_request_merge(r, &now, &want, why, sizeof(why)) < 0)
 		return err_ret(-EINVAL, "options '%s': %s", opts_text(nic->opts), why);
-	ret = record_lease(p, &now);
+	ret = vf_lease_note(&p->host.env, &p->pf, p->idx, p->bdf, &now);
 	return ret < 0 ? ret : vf_apply(&p->host.env, &p->pf, p->idx, &now, &want);
 }
 
@@ -128,7 +85,22 @@ static void warn_pf_down(const struct sriov_pf *pf)
 		err_say("%s is down: its VFs have no link; 'ip link set %s up'", pf->name, pf->name);
 }
 
-/* Under the lock: nobody else has it, what was left is put back, the lease is ours, the settings stand. */
+static int vf_bind(struct vf_prep *p)
+{
+	const char *bdf = p->bdf;
+	char driver[40] = "";
+	int ret;
+
+	paths_link_name(driver, sizeof(driver), "%s/virtfn%u/driver", p->pf.path, p->idx);
+	ret = vfio_assign(&p->host.vfio, &bdf, 1, 0);
+	p->assigned = ret == 0 && !iommu_driver_is_vfio(driver);
+	return ret;
+}
+
+/*
+ * Under the lock: nobody else has it, the lease is ours, what was left is put back, the settings stand. It is bound first: while
+ * a host driver runs it, the PF shows the MAC which that driver chose, and the settings are to be the administrator's.
+ */
 static int lease_and_set(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic, struct vf_request *r)
 {
 	char holder[256], who[96];
@@ -143,7 +115,9 @@ static int lease_and_set(struct vf_prep *p, struct prep_guest *g, struct prep_ni
 	snprintf(who, sizeof(who), "guest %.64s", prep_guest_name(g));
 	ret = p->lease = vf_lease(&p->host.env, p->bdf, who);
 	if (ret >= 0)
-		ret = restore_leased(p);
+		ret = vf_bind(p);
+	if (ret >= 0)
+		ret = vf_lease_restore(&p->host.env, &p->pf, p->idx, p->bdf);
 	if (ret >= 0)
 		ret = set_for_guest(p, g, nic, r);
 out:
@@ -157,27 +131,16 @@ static void vf_prep_undo(struct vf_prep *p)
 	int lock;
 
 	if (p->lease >= 0) {
-		if (p->assigned)
-			vfio_unassign(&p->host.vfio, &bdf, 1, 0);
+		/* settings first: the driver that gets it back finds it as it was */
 		lock = vf_lock(&p->host.env);
-		restore_leased(p);
+		vf_lease_restore(&p->host.env, &p->pf, p->idx, p->bdf);
 		if (lock >= 0)
 			close(lock);
+		if (p->assigned)
+			vfio_unassign(&p->host.vfio, &bdf, 1, 0);
 		close(p->lease);
 	}
 	free(p);
-}
-
-static int vf_bind_open(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic)
-{
-	const char *bdf = p->bdf;
-	char driver[40] = "";
-	int ret;
-
-	paths_link_name(driver, sizeof(driver), "%s/virtfn%u/driver", p->pf.path, p->idx);
-	p->assigned = !iommu_driver_is_vfio(driver);
-	ret = vfio_assign(&p->host.vfio, &bdf, 1, 0);
-	return ret < 0 ? ret : vfio_prep_open(g, nic, p->bdf);
 }
 
 static int vf_prepare(struct prep_guest *g, struct prep_nic *nic)
@@ -201,7 +164,7 @@ static int vf_prepare(struct prep_guest *g, struct prep_nic *nic)
 	if (ret == 0)
 		ret = lease_and_set(p, g, nic, &r);
 	if (ret >= 0)
-		ret = vf_bind_open(p, g, nic);
+		ret = vfio_prep_open(g, nic, p->bdf);
 	if (ret < 0) {
 		vf_prep_undo(p);
 		return ret;

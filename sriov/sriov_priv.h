@@ -187,6 +187,12 @@ int vf_apply(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int 
 	     const struct vf_settings *want);
 /* vf_restore - like vf_apply towards a record's settings, but goes on after a refusal; gives the first error. */
 int vf_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *before);
+/*
+ * vf_lease_note - remembers on disk what a VF is set to before a guest gets it. vf_lease_restore - puts that back and drops it; nothing
+ * noted is success. A guest that was killed leaves its note for the next who takes the VF.
+ */
+int vf_lease_note(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const char *bdf, const struct vf_settings *now);
+int vf_lease_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const char *bdf);
 /* vf_set - the command: lock, record, merge, apply. */
 int vf_set(const struct sriov_env *e, const char *pf, unsigned int idx, const struct vf_request *r);
 int vf_count_create(const struct sriov_env *e, const char *pf, unsigned int count, bool autoprobe);

@@ -183,3 +183,46 @@ int vf_set(const struct sriov_env *e, const char *name, unsigned int idx, const 
 	close(lock);
 	return ret;
 }
+
+/* --- a VF on loan --------------------------------------------------------------------------------------------------- */
+static void lease_record_name(const char *bdf, char name[32])
+{
+	snprintf(name, 32, "lease-%s", bdf);
+}
+
+int vf_lease_note(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const char *bdf, const struct vf_settings *now)
+{
+	struct vf_record r = { .num_vfs = pf->num_vfs, .autoprobe = -1 };
+	char name[32];
+	int ret;
+
+	strcpy(r.pf, pf->id);
+	lease_record_name(bdf, name);
+	ret = vf_record_note(&r, idx, now);
+	if (ret == 0)
+		ret = vf_record_save(e, name, &r);
+	vf_record_free(&r);
+	return ret;
+}
+
+int vf_lease_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const char *bdf)
+{
+	const struct vf_settings *before;
+	struct vf_record r;
+	char name[32];
+	int ret;
+
+	lease_record_name(bdf, name);
+	ret = vf_record_load(e, name, &r);
+	if (ret == -ENOENT)
+		return vf_record_drop(e, name);
+	if (ret < 0)
+		return ret;
+	before = vf_record_find(&r, idx);
+	if (before && !strcmp(r.pf, pf->id))
+		ret = vf_restore(e, pf, idx, before);
+	if (ret == 0)
+		ret = vf_record_drop(e, name);
+	vf_record_free(&r);
+	return ret;
+}

@@ -119,6 +119,21 @@ static int give_back(const struct sriov_env *e, const struct sriov_pf *pf)
 	return ret;
 }
 
+/* What guests that were killed have left. */
+static int restore_leases(const struct sriov_env *e, const struct sriov_pf *pf)
+{
+	char bdf[IOMMU_BDF_SIZE];
+	int first = 0;
+
+	for (unsigned int i = 0; i < pf->num_vfs; i++) {
+		int ret = sriov_vf_bdf(pf, i, bdf) < 0 ? 0 : vf_lease_restore(e, pf, i, bdf);
+
+		if (ret < 0 && !first)
+			first = ret;
+	}
+	return first;
+}
+
 /* Gives the first error, after trying all. */
 static int restore_noted(const struct sriov_env *e, const struct sriov_pf *pf, const struct vf_record *r, unsigned int n_vfs)
 {
@@ -230,7 +245,9 @@ static int create_locked(const struct sriov_env *e, const struct sriov_pf *pf, u
 	ret = vf_record_open(e, pf, &r);
 	if (ret < 0)
 		return ret;
-	ret = note_all(e, pf, &r);
+	ret = restore_leases(e, pf);
+	if (ret == 0)
+		ret = note_all(e, pf, &r);
 	if (ret == 0)
 		ret = give_back(e, pf);
 	if (ret == 0) {
@@ -258,8 +275,10 @@ int vf_count_create(const struct sriov_env *e, const char *name, unsigned int co
 static int put_back(const struct sriov_env *e, const struct sriov_pf *pf, const struct vf_record *r)
 {
 	bool count_changes = pf->num_vfs != r->num_vfs;
-	int ret = give_back(e, pf);
+	int ret = restore_leases(e, pf);
 
+	if (ret == 0)
+		ret = give_back(e, pf);
 	if (ret < 0)
 		return ret;
 	ret = restore_noted(e, pf, r, pf->num_vfs);
