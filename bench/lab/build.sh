@@ -1,0 +1,286 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Builds what the software host boots: QEMU with its libraries, a kernel, a stage-1 initramfs and a root image.
+# Called by `fourlane lab`; prints the finished folder on stdout, progress on stderr. When it is there already, it only prints.
+#
+#   build.sh [CACHE]      CACHE: $FOURLANE_CACHE, /var/cache/fourlane (root) or ~/.cache/fourlane
+#
+# Debian packages are fetched with an apt folder of our own (signatures checked) and unpacked, never installed: no root, no
+# chroot, no mount, and the system's apt is not touched. QEMU and mke2fs come from trixie and run with their own dynamic linker.
+# Everything is made in a temporary folder and renamed when whole; the name is a hash of this script, so whatever is changed
+# below makes another image. The kernel's version is chosen when the image is made and stands in its `info`.
+# Exit status: 0, 1 failed, 3 this machine has not what it takes (no apt).
+set -euo pipefail
+export LC_ALL=C
+umask 022
+
+# --- what goes in --------------------------------------------------------------------------------------------------
+KERNEL_SERIES=6.12
+KERNEL_SUITES="bookworm-security bookworm-backports"
+
+# The newest of trixie-backports; the AMD-Vi model has translation from 11.1 on.
+QEMU_PACKAGES="qemu-system-x86 e2fsprogs libarchive13t64 kmod cpio zstd xz-utils"
+
+USERLAND_PACKAGES="base-files base-passwd bash coreutils dash debianutils diffutils findutils grep gzip hostname libc-bin mawk mount
+	ncurses-base ncurses-bin sed tar util-linux perl-base perl busybox-static
+	iproute2 kmod pciutils pci.ids ethtool iputils-ping procps psmisc udev tcpdump strace socat jq
+	libpci3 libnl-3-200 libnl-route-3-200 libjansson4 libcyaml1 libyaml-0-2 libsqlite3-0 libseccomp2 libcmocka0 libasan8 libubsan1"
+
+MODULES="igb igbvf e1000 e1000e ixgbe ixgbevf vfio vfio-pci vfio_iommu_type1 kvm kvm-amd kvm-intel irqbypass tun tap macvtap macvlan
+	bridge br_netfilter 8021q veth dummy bonding vhost vhost_net vhost_vsock virtio_blk virtio_net virtio_console virtio_balloon
+	nvme pktgen ext4 overlay loop 9p 9pnet_virtio uio_pci_generic sch_htb sch_ingress act_mirred act_gact cls_flower cls_u32
+	af_packet_diag"
+STAGE1_MODULES="virtio_pci virtio_blk ext4 overlay virtio_console"
+
+# --- where ---------------------------------------------------------------------------------------------------------
+if [ -n "${1:-}" ]; then cache=$1
+elif [ -n "${FOURLANE_CACHE:-}" ]; then cache=$FOURLANE_CACHE
+elif [ "$(id -u)" = 0 ]; then cache=/var/cache/fourlane
+else cache=${XDG_CACHE_HOME:-$HOME/.cache}/fourlane; fi
+labs=$cache/lab
+hash=$(sha256sum <"$0" | cut -c1-16)
+image=$labs/$hash
+
+[ -f "$image/info" ] && { echo "$image"; exit 0; }
+
+die() { echo "fourlane: building the software host: $2" >&2; exit "$1"; }
+for tool in apt-get apt-cache dpkg-deb tar sha256sum flock; do
+	command -v $tool >/dev/null || die 3 "this machine has no $tool; run it on a Debian 12 or 13, or a system with apt and dpkg"
+done
+keyring=
+for k in /usr/share/keyrings/debian-archive-keyring.gpg /etc/apt/trusted.gpg.d/debian-archive-keyring.gpg; do
+	if [ -f $k ]; then keyring=$k; break; fi
+done
+[ -n "$keyring" ] || die 3 "Debian's archive keys are not here; run 'apt-get install debian-archive-keyring'"
+mkdir -p "$labs" || die 1 "cannot write $labs; set FOURLANE_CACHE to a folder of yours"
+
+exec 9>"$labs/.lock"
+if ! flock -n 9; then
+	echo "fourlane: lab: another process builds the software host, waiting for it" >&2
+	flock -w 900 9 || die 1 "another process holds $labs/.lock for 15 minutes; look for a stuck build.sh"
+fi
+[ -f "$image/info" ] && { echo "$image"; exit 0; }
+
+# We hold the lock: every temporary folder is what a killed build left.
+rm -rf "$labs"/.new.*
+free_mb=$(df -Pm "$labs" | awk 'NR == 2 { print $4 }')
+[ "$free_mb" -ge 2500 ] || die 1 "$labs has $free_mb MB free, 2500 are needed; set FOURLANE_CACHE to a bigger disk"
+
+new=$(mktemp -d "$labs/.new.XXXXXX")
+log=$new/log
+cleanup() { trap - EXIT; kill $(jobs -p) 2>/dev/null || true; rm -rf "$new"; }
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+stage=0
+step() {
+	stage=$((stage + 1))
+	printf 'fourlane: lab: %d/7 %-52s %4d s\n' $stage "$1" $SECONDS >&2
+}
+# A child in the background lets bash run its traps at once.
+quietly() {
+	"$@" >>"$log" 2>&1 </dev/null 9>&- &
+	wait $! || { tail -5 "$log" >&2; die 1 "'${*:1:3} ...' failed (above); is there a network and a Debian mirror?"; }
+}
+
+# --- apt, in a folder of our own -------------------------------------------------------------------------------------
+mirror_of() {	# mirror_of NAME FALLBACK: the system's own mirror of that archive
+	local m
+	m=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+		grep -v '^ *#' | grep -oE "https?://[^ ]+/$1/?( |\$)" | head -1 | tr -d ' ' || true)
+	echo "${m:-$2}"
+}
+debian=$(mirror_of debian http://deb.debian.org/debian)
+security=$(mirror_of debian-security http://deb.debian.org/debian-security)
+
+apt_new() {	# apt_new NAME KEYRING SUITE...
+	local d=$new/apt-$1 keys=$2 suite
+	mkdir -p "$d"/etc/apt/{preferences.d,apt.conf.d} "$d"/var/lib/apt/lists/partial "$d"/var/cache/apt/archives/partial "$d"/var/lib/dpkg
+	: >"$d/var/lib/dpkg/status"
+	for suite in "${@:3}"; do
+		case $suite in
+		*-security) echo "deb [arch=amd64 signed-by=$keys] $security $suite main" ;;
+		*) echo "deb [arch=amd64 signed-by=$keys] $debian $suite main" ;;
+		esac
+	done >"$d/etc/apt/sources.list"
+	quietly apt_in "$1" apt-get -q update
+}
+apt_in() {	# apt_in NAME COMMAND ARGUMENT...
+	local d=$new/apt-$1 user=
+	[ "$(id -u)" = 0 ] && user=root
+	"$2" -o "Dir=$d" -o "Dir::State::status=$d/var/lib/dpkg/status" -o APT::Architecture=amd64 -o APT::Architectures::=amd64 \
+		-o APT::Install-Recommends=false -o APT::Sandbox::User=$user -o Acquire::Languages=none -o Acquire::Retries=3 \
+		-o Debug::NoLocking=1 "${@:3}"
+}
+unpack() {	# unpack DEB... FOLDER: paths under the merged /usr
+	local to=${*: -1} deb dir
+	for dir in bin sbin lib lib64; do
+		mkdir -p "$to/usr/$dir"
+		[ -e "$to/$dir" ] || ln -s usr/$dir "$to/$dir"
+	done
+	for deb in "${@:1:$#-1}"; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -p -C "$to" --exclude='./usr/share/doc/*' \
+			--exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --exclude='./usr/share/info/*' || return 1
+	done
+}
+unpack_archives() { unpack "$new/apt-$1"/var/cache/apt/archives/*.deb "$2"; }
+
+# --- the tools that came with QEMU, run with their own dynamic linker ----------------------------------------------
+tool() {
+	local q=$new/qemu
+	"$q/usr/lib64/ld-linux-x86-64.so.2" --argv0 "$1" --library-path "$q/usr/lib/x86_64-linux-gnu" "$(tool_path "$1")" "${@:2}"
+}
+tool_path() { local p; for p in "$new/qemu"/usr/{bin,sbin}/"$1"; do if [ -e "$p" ]; then echo "$p"; return; fi; done; }
+
+# --- the stages --------------------------------------------------------------------------------------------------------
+fetch_userland() {
+	apt_new debian12 "$keyring" bookworm bookworm-security bookworm-backports
+	# shellcheck disable=SC2086
+	quietly apt_in debian12 apt-get -q -y --download-only install $USERLAND_PACKAGES
+	quietly unpack_archives debian12 "$new/root"
+}
+
+fetch_kernel() {
+	kernel=$(apt_in debian12 apt-cache search --names-only "^linux-image-$KERNEL_SERIES\\.[0-9]+.*-amd64\$" | cut -d' ' -f1 |
+		grep -vE -- '-(cloud|rt)-amd64$' | sort -V | tail -1)
+	[ -n "$kernel" ] || die 1 "no linux-image-$KERNEL_SERIES.*-amd64 in $KERNEL_SUITES of $debian; is the mirror whole?"
+	mkdir -p "$new/kernel-deb" "$new/kernel"
+	quietly fetch_kernel_deb
+	quietly unpack "$new"/kernel-deb/*.deb "$new/kernel"
+	kver=${kernel#linux-image-}
+}
+fetch_kernel_deb() { cd "$new/kernel-deb" && apt_in debian12 apt-get -q download "$kernel"; }
+
+fetch_qemu() {
+	local keys=$new/root/usr/share/keyrings/debian-archive-keyring.gpg
+	[ -f "$keys" ] || keys=$keyring
+	apt_new debian13 "$keys" trixie trixie-backports
+	# shellcheck disable=SC2086
+	quietly apt_in debian13 apt-get -q -y --download-only -t trixie-backports install $QEMU_PACKAGES
+	quietly unpack_archives debian13 "$new/qemu"
+	qemu_version=$(tool qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version \([0-9.]*\).*/\1/p')
+	[ "$(printf '11.1\n%s\n' "$qemu_version" | sort -V | head -1)" = 11.1 ] ||
+		die 1 "trixie-backports has QEMU $qemu_version, 11.1 or newer is needed; is the mirror whole?"
+}
+
+# The ELF inside bzImage boots by PVH and saves the decompression by emulated code.
+extract_vmlinux() {
+	local z=$new/kernel/boot/vmlinuz-$kver offset length start setup
+	# boot protocol 2.08: setup_sects at 0x1f1, payload_offset at 0x248, payload_length at 0x24c
+	setup=$(od -An -tu1 -j $((0x1f1)) -N1 "$z")
+	offset=$(od -An -tu4 -j $((0x248)) -N4 "$z")
+	length=$(od -An -tu4 -j $((0x24c)) -N4 "$z")
+	start=$(((setup + 1) * 512 + offset))
+	# the payload's last four bytes are its own unpacked size
+	tail -c +$((start + 1)) "$z" | head -c $((length - 4)) >"$new/payload" || true
+	case $(od -An -tx1 -N4 "$new/payload" | tr -d ' ') in
+	28b52ffd) tool zstd -q -dc "$new/payload" >"$new/vmlinux" || true ;;
+	fd377a58) tool xz -q -dc "$new/payload" >"$new/vmlinux" || true ;;
+	1f8b*) gzip -dc "$new/payload" >"$new/vmlinux" || true ;;
+	esac
+	[ "$(od -An -c -j1 -N3 "$new/vmlinux" | tr -d ' ')" = ELF ]
+}
+
+module_files() {	# module_files NAME...: files with their dependencies, in the order of loading, relative to the kernel's tree
+	local m
+	for m in "$@"; do
+		tool modprobe -d "$new/kernel" -S "$kver" --show-depends "$m" 2>/dev/null | awk '$1 == "insmod" { print $2 }' || true
+	done | awk '!seen[$0]++' | sed "s,^$new/kernel/,,"
+}
+copy_module() {	# copy_module FILE DESTINATION
+	case $1 in
+	*.xz) tool xz -dc "$1" >"$2" ;;
+	*.zst) tool zstd -q -dc "$1" >"$2" ;;
+	*) cp "$1" "$2" ;;
+	esac
+}
+install_modules() {
+	local f to m=lib/modules/$kver
+	[ -d "$new/kernel/$m" ] || m=usr/$m
+	tool depmod -b "$new/kernel" "$kver"
+	# shellcheck disable=SC2086
+	module_files $MODULES >"$new/modules"
+	while read -r f; do
+		to=$new/root/${f%.xz}
+		to=${to%.zst}
+		mkdir -p "${to%/*}"
+		copy_module "$new/kernel/$f" "$to"
+	done <"$new/modules"
+	cp "$new/kernel/$m"/modules.{builtin,builtin.modinfo,order} "$new/root/lib/modules/$kver/"
+	cp "$new/kernel/boot/config-$kver" "$new/root/boot/" 2>/dev/null || true
+	tool depmod -b "$new/root" "$kver"
+}
+
+make_stage1() {
+	local d=$new/stage1 f name
+	mkdir -p "$d"/{bin,m,proc,sys,dev,lower,upper,newroot}
+	cp "$new/root/bin/busybox" "$d/bin/"
+	# shellcheck disable=SC2086
+	module_files $STAGE1_MODULES | while read -r f; do
+		name=${f##*/}
+		name=${name%%.ko*}
+		copy_module "$new/kernel/$f" "$d/m/$name.ko"
+		echo "$name.ko"
+	done >"$d/m.order"
+	mv "$d/m.order" "$d/m/order"
+	(cd "$d" && find . | sort | tool cpio -o -H newc -R 0:0 --quiet) >"$new/stage1.cpio"
+}
+
+# What the packages' own scripts would have done, as far as it matters here.
+finish_userland() {
+	local r=$new/root
+	mkdir -p "$r"/{proc,sys,dev,run,tmp,root,etc,opt/fourlane/bin,var/tmp,var/lib}
+	chmod 1777 "$r/tmp" "$r/var/tmp"
+	cp "$r/usr/share/base-passwd/passwd.master" "$r/etc/passwd"
+	cp "$r/usr/share/base-passwd/group.master" "$r/etc/group"
+	cp "$r/usr/share/libc-bin/nsswitch.conf" "$r/etc/nsswitch.conf" 2>/dev/null || echo 'passwd: files' >"$r/etc/nsswitch.conf"
+	echo lab >"$r/etc/hostname"
+	echo '127.0.0.1 localhost lab' >"$r/etc/hosts"
+	[ -e "$r/usr/bin/awk" ] || ln -s mawk "$r/usr/bin/awk"
+	[ -e "$r/usr/bin/which" ] || ln -s which.debianutils "$r/usr/bin/which"
+	[ -e "$r/var/run" ] || ln -s /run "$r/var/run"
+	rm -rf "$r/usr/share/keyrings" "$r/etc/apt" "$r/var/cache"
+}
+make_image() {
+	local mb
+	mb=$(($(du -sm "$new/root" | cut -f1) * 12 / 10 + 48))
+	tar -C "$new/root" --owner=0 --group=0 --numeric-owner --sort=name --format=pax -cf "$new/root.tar" .
+	tool mke2fs -q -t ext4 -F -O ^has_journal,^metadata_csum -m 0 -L fourlane-lab -d "$new/root.tar" "$new/root.img" "${mb}M"
+}
+
+finish() {
+	cat >"$new/info.tmp" <<E
+kernel=$kver
+qemu=$qemu_version
+built=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+E
+	rm -rf "$new"/{apt-debian12,apt-debian13,kernel-deb,kernel,payload,modules,stage1,root,root.tar,log}
+	rm -rf "$new"/qemu/{var,etc/ssl} "$new"/qemu/usr/share/{bash-completion,zoneinfo}
+	mv "$new/info.tmp" "$new/info"
+	chmod 755 "$new"
+	sync -f "$new" 2>/dev/null || true
+	rm -rf "$image"
+	mv -T "$new" "$image"
+	# Images of other revisions that nothing has used for two weeks; a running lab has its files open and does not mind.
+	find "$labs" -mindepth 1 -maxdepth 1 -type d ! -name '.new.*' ! -name "$hash" -mtime +14 -exec rm -rf {} +
+}
+
+step "packages of the userland (Debian 12)"
+fetch_userland
+step "kernel $KERNEL_SERIES"
+fetch_kernel
+step "QEMU and file system tools (Debian 13)"
+fetch_qemu
+step "kernel modules of $kver"
+quietly install_modules
+step "vmlinux and stage 1"
+extract_vmlinux || die 1 "no ELF in vmlinuz-$kver; is the package whole?"
+quietly make_stage1
+step "root image"
+finish_userland
+quietly make_image
+step "done: kernel $kver, QEMU $qemu_version"
+finish
+echo "$image"

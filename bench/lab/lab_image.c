@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Finds the software host's image: asks lab/build.sh beside this program, which prints the cached folder or builds it first.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/lab/lab_priv.h"
+#include "core/err.h"
+#include "core/paths.h"
+
+static pid_t image_start_build(const char *script, int out)
+{
+	pid_t parent = getpid(), pid = fork();
+	sigset_t none;
+
+	if (pid != 0)
+		return pid;
+	/* a killed command takes the builder with it; the builder removes what it began */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(1);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	if (dup2(out, STDOUT_FILENO) < 0)
+		_exit(1);
+	execlp("bash", "bash", script, (char *)NULL);
+	_exit(127);
+}
+
+/* First line of what the builder prints, and its status. */
+static int image_ask(const char *script, char *line, size_t size)
+{
+	int p[2], status = 0;
+	size_t got = 0;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_ret(-errno, "lab: starting %s: %s; close some files", script, strerror(errno));
+	pid = image_start_build(script, p[1]);
+	close(p[1]);
+	if (pid < 0) {
+		close(p[0]);
+		return err_ret(-errno, "lab: starting %s: %s; end some processes", script, strerror(errno));
+	}
+	while (got < size - 1 && ((n = read(p[0], line + got, size - 1 - got)) > 0 || (n < 0 && errno == EINTR)))
+		got += n > 0 ? (size_t)n : 0;
+	close(p[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	line[got] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && line[0] == '/')
+		return 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == FL_UNSUPPORTED)
+		return -EOPNOTSUPP;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		return err_ret(-EOPNOTSUPP, "lab: starting %s: there is no bash; install it", script);
+	if (WIFSIGNALED(status))
+		return err_ret(-EIO, "lab: building its image: signal %d ended it; try again", WTERMSIG(status));
+	return -EIO;
+}
+
+int lab_image_get(struct lab_image *image)
+{
+	char script[PATH_MAX], path[PATH_MAX], text[512];
+	int ret = paths_find_program("lab/build.sh", script, sizeof(script)), fd;
+	ssize_t n;
+
+	if (ret < 0)
+		return ret;
+	ret = image_ask(script, image->dir, sizeof(image->dir));
+	if (ret < 0)
+		return ret;
+	snprintf(path, sizeof(path), "%s/info", image->dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	if (lab_text_value(text, "kernel", image->kernel, sizeof(image->kernel)) < 0 ||
+	    lab_text_value(text, "qemu", image->qemu, sizeof(image->qemu)) < 0)
+		return err_ret(-EIO, "lab: reading %s: it is damaged; remove %s, it is then built again", path, image->dir);
+	return 0;
+}
