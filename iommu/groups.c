@@ -306,10 +306,11 @@ void iommu_group_list(const struct iommu_group *g, bool blocking_only, char *buf
 	}
 }
 
+/* Class 06: bridges of every kind, the host's own and the one to ISA among them. */
 static bool groups_has_endpoint(const struct iommu_group *g)
 {
 	for (size_t i = 0; i < g->n_members; i++)
-		if (g->members[i].pci && !g->members[i].bridge)
+		if (g->members[i].pci && g->members[i].class_code >> 16 != 0x06)
 			return true;
 	return false;
 }

@@ -90,11 +90,11 @@ static int record_write(const char *path, const char *text)
 
 int assign_record_store(const struct vfio_sys *s, const struct assign_record *r)
 {
-	char path[PATH_MAX], tmp[PATH_MAX];
+	char path[PATH_MAX] = "", tmp[PATH_MAX] = "";
 	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s}", "version", 1, "bdf", r->bdf,
 			      "driver", r->driver, "driver_override", r->override, "vendor",
 			      r->vendor, "device", r->device, "boot_id", r->boot_id);
-	char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	int ret = -ENOMEM;
 
 	json_decref(o);

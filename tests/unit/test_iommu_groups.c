@@ -196,6 +196,8 @@ static void group_of_bridges_only_offers_nothing(void **state)
 
 	tree_function(t, "0000:00:1c.0", 6, "pcieport", "0x8086\n", "0x1\n", "0x060400\n");
 	assert_int_equal(verdict_of(t, 6, mend, sizeof(mend)), IOMMU_ONLY_BRIDGES);
+	tree_function(t, "0000:00:00.0", 7, NULL, "0x8086\n", "0x1\n", "0x060000\n");
+	assert_int_equal(verdict_of(t, 7, mend, sizeof(mend)), IOMMU_ONLY_BRIDGES);
 }
 
 /* --- ranges --------------------------------------------------------------- */
