@@ -59,6 +59,7 @@ static int lab_parse(int argc, char **argv, bool command_follows, struct lab_wor
 	const struct cmd_option opts[] = {
 		{ .name = "iommu", .value = &iommu },
 		{ .name = "timeout", .value = &timeout },
+		{ .name = "append", .value = &w->o.append },
 		{ .name = "copy-in", .list = &w->copy_in },
 		{ .name = "copy-out", .list = &w->copy_out },
 		{ .name = "env", .list = &w->env },
@@ -346,8 +347,8 @@ static const struct command lab_command = {
 	.group = CMD_REHEARSE,
 	.summary = "a software host with IOMMU, SR-IOV NIC and KVM",
 	.usage = "run [--iommu intel|amd|none] [--timeout SECONDS] [--copy-in PATH[:INSIDE]]... [--copy-out INSIDE:PATH]...\n"
-		 "                        [--env NAME=VALUE]... [--fresh] [--console] [--] COMMAND...\n"
-		 "       fourlane lab up [--iommu intel|amd|none] [--console]\n"
+		 "                        [--env NAME=VALUE]... [--append WORDS] [--fresh] [--console] [--] COMMAND...\n"
+		 "       fourlane lab up [--iommu intel|amd|none] [--append WORDS] [--console]\n"
 		 "       fourlane lab shell [--iommu intel|amd|none] [--fresh]\n"
 		 "       fourlane lab status [--json]\n"
 		 "       fourlane lab down\n"
@@ -360,6 +361,7 @@ static const struct command lab_command = {
 		 "run     runs COMMAND inside as root, in /root, with this build's programs on its PATH; its streams and its exit status are\n"
 		 "        handed through. Uses the lab that is up (of the kind asked for), else boots one for this command alone (--fresh:\n"
 		 "        always). A copied-in PATH goes to /root by its name unless INSIDE tells another place. 124: --timeout passed.\n"
+		 "        --append gives a fresh lab's kernel more words (iommu=pt, hugepages=256, ...).\n"
 		 "up      boots one that stays until 'down'; returns when it is ready\n"
 		 "shell   a shell inside; Ctrl-] leaves\n"
 		 "\n"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Process 1 of the software host. Runs stage2, then serves sessions (a command with its streams, with or without a terminal) over
+ * Process 1 of the software host. Makes it ready (agent_boot.c), then serves sessions (a command with its streams, with or without a terminal) over
  * one virtio serial port, and reaps whatever ends. Its other end is the guardian (lab_guard.c), the frames are in lab_proto.h.
  * A static program of its own: nothing of core/ is linked. When something goes wrong for good it returns, the kernel panics, QEMU ends
  * and the guardian shows the console.
@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent_boot.h"
 #include "lab_proto.h"
 
 #define KILL_AFTER_S	2	/* from SIGTERM to SIGKILL for the processes of a closed session */
@@ -500,22 +501,6 @@ static void agent_wait(struct agent *a)
 	poll(p, n, 1000);
 }
 
-static int run_stage2(void)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		execl("/bin/sh", "sh", "/run/lab/stage2", NULL);
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status)) {
-		printf("lab: stage2 failed\n");
-		return -1;
-	}
-	return 0;
-}
-
 static void send_ready(struct agent *a)
 {
 	char text[1024];
@@ -531,9 +516,8 @@ int main(void)
 	static struct agent a;
 	sigset_t chld;
 
-	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	signal(SIGPIPE, SIG_IGN);
-	if (run_stage2() < 0)
+	if (agent_boot() < 0)
 		return 1;
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);

@@ -192,7 +192,7 @@ static pid_t lab_fork_guardian(struct lab_guard_start *s, int *fd)
 
 static int lab_start(const struct lab_options *o, int lock, const struct lab_place *place, struct lab **out)
 {
-	struct lab_guard_start s = { .iommu = o->iommu, .console = o->console, .lock = lock, .initrd = -1, .disk = -1 };
+	struct lab_guard_start s = { .iommu = o->iommu, .append = o->append, .console = o->console, .lock = lock, .initrd = -1, .disk = -1 };
 	struct lab_image image;
 	int ret = lab_image_get(&image), fd = -1;
 	pid_t pid;
@@ -350,7 +350,7 @@ static bool lab_fits(const struct lab *lab, const struct lab_options *o)
 
 int lab_open(const struct lab_options *o, struct lab **out)
 {
-	int ret = o->fresh ? -ENOENT : lab_attach(o->signals, out);
+	int ret = o->fresh || o->append ? -ENOENT : lab_attach(o->signals, out);
 
 	if (ret == 0 && !lab_fits(*out, o)) {
 		lab_close(*out);

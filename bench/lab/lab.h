@@ -37,6 +37,7 @@ int lab_image_get(struct lab_image *image);
 
 struct lab_options {
 	enum lab_iommu iommu;
+	const char *append;	/* more words for the kernel's command line, or NULL; a lab that is up does not get them */
 	bool any_iommu;		/* a lab that is up may be of another kind */
 	bool fresh;		/* do not use a lab that is up */
 	bool console;		/* show the serial console on stderr while it boots and runs */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The initramfs of the software host: the cached stage 1 archive (busybox and modules) and behind it, in a second archive, the
- * files of this build: /init, /stage2 and /agent. So a change of these makes no new image. Format: "newc" cpio, as the kernel's
+ * files of this build: /init and /agent. So a change of these makes no new image. Format: "newc" cpio, as the kernel's
  * Documentation/driver-api/early-userspace/buffer-format.rst describes it; several archives may follow each other.
  */
 #include <errno.h>
@@ -96,9 +96,7 @@ int lab_initrd_create(const struct lab_image *image)
 	if (!ret)
 		ret = initrd_add(out, "lab/stage1", "init", 1);
 	if (!ret)
-		ret = initrd_add(out, "lab/stage2", "stage2", 2);
-	if (!ret)
-		ret = initrd_add(out, "lab/agent", "agent", 3);
+		ret = initrd_add(out, "lab/agent", "agent", 2);
 	if (!ret)
 		ret = initrd_header(out, "TRAILER!!!", 0, 0, 0);
 	if (!ret && ftruncate(out, lseek(out, 0, SEEK_CUR)) < 0)

@@ -77,6 +77,7 @@ void lab_place_clean(const struct lab_place *p);
 struct lab_guard_start {
 	const struct lab_image *image;
 	enum lab_iommu iommu;
+	const char *append;	/* more words for the kernel, or NULL */
 	bool console;
 	int client;		/* our end of the socket to the command */
 	int initrd, disk;	/* memfds */

@@ -81,8 +81,14 @@ static void qemu_add_kernel(struct qemu_line *q, const struct lab_guard_start *s
 	qemu_add(q, "-initrd");
 	qemu_add(q, "/proc/self/fd/%d", QEMU_FD_INITRD);
 	qemu_add(q, "-append");
-	qemu_add(q, "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check random.trust_cpu=on lab.qemu=%s lab.iommu=%s%s",
-		 s->image->qemu, lab_iommu_name(s->iommu), s->iommu == LAB_IOMMU_INTEL ? " intel_iommu=on" : "");
+	/*
+	 * no_timer_check: on a busy machine the emulated timer may look broken to the kernel, which then panics. The last words only
+	 * save boot time.
+	 */
+	qemu_add(q, "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check%s lab.qemu=%s lab.iommu=%s "
+		 "random.trust_cpu=on init_on_alloc=0 cryptomgr.notests nowatchdog lsm=none%s%s",
+		 s->iommu == LAB_IOMMU_INTEL ? " intel_iommu=on" : "", s->image->qemu, lab_iommu_name(s->iommu),
+		 s->append ? " " : "", s->append ? s->append : "");
 }
 
 static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
