@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The Intel 82540EM as a device of the monitor: created from "e1000,mac=,backend=,...", a PCI function with a memory BAR (0) and an
- * I/O BAR (1), a poller of the I/O thread. Follows the manual named in e1000_regs.h; what each part leaves out
- * stands in its file. The part has neither MSI nor MSI-X that drivers of it use: interrupts are INTA#.
+ * The Intel 82540EM as a device of the monitor: created from "e1000,mac=,backend=,...", a PCI
+ * function with a memory BAR (0) and an I/O BAR (1), a poller of the I/O thread. Follows the manual
+ * named in e1000_regs.h; what each part leaves out stands in its file. The part has neither MSI nor
+ * MSI-X that drivers of it use: interrupts are INTA#.
  *
- * The doorbells (TDT, RDT) are left in KVM's coalesced ring while the I/O thread polls: a store costs the guest no exit
- * to user space. A store into the ring wakes nobody, so before the thread sleeps the zones go, and the next store is an exit that
- * wakes it. Taking a zone away costs milliseconds beside a running vCPU on some hosts; core waits a quiet time first.
+ * The doorbells (TDT, RDT) are left in KVM's coalesced ring while the I/O thread polls: a store
+ * costs the guest no exit to user space. A store into the ring wakes nobody, so before the thread
+ * sleeps the zones go, and the next store is an exit that wakes it. Taking a zone away costs
+ * milliseconds beside a running vCPU on some hosts; core waits a quiet time first.
  */
 #include "e1000_priv.h"
 
@@ -18,7 +20,7 @@
 
 #define E1000_SUBSYS 0x001e
 
-/* --- doorbell zones ------------------------------------------------------------------------------------------ */
+/* --- doorbell zones --- */
 /* Under zone_lock. */
 static void zones_off(struct e1000 *d)
 {
@@ -43,7 +45,10 @@ static void zones_on(struct e1000 *d)
 	pthread_mutex_unlock(&d->zone_lock);
 }
 
-/* vCPU thread, under the PCI bus's lock: BAR 0 has appeared or gone. A zone never outlives its address. */
+/*
+ * vCPU thread, under the PCI bus's lock: BAR 0 has appeared or gone. A zone never outlives its
+ * address.
+ */
 static int e1000_bar_map(struct pci_dev *pci, unsigned int idx, uint64_t addr, bool on)
 {
 	struct e1000 *d = E1000_OF(pci, pci);
@@ -63,9 +68,11 @@ static void e1000_command_changed(struct pci_dev *pci, uint16_t old, uint16_t no
 	io_wake(vm_io(pci->vm));
 }
 
-static const struct pci_dev_ops e1000_pci_ops = { .bar_map = e1000_bar_map, .command_changed = e1000_command_changed };
+static const struct pci_dev_ops e1000_pci_ops = {
+	.bar_map = e1000_bar_map, .command_changed = e1000_command_changed,
+};
 
-/* --- the I/O thread ------------------------------------------------------------------------------------------ */
+/* --- the I/O thread --- */
 /* What handlers left for the back-end. Under lock. */
 static void e1000_housekeeping(struct e1000 *d)
 {
@@ -83,7 +90,10 @@ static void e1000_housekeeping(struct e1000 *d)
 	}
 }
 
-/* The mutex is not fair: without this a vCPU could wait for many bursts. Bounded, as it is only a courtesy. */
+/*
+ * The mutex is not fair: without this a vCPU could wait for many bursts. Bounded, as it is only a
+ * courtesy.
+ */
 static void e1000_let_in(struct e1000 *d)
 {
 	for (int i = 0; i < 16 && atomic_load_explicit(&d->n_waiting, memory_order_relaxed); i++)
@@ -130,7 +140,10 @@ static void e1000_wake(struct io_poller *p)
 	rx_fd_watch(d, false);	/* polled anyway */
 }
 
-/* A descriptor is watched only if its frames could be taken: else it would be readable for ever and nobody slept. */
+/*
+ * A descriptor is watched only if its frames could be taken: else it would be readable for ever and
+ * nobody slept.
+ */
 static void e1000_rest(struct io_poller *p)
 {
 	struct e1000 *d = E1000_OF(p, poller);
@@ -154,7 +167,7 @@ static void e1000_rx_fd_ready(struct io_fd *f, uint32_t events)
 	io_busy(vm_io(d->vm));
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 static void e1000_free(struct e1000 *d)
 {
 	nic_backend_destroy(d->be);
@@ -177,13 +190,16 @@ static void e1000_destroy(struct device *dev)
 	e1000_free(d);
 }
 
-static const struct device_ops e1000_device_ops = { .destroy = e1000_destroy, .stats = e1000_stats };
+static const struct device_ops e1000_device_ops = {
+	.destroy = e1000_destroy, .stats = e1000_stats,
+};
 
 /* 4.1: identity, INTA#, and the longest latencies the part asks for. */
 static int e1000_init_pci(struct e1000 *d, const char *name)
 {
 	static const struct pci_id id = {
-		.vendor = E1000_PCI_VENDOR, .device = E1000_PCI_DEVICE, .subsys_vendor = E1000_PCI_VENDOR, .subsys = E1000_SUBSYS,
+		.vendor = E1000_PCI_VENDOR, .device = E1000_PCI_DEVICE,
+		.subsys_vendor = E1000_PCI_VENDOR, .subsys = E1000_SUBSYS,
 		.class_code = E1000_PCI_CLASS, .revision = E1000_PCI_REVISION,
 	};
 	int ret;
@@ -191,9 +207,11 @@ static int e1000_init_pci(struct e1000 *d, const char *name)
 	pci_init(&d->pci, d->vm, name, &id, &e1000_pci_ops);
 	d->pci.cfg[0x3d] = 1;		/* interrupt pin */
 	d->pci.cfg[0x3e] = 0xff;	/* min_gnt */
-	ret = pci_add_bar(&d->pci, 0, PCI_BAR_MMIO, E1000_MEM_BAR_SIZE, false, false, &e1000_mmio_ops, d);
+	ret = pci_add_bar(&d->pci, 0, PCI_BAR_MMIO, E1000_MEM_BAR_SIZE, false, false,
+			  &e1000_mmio_ops, d);
 	if (ret == 0)
-		ret = pci_add_bar(&d->pci, 1, PCI_BAR_IO, E1000_IO_SIZE, false, false, &e1000_pio_ops, d);
+		ret = pci_add_bar(&d->pci, 1, PCI_BAR_IO, E1000_IO_SIZE, false, false,
+				  &e1000_pio_ops, d);
 	return ret;
 }
 
@@ -203,8 +221,12 @@ static void e1000_init(struct e1000 *d, struct vm *vm)
 	d->mem = vm_mem(vm);
 	d->dev.ops = &e1000_device_ops;
 	d->fe = (struct nic_frontend){ .ops = &e1000_frontend_ops, .max_frame = E1000_MAX_SHORT };
-	d->poller = (struct io_poller){ .poll = e1000_poll, .wake = e1000_wake, .rest = e1000_rest };
-	d->rx_fd = (struct io_fd){ .fd = -1, .events = EPOLLIN, .ready = e1000_rx_fd_ready, .opaque = d };
+	d->poller = (struct io_poller){
+		.poll = e1000_poll, .wake = e1000_wake, .rest = e1000_rest,
+	};
+	d->rx_fd = (struct io_fd){
+		.fd = -1, .events = EPOLLIN, .ready = e1000_rx_fd_ready, .opaque = d,
+	};
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->irq_lock, NULL);
 	pthread_mutex_init(&d->zone_lock, NULL);
@@ -217,7 +239,8 @@ static int e1000_create(struct vm *vm, struct device_conf *conf, struct device *
 	int ret;
 
 	if (!d)
-		return err_ret(-ENOMEM, "creating %s: no memory; give the guest fewer devices", conf->name);
+		return err_ret(-ENOMEM, "creating %s: no memory; give the guest fewer devices",
+			       conf->name);
 	e1000_init(d, vm);
 	memcpy(d->mac, no_mac, 6);
 	if ((ret = opts_take_mac(conf->opts, "mac", d->mac)) < 0 ||
@@ -241,13 +264,15 @@ static int e1000_create(struct vm *vm, struct device_conf *conf, struct device *
 	if (ret < 0) {
 		pci_unregister(&d->pci);
 		e1000_free(d);
-		return err_ret(ret, "creating %s: too many devices; give the guest fewer", conf->name);
+		return err_ret(ret, "creating %s: too many devices; give the guest fewer",
+			       conf->name);
 	}
 	*out = &d->dev;
 	return 0;
 }
 
 static const struct device_type e1000_type = {
-	.name = "e1000", .keys = "mac=AA:BB:CC:DD:EE:FF, backend=NAME and the back-end's keys", .create = e1000_create,
+	.name = "e1000", .keys = "mac=AA:BB:CC:DD:EE:FF, backend=NAME and the back-end's keys",
+	.create = e1000_create,
 };
 DEVICE_TYPE(&e1000_type);

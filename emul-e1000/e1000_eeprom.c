@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The EEPROM of the 82540EM (manual, 5 and 13.4.3 to 13.4.4): 64 words with the MAC address and the checksum, read by EERD or bit
- * by bit through EECD (93C46: start bit, two bits of opcode, six of address, then 16 bits out). It is read only: the
- * writing opcodes are shifted in and forgotten.
+ * The EEPROM of the 82540EM (manual, 5 and 13.4.3 to 13.4.4): 64 words with the MAC address and the
+ * checksum, read by EERD or bit by bit through EECD (93C46: start bit, two bits of opcode, six of
+ * address, then 16 bits out). It is read only: the writing opcodes are shifted in and forgotten.
  */
 #include "e1000_priv.h"
 
@@ -18,7 +18,8 @@ void e1000_eeprom_init(struct e1000 *d)
 	for (unsigned int i = 0; i < 3; i++)
 		w[E1000_EEPROM_MAC + i] = (uint16_t)(d->mac[2 * i] | d->mac[2 * i + 1] << 8);
 	w[E1000_EEPROM_PBA] = w[E1000_EEPROM_PBA + 1] = 0xffff;
-	w[E1000_EEPROM_INIT1] = 0x4403;		/* signature 01, full duplex, both pairs of ids below are valid */
+	/* signature 01, full duplex, both pairs of ids below are valid */
+	w[E1000_EEPROM_INIT1] = 0x4403;
 	w[E1000_EEPROM_SUBSYS_ID] = 0x001e;
 	w[E1000_EEPROM_SUBSYS_VENDOR] = E1000_PCI_VENDOR;
 	w[E1000_EEPROM_DEVICE_ID] = E1000_PCI_DEVICE;
@@ -44,7 +45,8 @@ void e1000_eerd_write(struct e1000 *d, uint32_t off, uint32_t val)
 	uint32_t word = addr < E1000_EEPROM_N_WORDS ? d->eeprom.word[addr] : 0;
 
 	if (val & E1000_EERD_START)
-		e1000_set(d, off, (val & E1000_EERD_ADDR) | E1000_EERD_DONE | word << E1000_EERD_DATA_SHIFT);
+		e1000_set(d, off, (val & E1000_EERD_ADDR) | E1000_EERD_DONE |
+			  word << E1000_EERD_DATA_SHIFT);
 	else
 		e1000_set(d, off, val & E1000_EERD_ADDR);
 }
@@ -62,7 +64,9 @@ uint32_t e1000_eecd_read(struct e1000 *d, uint32_t off)
 static void microwire_clock(struct e1000_eeprom *e, bool in)
 {
 	if (e->reading) {
-		e->out = e->word[(e->addr + e->n_out / 16) % E1000_EEPROM_N_WORDS] >> (15 - e->n_out % 16) & 1;
+		uint16_t word = e->word[(e->addr + e->n_out / 16) % E1000_EEPROM_N_WORDS];
+
+		e->out = word >> (15 - e->n_out % 16) & 1;
 		e->n_out = (e->n_out + 1) % (16 * E1000_EEPROM_N_WORDS);
 		return;
 	}
@@ -79,7 +83,8 @@ static void microwire_clock(struct e1000_eeprom *e, bool in)
 
 void e1000_eecd_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
-	const uint32_t wmask = E1000_EECD_SK | E1000_EECD_CS | E1000_EECD_DI | E1000_EECD_FWE | E1000_EECD_EE_REQ;
+	const uint32_t wmask = E1000_EECD_SK | E1000_EECD_CS | E1000_EECD_DI | E1000_EECD_FWE |
+		E1000_EECD_EE_REQ;
 	struct e1000_eeprom *e = &d->eeprom;
 	uint32_t old = e1000_get(d, off);
 

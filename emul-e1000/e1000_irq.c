@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interrupt causes, their mask and the line (82540EM manual, 13.4.17 to 13.4.21). ICR and IMS are atomics, because
- * both the vCPUs and the I/O thread change them; the level of INTA# is computed from them under irq_lock, so that the
- * last one to look also tells the PCI bus the last level. Throttling (ITR) is accepted and not applied.
+ * Interrupt causes, their mask and the line (82540EM manual, 13.4.17 to 13.4.21). ICR and IMS are
+ * atomics, because both the vCPUs and the I/O thread change them; the level of INTA# is computed
+ * from them under irq_lock, so that the last one to look also tells the PCI bus the last level.
+ * Throttling (ITR) is accepted and not applied.
  */
 #include "e1000_priv.h"
 
@@ -24,8 +25,9 @@ void e1000_irq_update(struct e1000 *d)
 void e1000_irq_raise(struct e1000 *d, uint32_t causes)
 {
 	/*
-	 * Sequentially consistent, as is the unmasking side (set ims, then look at icr): one of the two sees the other's store.
-	 * So a polled guest, that has everything masked, costs no lock here.
+	 * Sequentially consistent, as is the unmasking side (set ims, then look at icr): one of the
+	 * two sees the other's store. So a polled guest, that has everything masked, costs no lock
+	 * here.
 	 */
 	uint32_t icr = atomic_fetch_or(&d->icr, causes) | causes;
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inside of the emulated 82540EM, for the files e1000*.c and its unit tests. Everything follows the manual that
- * e1000_regs.h names.
+ * The inside of the emulated 82540EM, for the files e1000*.c and its unit tests. Everything follows
+ * the manual that e1000_regs.h names.
  *
- * Threads. vCPUs read and write registers; the I/O thread moves frames, and it alone calls the back-end. `lock` protects
- * registers, rings and counters: a register access holds it for one handler, the I/O thread for one burst. What a
- * handler wants done by the back-end (reset, new filters) it leaves as a flag for the next poll. Nothing that takes
- * a lock of core is called under `lock`: the line of INTx moves and the I/O thread is woken after it has been released.
- * Order: PCI bus, zone_lock, coalesced ring, lock; irq_lock comes after nothing of ours.
+ * Threads. vCPUs read and write registers; the I/O thread moves frames, and it alone calls the
+ * back-end. `lock` protects registers, rings and counters: a register access holds it for one
+ * handler, the I/O thread for one burst. What a handler wants done by the back-end (reset, new
+ * filters) it leaves as a flag for the next poll. Nothing that takes a lock of core is called under
+ * `lock`: the line of INTx moves and the I/O thread is woken after it has been released. Order: PCI
+ * bus, zone_lock, coalesced ring, lock; irq_lock comes after nothing of ours.
  */
 #ifndef EMUL_E1000_PRIV_H
 #define EMUL_E1000_PRIV_H
@@ -50,7 +51,7 @@ struct e1000_reg {
 	uint16_t stride;		/* 4 or more, also when count is 1 */
 	const char *name;
 	uint32_t reset;
-	uint32_t wmask;			/* bits that a write changes, when there is no write handler */
+	uint32_t wmask;			/* bits a write changes, without a write handler */
 	uint32_t (*read)(struct e1000 *d, uint32_t off);		/* NULL: the stored value */
 	void (*write)(struct e1000 *d, uint32_t off, uint32_t val);	/* NULL: by wmask */
 };
@@ -58,7 +59,7 @@ struct e1000_reg {
 extern const struct e1000_reg e1000_reg_table[];
 extern const unsigned int e1000_n_regs;
 
-/* What became of a run of transmit descriptors; each but the first two is a frame that was refused. */
+/* What became of a run of transmit descriptors. All but FRAME, CONTEXT, REST: a refused frame. */
 enum e1000_tx_what {
 	E1000_TX_FRAME,			/* with the back-end */
 	E1000_TX_CONTEXT,
@@ -66,7 +67,7 @@ enum e1000_tx_what {
 	E1000_TX_BAD_TYPE,		/* a reserved descriptor type */
 	E1000_TX_TOO_SHORT,
 	E1000_TX_TOO_LONG,
-	E1000_TX_TOO_MANY,		/* more pieces than NIC_MAX_IOV, or no EOP in E1000_TX_FETCH descriptors */
+	E1000_TX_TOO_MANY,		/* above NIC_MAX_IOV, or no EOP in a whole fetch */
 	E1000_TX_OFFLOAD,		/* wants segmentation, which is not there */
 	E1000_TX_REST,			/* what followed a frame without end */
 	E1000_TX_N_WHAT
@@ -76,7 +77,7 @@ enum e1000_cast { E1000_UNICAST, E1000_MULTICAST, E1000_BROADCAST };
 
 struct e1000_tx_slot {
 	uint16_t n_desc;
-	uint16_t len;			/* bytes of the frame, with padding; 0 when it was refused */
+	uint16_t len;			/* with padding; 0 when it was refused */
 	uint8_t what;			/* enum e1000_tx_what */
 	uint8_t cast;
 	bool plain;			/* an offload was asked for, the frame went without */
@@ -102,13 +103,13 @@ struct e1000_tx {
 	bool stale;			/* a ring register was written: look at them all again */
 	bool reported;			/* the present mistake has been counted */
 	bool dropping;			/* until EOP */
-	uint32_t next;			/* descriptor after those that became slots; TDH is the first slot's */
+	uint32_t next;			/* first descriptor that is in no slot */
 	struct e1000_tx_context_desc ctx;	/* the last context: what offloads will use */
 	struct e1000_tx_slot slot[E1000_TX_SLOTS];
 	uint32_t slot_head, slot_tail;	/* free running */
 	uint32_t n_backend;		/* frames among the slots */
-	uint32_t orphans;		/* frames the back-end still has from before the ring was moved */
-	uint64_t rs[E1000_RING_MAX / 64];	/* descriptors whose status is wanted, as they were when fetched */
+	uint32_t orphans;		/* frames with the back-end from before the ring moved */
+	uint64_t rs[E1000_RING_MAX / 64];	/* descriptors that asked for a status */
 	struct e1000_tx_batch batch;
 };
 
@@ -133,7 +134,8 @@ struct e1000_eeprom {
 
 struct e1000_counters {
 	uint64_t tx_what[E1000_TX_N_WHAT];
-	uint64_t tx_descriptors, tx_offload_ignored, rx_descriptors, rx_no_descriptor, ring_errors, bad_rx_address;
+	uint64_t tx_descriptors, tx_offload_ignored, rx_descriptors, rx_no_descriptor, ring_errors,
+		bad_rx_address;
 	uint64_t tdt_writes, rdt_writes, resets, unknown_registers, odd_accesses;
 };
 
@@ -190,21 +192,27 @@ static inline void e1000_set(struct e1000 *d, uint32_t off, uint32_t val)
 	d->reg[off / 4] = val;
 }
 
-/* --- e1000_reg_table.c ------------------------------------------------------------------------------------- */
+/* --- e1000_reg_table.c --- */
 extern const struct bus_ops e1000_mmio_ops, e1000_pio_ops;	/* opaque: struct e1000 */
 void e1000_reg_index(struct e1000 *d);		/* fills row[] */
-void e1000_reg_reset(struct e1000 *d);		/* under lock: what CTRL.RST does, but for the back-end */
-const char *e1000_reg_name(const struct e1000 *d, uint32_t off);	/* NULL: no register there */
+/* under lock: what CTRL.RST does, but for the back-end */
+void e1000_reg_reset(struct e1000 *d);
+/* NULL: no register there */
+const char *e1000_reg_name(const struct e1000 *d, uint32_t off);
 bool e1000_link_up(const struct e1000 *d);	/* STATUS.LU */
-/* e1000_lock - as a vCPU: the I/O thread lets it in between two bursts. e1000_unlock does what the handlers asked for. */
+/*
+ * e1000_lock - as a vCPU: the I/O thread lets it in between two bursts. e1000_unlock does what the
+ * handlers asked for.
+ */
 void e1000_lock(struct e1000 *d);
 void e1000_unlock(struct e1000 *d);
 
-/* --- e1000_irq.c --------------------------------------------------------------------------------------------- */
+/* --- e1000_irq.c --- */
 void e1000_irq_raise(struct e1000 *d, uint32_t causes);	/* any thread, without lock */
-void e1000_irq_update(struct e1000 *d);			/* after a change of icr or ims; without lock */
+/* after a change of icr or ims; without lock */
+void e1000_irq_update(struct e1000 *d);
 
-/* --- e1000_tx.c, e1000_rx.c: I/O thread, under lock ------------------------------------------------------ */
+/* --- e1000_tx.c, e1000_rx.c: I/O thread, under lock --- */
 unsigned int e1000_tx_burst(struct e1000 *d);
 void e1000_tx_restart(struct e1000 *d);		/* also by handlers: the ring's registers changed */
 unsigned int e1000_rx_burst(struct e1000 *d);
@@ -213,23 +221,25 @@ bool e1000_rx_ready(struct e1000 *d);		/* enabled, and a buffer is posted */
 void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f);
 extern const struct nic_frontend_ops e1000_frontend_ops;
 
-/* --- e1000_phy.c, e1000_eeprom.c: under lock ------------------------------------------------------------- */
+/* --- e1000_phy.c, e1000_eeprom.c: under lock --- */
 void e1000_phy_reset(struct e1000 *d);
 void e1000_mdic_write(struct e1000 *d, uint32_t off, uint32_t val);
 void e1000_eeprom_init(struct e1000 *d);
-void e1000_eeprom_load(struct e1000 *d);	/* what the part reads from it: the first receive address */
+/* what the part reads from it: the first receive address */
+void e1000_eeprom_load(struct e1000 *d);
 uint32_t e1000_eecd_read(struct e1000 *d, uint32_t off);
 void e1000_eecd_write(struct e1000 *d, uint32_t off, uint32_t val);
 void e1000_eerd_write(struct e1000 *d, uint32_t off, uint32_t val);
 
-/* --- e1000_stats.c: under lock --------------------------------------------------------------------------- */
+/* --- e1000_stats.c: under lock --- */
 /* A burst's frames, added to the registers once. */
 struct e1000_tally { uint32_t n, n_multicast, n_broadcast, bin[6]; uint64_t bytes; };
 void e1000_stat_add(struct e1000 *d, uint32_t off, uint64_t n);
 uint32_t e1000_stat_read(struct e1000 *d, uint32_t off);	/* clears */
 uint32_t e1000_stat_high_read(struct e1000 *d, uint32_t off);	/* clears both halves */
 enum e1000_cast e1000_cast_of(const uint8_t *dst, size_t len);
-void e1000_tally_frame(struct e1000_tally *t, uint32_t len, enum e1000_cast cast);	/* len without FCS */
+/* len without FCS */
+void e1000_tally_frame(struct e1000_tally *t, uint32_t len, enum e1000_cast cast);
 void e1000_tally_tx(struct e1000 *d, const struct e1000_tally *t);
 void e1000_tally_rx(struct e1000 *d, const struct e1000_tally *t);
 void e1000_stats(struct device *dev, struct stats_sink *s);

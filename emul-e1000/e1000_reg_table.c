@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The registers of the 82540EM as one table (manual, 13.3 to 13.8), the accesses to them, and the handlers that belong
- * to no other file. Reset, read, write, names and the test of every register walk the table; an access finds its row by
- * an index that is made from it. The buses call in (memory BAR, and the I/O BAR's address and data pair, 13.2.2).
- * Only whole, aligned dwords are registers: anything else reads 0 and writes nothing (13.2.1 leaves it undefined).
+ * The registers of the 82540EM as one table (manual, 13.3 to 13.8), the accesses to them, and the
+ * handlers that belong to no other file. Reset, read, write, names and the test of every register
+ * walk the table; an access finds its row by an index that is made from it. The buses call in
+ * (memory BAR, and the I/O BAR's address and data pair, 13.2.2). Only whole, aligned dwords are
+ * registers: anything else reads 0 and writes nothing (13.2.1 leaves it undefined).
  */
 #include "e1000_priv.h"
 
 
 #define ALL UINT32_C(0xffffffff)
 
-/* --- handlers ---------------------------------------------------------------------------------------------- */
+/* --- handlers --- */
 static uint32_t zero_read(struct e1000 *d, uint32_t off)
 {
 	return 0;
@@ -35,9 +36,10 @@ static uint32_t ctrl_read(struct e1000 *d, uint32_t off)
 
 static void ctrl_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
-	const uint32_t wmask = E1000_CTRL_FD | E1000_CTRL_LRST | E1000_CTRL_ASDE | E1000_CTRL_SLU | E1000_CTRL_ILOS |
-		E1000_CTRL_SPEED | E1000_CTRL_FRCSPD | E1000_CTRL_FRCDPLX | E1000_CTRL_SDP0_DATA | E1000_CTRL_SDP1_DATA |
-		E1000_CTRL_ADVD3WUC | E1000_CTRL_EN_PHY_PWR_MGMT | E1000_CTRL_SDP0_IODIR | E1000_CTRL_SDP1_IODIR |
+	const uint32_t wmask = E1000_CTRL_FD | E1000_CTRL_LRST | E1000_CTRL_ASDE | E1000_CTRL_SLU |
+		E1000_CTRL_ILOS | E1000_CTRL_SPEED | E1000_CTRL_FRCSPD | E1000_CTRL_FRCDPLX |
+		E1000_CTRL_SDP0_DATA | E1000_CTRL_SDP1_DATA | E1000_CTRL_SDP0_IODIR |
+		E1000_CTRL_SDP1_IODIR | E1000_CTRL_ADVD3WUC | E1000_CTRL_EN_PHY_PWR_MGMT |
 		E1000_CTRL_RFCE | E1000_CTRL_TFCE | E1000_CTRL_VME;
 	bool up = e1000_link_up(d);
 
@@ -57,9 +59,9 @@ static void ctrl_write(struct e1000 *d, uint32_t off, uint32_t val)
 
 static void ctrl_ext_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
-	const uint32_t wmask = E1000_CTRL_EXT_GPI_EN | E1000_CTRL_EXT_SDP6_DATA | E1000_CTRL_EXT_SDP7_DATA |
-		E1000_CTRL_EXT_SDP6_IODIR | E1000_CTRL_EXT_SDP7_IODIR | E1000_CTRL_EXT_SPD_BYPS | E1000_CTRL_EXT_RO_DIS |
-		E1000_CTRL_EXT_LINK_MODE;
+	const uint32_t wmask = E1000_CTRL_EXT_GPI_EN | E1000_CTRL_EXT_SPD_BYPS |
+		E1000_CTRL_EXT_SDP6_DATA | E1000_CTRL_EXT_SDP7_DATA | E1000_CTRL_EXT_SDP6_IODIR |
+		E1000_CTRL_EXT_SDP7_IODIR | E1000_CTRL_EXT_RO_DIS | E1000_CTRL_EXT_LINK_MODE;
 
 	e1000_set(d, off, val & wmask);
 	if (val & E1000_CTRL_EXT_EE_RST)
@@ -116,7 +118,10 @@ static void imc_write(struct e1000 *d, uint32_t off, uint32_t val)
 
 static void rctl_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
-	e1000_set(d, off, val & E1000_BITS(26, 1) & ~(E1000_BIT(10) | E1000_BIT(11) | E1000_BIT(14) | E1000_BIT(21) | E1000_BIT(24)));
+	const uint32_t reserved = E1000_BITS(11, 10) | E1000_BIT(14) | E1000_BIT(21) |
+		E1000_BIT(24);
+
+	e1000_set(d, off, val & E1000_BITS(26, 1) & ~reserved);
 	d->fe.max_frame = val & E1000_RCTL_LPE ? E1000_MAX_LONG : E1000_MAX_SHORT;
 	d->filter_dirty = d->wake = true;
 	e1000_rx_restart(d);
@@ -124,7 +129,8 @@ static void rctl_write(struct e1000 *d, uint32_t off, uint32_t val)
 
 static void tctl_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
-	e1000_set(d, off, val & (E1000_TCTL_EN | E1000_TCTL_PSP | E1000_TCTL_CT | E1000_TCTL_COLD | E1000_TCTL_RTLC | E1000_TCTL_NRTU));
+	e1000_set(d, off, val & (E1000_TCTL_EN | E1000_TCTL_PSP | E1000_TCTL_CT | E1000_TCTL_COLD |
+				 E1000_TCTL_RTLC | E1000_TCTL_NRTU));
 	d->wake = true;
 }
 
@@ -186,7 +192,7 @@ static void filter_write(struct e1000 *d, uint32_t off, uint32_t val)
 	d->filter_dirty = true;
 }
 
-/* --- the table --------------------------------------------------------------------------------------------- */
+/* --- the table --- */
 #define REG(r, rst, mask)		{ E1000_##r, 1, 4, #r, rst, mask, NULL, NULL }
 #define HANDLED(r, rst, rd, wr)		{ E1000_##r, 1, 4, #r, rst, 0, rd, wr }
 #define ARRAY(r, n, step, mask)		{ E1000_##r, n, step, #r, 0, mask, NULL, NULL }
@@ -224,10 +230,12 @@ const struct e1000_reg e1000_reg_table[] = {
 	HANDLED(RDH, 0, NULL, rx_ring_write),
 	HANDLED(RDT, 0, NULL, rdt_write),
 	REG(RDTR, 0, E1000_RDTR_DELAY),
-	REG(RXDCTL, E1000_RXDCTL_RESET, E1000_RXDCTL_PTHRESH | E1000_RXDCTL_HTHRESH | E1000_RXDCTL_WTHRESH | E1000_RXDCTL_GRAN),
+	REG(RXDCTL, E1000_RXDCTL_RESET, E1000_RXDCTL_PTHRESH | E1000_RXDCTL_HTHRESH |
+	    E1000_RXDCTL_WTHRESH | E1000_RXDCTL_GRAN),
 	REG(RADV, 0, E1000_RADV_DELAY),
 	REG(RSRPD, 0, E1000_RSRPD_SIZE),
-	REG(RXCSUM, 0, E1000_RXCSUM_PCSS | E1000_RXCSUM_IPOFLD | E1000_RXCSUM_TUOFLD | E1000_RXCSUM_IPV6OFL),
+	REG(RXCSUM, 0, E1000_RXCSUM_PCSS | E1000_RXCSUM_IPOFLD | E1000_RXCSUM_TUOFLD |
+	    E1000_RXCSUM_IPV6OFL),
 	/* transmit */
 	HANDLED(TCTL, 0, NULL, tctl_write),
 	REG(TIPG, 0, E1000_TIPG_IPGT | E1000_TIPG_IPGR1 | E1000_TIPG_IPGR2),
@@ -239,7 +247,8 @@ const struct e1000_reg e1000_reg_table[] = {
 	HANDLED(TDH, 0, NULL, tx_ring_write),
 	HANDLED(TDT, 0, NULL, tdt_write),
 	REG(TIDV, 0, E1000_TIDV_IDV),
-	REG(TXDCTL, 0, E1000_TXDCTL_PTHRESH | E1000_TXDCTL_HTHRESH | E1000_TXDCTL_WTHRESH | E1000_TXDCTL_GRAN | E1000_TXDCTL_LWTHRESH),
+	REG(TXDCTL, 0, E1000_TXDCTL_PTHRESH | E1000_TXDCTL_HTHRESH | E1000_TXDCTL_WTHRESH |
+	    E1000_TXDCTL_GRAN | E1000_TXDCTL_LWTHRESH),
 	REG(TADV, 0, E1000_TADV_IDV),
 	REG(TSPMT, E1000_TSPMT_RESET, ALL),
 	/* filters */
@@ -260,32 +269,38 @@ const struct e1000_reg e1000_reg_table[] = {
 	ARRAY(FFMT, E1000_N_FFMT, 8, E1000_FFMT_MASK),
 	ARRAY(FFVT, E1000_N_FFVT, 8, ALL),
 	/* statistics */
-	STAT(CRCERRS), STAT(ALGNERRC), STAT(SYMERRS), STAT(RXERRC), STAT(MPC), STAT(SCC), STAT(ECOL), STAT(MCC), STAT(LATECOL),
-	STAT(COLC), STAT(DC), STAT(TNCRS), STAT(SEC), STAT(CEXTERR), STAT(RLEC), STAT(XONRXC), STAT(XONTXC), STAT(XOFFRXC),
-	STAT(XOFFTXC), STAT(FCRUC), STAT(PRC64), STAT(PRC127), STAT(PRC255), STAT(PRC511), STAT(PRC1023), STAT(PRC1522),
-	STAT(GPRC), STAT(BPRC), STAT(MPRC), STAT(GPTC),
+	STAT(CRCERRS), STAT(ALGNERRC), STAT(SYMERRS), STAT(RXERRC), STAT(MPC), STAT(SCC),
+	STAT(ECOL), STAT(MCC), STAT(LATECOL), STAT(COLC), STAT(DC), STAT(TNCRS), STAT(SEC),
+	STAT(CEXTERR), STAT(RLEC), STAT(XONRXC), STAT(XONTXC), STAT(XOFFRXC), STAT(XOFFTXC),
+	STAT(FCRUC), STAT(PRC64), STAT(PRC127), STAT(PRC255), STAT(PRC511), STAT(PRC1023),
+	STAT(PRC1522), STAT(GPRC), STAT(BPRC), STAT(MPRC), STAT(GPTC),
 	REG(GORCL, 0, 0), HANDLED(GORCH, 0, e1000_stat_high_read, NULL),
 	REG(GOTCL, 0, 0), HANDLED(GOTCH, 0, e1000_stat_high_read, NULL),
-	STAT(RNBC), STAT(RUC), STAT(RFC), STAT(ROC), STAT(RJC), STAT(MGTPRC), STAT(MGTPDC), STAT(MGTPTC),
+	STAT(RNBC), STAT(RUC), STAT(RFC), STAT(ROC), STAT(RJC),
+	STAT(MGTPRC), STAT(MGTPDC), STAT(MGTPTC),
 	REG(TORL, 0, 0), HANDLED(TORH, 0, e1000_stat_high_read, NULL),
 	REG(TOTL, 0, 0), HANDLED(TOTH, 0, e1000_stat_high_read, NULL),
-	STAT(TPR), STAT(TPT), STAT(PTC64), STAT(PTC127), STAT(PTC255), STAT(PTC511), STAT(PTC1023), STAT(PTC1522),
-	STAT(MPTC), STAT(BPTC), STAT(TSCTC), STAT(TSCTFC),
+	STAT(TPR), STAT(TPT), STAT(PTC64), STAT(PTC127), STAT(PTC255), STAT(PTC511),
+	STAT(PTC1023), STAT(PTC1522), STAT(MPTC), STAT(BPTC), STAT(TSCTC), STAT(TSCTFC),
 	/* diagnostics */
-	REG(RDFH, 0, E1000_DFIFO_MASK), REG(RDFT, 0, E1000_DFIFO_MASK), REG(RDFHS, 0, E1000_DFIFO_MASK),
-	REG(RDFTS, 0, E1000_DFIFO_MASK), REG(RDFPC, 0, E1000_DFIFO_MASK),
-	REG(TDFH, 0, E1000_DFIFO_MASK), REG(TDFT, 0, E1000_DFIFO_MASK), REG(TDFHS, 0, E1000_DFIFO_MASK),
-	REG(TDFTS, 0, E1000_DFIFO_MASK), REG(TDFPC, 0, E1000_DFIFO_MASK),
+	REG(RDFH, 0, E1000_DFIFO_MASK), REG(RDFT, 0, E1000_DFIFO_MASK),
+	REG(RDFHS, 0, E1000_DFIFO_MASK), REG(RDFTS, 0, E1000_DFIFO_MASK),
+	REG(RDFPC, 0, E1000_DFIFO_MASK),
+	REG(TDFH, 0, E1000_DFIFO_MASK), REG(TDFT, 0, E1000_DFIFO_MASK),
+	REG(TDFHS, 0, E1000_DFIFO_MASK), REG(TDFTS, 0, E1000_DFIFO_MASK),
+	REG(TDFPC, 0, E1000_DFIFO_MASK),
 	ARRAY(PBM, E1000_PBM_SIZE / 4, 4, ALL),
 };
 const unsigned int e1000_n_regs = sizeof(e1000_reg_table) / sizeof(e1000_reg_table[0]);
-_Static_assert(sizeof(e1000_reg_table) / sizeof(e1000_reg_table[0]) < 256, "row numbers fit uint8_t");
+_Static_assert(sizeof(e1000_reg_table) / sizeof(e1000_reg_table[0]) < 256,
+	       "row numbers fit uint8_t");
 
 void e1000_reg_index(struct e1000 *d)
 {
 	for (unsigned int i = 0; i < e1000_n_regs; i++)
 		for (uint32_t k = 0; k < e1000_reg_table[i].count; k++)
-			d->row[(e1000_reg_table[i].offset + k * e1000_reg_table[i].stride) / 4] = (uint8_t)(i + 1);
+			d->row[(e1000_reg_table[i].offset + k * e1000_reg_table[i].stride) / 4] =
+				(uint8_t)(i + 1);
 }
 
 /* 13.4.1, CTRL.RST, and 14.1: all but the PHY and the PCI configuration. */
@@ -293,7 +308,8 @@ void e1000_reg_reset(struct e1000 *d)
 {
 	for (unsigned int i = 0; i < e1000_n_regs; i++)
 		for (uint32_t k = 0; k < e1000_reg_table[i].count; k++)
-			e1000_set(d, e1000_reg_table[i].offset + k * e1000_reg_table[i].stride, e1000_reg_table[i].reset);
+			e1000_set(d, e1000_reg_table[i].offset + k * e1000_reg_table[i].stride,
+				  e1000_reg_table[i].reset);
 	d->io_addr = 0;
 	d->fe.max_frame = E1000_MAX_SHORT;
 	e1000_eecd_write(d, E1000_EECD, 0);
@@ -305,7 +321,7 @@ void e1000_reg_reset(struct e1000 *d)
 	d->irq_dirty = true;
 }
 
-/* --- accesses ---------------------------------------------------------------------------------------------- */
+/* --- accesses --- */
 void e1000_lock(struct e1000 *d)
 {
 	atomic_fetch_add(&d->n_waiting, 1);

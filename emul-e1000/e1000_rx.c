@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Receive of the 82540EM (manual, 3.2 and 13.5): the buffers between RDH and RDT are shown to the back-end, which writes
- * frames into them; written descriptors go back in order, several for a long frame. Also the filters that are handed
- * to the back-end. Everything runs on the I/O thread within a burst, with the device locked, entered by
- * e1000_rx_burst() and, from the back-end's receive(), by the front-end calls.
+ * Receive of the 82540EM (manual, 3.2 and 13.5): the buffers between RDH and RDT are shown to the
+ * back-end, which writes frames into them; written descriptors go back in order, several for a long
+ * frame. Also the filters that are handed to the back-end. Everything runs on the I/O thread within
+ * a burst, with the device locked, entered by e1000_rx_burst() and, from the back-end's receive(),
+ * by the front-end calls.
  *
- * Without RCTL.SECRC a frame is four bytes longer: the FCS, which nobody computed, is zero. Each buffer then keeps four bytes
- * free, so that the FCS never needs a buffer of its own; a frame in several buffers is cut four bytes earlier than on
- * the part. Left out: checksums, VLAN stripping, small packet detection, wake-up.
+ * Without RCTL.SECRC a frame is four bytes longer: the FCS, which nobody computed, is zero. Each
+ * buffer then keeps four bytes free, so that the FCS never needs a buffer of its own; a frame in
+ * several buffers is cut four bytes earlier than on the part. Left out: checksums, VLAN stripping,
+ * small packet detection, wake-up.
  */
 #include "e1000_priv.h"
 
@@ -59,7 +61,8 @@ static bool rx_usable(struct e1000 *d)
 	if (!rx->reported && rdh != rdt) {
 		rx->reported = true;
 		d->n.ring_errors++;
-		err_limited(&d->limit, "%s: receive queue stopped: RDH %u, RDT %u and RDLEN %u make no ring in guest memory",
+		err_limited(&d->limit,
+			    "%s: receive queue stopped: RDH %u, RDT %u, RDLEN %u: no such ring",
 			    d->pci.name, rdh, rdt, e1000_get(d, E1000_RDLEN));
 	}
 	return false;
@@ -78,8 +81,11 @@ bool e1000_rx_ready(struct e1000 *d)
 	return rx_usable(d) && rx_posted(d);
 }
 
-/* --- the front-end's side of the seam ------------------------------------------------------------------- */
-/* Copies some of the descriptors that are not known yet (there are such) and translates their buffers. */
+/* --- the front-end's side of the seam --- */
+/*
+ * Copies some of the descriptors that are not known yet (there are such) and translates their
+ * buffers.
+ */
 static void rx_fetch(struct e1000 *d)
 {
 	struct e1000_rx_desc desc[E1000_RX_FETCH];
@@ -96,7 +102,8 @@ static void rx_fetch(struct e1000 *d)
 	/* the guest may go on writing: the compiler must not look there a second time */
 	atomic_signal_fence(memory_order_seq_cst);
 	for (uint32_t i = 0; i < n; i++)
-		rx->buf[(rx->first + rx->n++) % E1000_RX_CACHE] = mem_ptr(d->mem, desc[i].addr, rx->room + rx->fcs);
+		rx->buf[(rx->first + rx->n++) % E1000_RX_CACHE] =
+			mem_ptr(d->mem, desc[i].addr, rx->room + rx->fcs);
 }
 
 static void rx_bad_buffer(struct e1000 *d)
@@ -105,11 +112,12 @@ static void rx_bad_buffer(struct e1000 *d)
 		return;
 	d->rx.reported = true;
 	d->n.bad_rx_address++;
-	err_limited(&d->limit, "%s: receive queue stopped: a posted buffer is not in guest memory", d->pci.name);
+	err_limited(&d->limit, "%s: receive queue stopped: a posted buffer is not in guest memory",
+		    d->pci.name);
 }
 
-static unsigned int rx_buf(struct nic_frontend *fe, unsigned int q, unsigned int pos, bool first, struct iovec *iov,
-			   unsigned int max_iov)
+static unsigned int rx_buf(struct nic_frontend *fe, unsigned int q, unsigned int pos, bool first,
+			   struct iovec *iov, unsigned int max_iov)
 {
 	struct e1000 *d = E1000_OF(fe, fe);
 	struct e1000_rx *rx = &d->rx;
@@ -128,10 +136,14 @@ static unsigned int rx_buf(struct nic_frontend *fe, unsigned int q, unsigned int
 	return 1;
 }
 
-/* The device's half of a descriptor as one store: whoever sees DD sees the rest, and the bytes of the frame. */
+/*
+ * The device's half of a descriptor as one store: whoever sees DD sees the rest, and the bytes of
+ * the frame.
+ */
 static void rx_write_desc(struct e1000_rx_desc *desc, uint32_t len, uint8_t status)
 {
-	__atomic_store_n((uint64_t *)(void *)&desc->length, (uint16_t)len | (uint64_t)status << 32, __ATOMIC_RELEASE);
+	__atomic_store_n((uint64_t *)(void *)&desc->length, (uint16_t)len | (uint64_t)status << 32,
+			 __ATOMIC_RELEASE);
 }
 
 /* Gives back the buffers of one frame. */
@@ -150,7 +162,8 @@ static void rx_finish(struct e1000 *d, const struct nic_rx_done *done, struct e1
 			rx_write_desc(&rx->ring[idx], len, E1000_RXD_STAT_DD);
 		} else {
 			memset(p + len, 0, rx->fcs);
-			rx_write_desc(&rx->ring[idx], len + rx->fcs, E1000_RXD_STAT_DD | E1000_RXD_STAT_EOP | E1000_RXD_STAT_IXSM);
+			rx_write_desc(&rx->ring[idx], len + rx->fcs,
+				      E1000_RXD_STAT_DD | E1000_RXD_STAT_EOP | E1000_RXD_STAT_IXSM);
 		}
 		rx->first = (rx->first + 1) % E1000_RX_CACHE;
 		rx->n--;
@@ -164,10 +177,13 @@ static void rx_finish(struct e1000 *d, const struct nic_rx_done *done, struct e1
 /* RXDMT0 when the posted descriptors sink to 1/2, 1/4 or 1/8 of the ring (13.4.22, RDMTS). */
 static uint32_t rx_threshold(const struct e1000 *d)
 {
-	return d->rx.size >> (1 + ((e1000_get(d, E1000_RCTL) & E1000_RCTL_RDMTS) >> E1000_RCTL_RDMTS_SHIFT));
+	uint32_t shift = (e1000_get(d, E1000_RCTL) & E1000_RCTL_RDMTS) >> E1000_RCTL_RDMTS_SHIFT;
+
+	return d->rx.size >> (1 + shift);
 }
 
-static void rx_done(struct nic_frontend *fe, unsigned int q, const struct nic_rx_done *done, unsigned int n)
+static void rx_done(struct nic_frontend *fe, unsigned int q, const struct nic_rx_done *done,
+		    unsigned int n)
 {
 	struct e1000 *d = E1000_OF(fe, fe);
 	struct e1000_tally tally = { 0 };
@@ -177,7 +193,8 @@ static void rx_done(struct nic_frontend *fe, unsigned int q, const struct nic_rx
 		return;
 	before = rx_posted(d);
 	for (unsigned int i = 0; i < n; i++)
-		if (done[i].n_bufs && done[i].n_bufs <= d->rx.n)	/* never more than rx_buf() showed */
+		/* never more than rx_buf() showed */
+		if (done[i].n_bufs && done[i].n_bufs <= d->rx.n)
 			rx_finish(d, &done[i], &tally);
 	if (!tally.n)
 		return;
@@ -195,9 +212,11 @@ static void rx_link(struct nic_frontend *fe, bool up)
 		e1000_irq_raise(d, E1000_INT_LSC);
 }
 
-const struct nic_frontend_ops e1000_frontend_ops = { .rx_buf = rx_buf, .rx_done = rx_done, .link = rx_link };
+const struct nic_frontend_ops e1000_frontend_ops = {
+	.rx_buf = rx_buf, .rx_done = rx_done, .link = rx_link,
+};
 
-/* --- filters (13.5) ------------------------------------------------------------------------------------------ */
+/* --- filters (13.5) --- */
 void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f)
 {
 	static const uint8_t shift[4] = { 4, 3, 2, 0 };		/* 13.5.1, by RCTL.MO */
@@ -226,7 +245,7 @@ void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f)
 }
 _Static_assert(E1000_N_RA <= NIC_FILTER_MACS, "every receive address fits");
 
-/* --- the burst ----------------------------------------------------------------------------------------------- */
+/* --- the burst --- */
 /* What the back-end refused since `before` is what the part would have missed. */
 static void rx_count_drops(struct e1000 *d, const uint64_t before[NIC_N_DROPS])
 {
@@ -246,8 +265,9 @@ static void rx_count_drops(struct e1000 *d, const uint64_t before[NIC_N_DROPS])
 }
 
 /*
- * e1000_rx_burst - lets the back-end deliver at most NIC_BURST frames. Also while receive is off: then it is shown no
- * buffer, as on the part, where such frames are lost. Gives the frames it handled.
+ * e1000_rx_burst - lets the back-end deliver at most NIC_BURST frames. Also while receive is off:
+ * then it is shown no buffer, as on the part, where such frames are lost. Gives the frames it
+ * handled.
  */
 unsigned int e1000_rx_burst(struct e1000 *d)
 {

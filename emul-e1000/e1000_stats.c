@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The statistics registers (82540EM manual, 13.7: 32 bits, cleared by reading, stuck at their maximum; octet counts are pairs) and
- * the device's own counters for `fourlane stats`. The data path adds a burst's sums once.
+ * The statistics registers (82540EM manual, 13.7: 32 bits, cleared by reading, stuck at their
+ * maximum; octet counts are pairs) and the device's own counters for `fourlane stats`. The data
+ * path adds a burst's sums once.
  */
 #include "e1000_priv.h"
 
@@ -87,15 +88,23 @@ void e1000_tally_rx(struct e1000 *d, const struct e1000_tally *t)
 }
 
 static const char *const tx_name[E1000_TX_N_WHAT] = {
-	[E1000_TX_FRAME] = "guest_tx_frames", [E1000_TX_CONTEXT] = "tx_contexts", [E1000_TX_BAD_ADDRESS] = "tx_bad_address",
-	[E1000_TX_BAD_TYPE] = "tx_bad_type", [E1000_TX_TOO_SHORT] = "tx_too_short", [E1000_TX_TOO_LONG] = "tx_too_long",
-	[E1000_TX_TOO_MANY] = "tx_too_many_pieces", [E1000_TX_OFFLOAD] = "tx_offload_refused", [E1000_TX_REST] = "tx_endless_rests",
+	[E1000_TX_FRAME] = "guest_tx_frames",
+	[E1000_TX_CONTEXT] = "tx_contexts",
+	[E1000_TX_BAD_ADDRESS] = "tx_bad_address",
+	[E1000_TX_BAD_TYPE] = "tx_bad_type",
+	[E1000_TX_TOO_SHORT] = "tx_too_short",
+	[E1000_TX_TOO_LONG] = "tx_too_long",
+	[E1000_TX_TOO_MANY] = "tx_too_many_pieces",
+	[E1000_TX_OFFLOAD] = "tx_offload_refused",
+	[E1000_TX_REST] = "tx_endless_rests",
 };
 
 static const struct { const char *name; size_t at; } counter[] = {
 #define COUNTER(c) { #c, offsetof(struct e1000_counters, c) }
-	COUNTER(tx_descriptors), COUNTER(tx_offload_ignored), COUNTER(rx_descriptors), COUNTER(rx_no_descriptor),
-	COUNTER(ring_errors), COUNTER(bad_rx_address), COUNTER(tdt_writes), COUNTER(rdt_writes), COUNTER(resets),
+	COUNTER(tx_descriptors), COUNTER(tx_offload_ignored),
+	COUNTER(rx_descriptors), COUNTER(rx_no_descriptor),
+	COUNTER(ring_errors), COUNTER(bad_rx_address),
+	COUNTER(tdt_writes), COUNTER(rdt_writes), COUNTER(resets),
 	COUNTER(unknown_registers), COUNTER(odd_accesses),
 #undef COUNTER
 };
@@ -111,7 +120,8 @@ void e1000_stats(struct device *dev, struct stats_sink *s)
 	for (unsigned int i = 0; i < E1000_TX_N_WHAT; i++)
 		stats_put(s, tx_name[i], n.tx_what[i]);
 	for (size_t i = 0; i < sizeof(counter) / sizeof(counter[0]); i++)
-		stats_put(s, counter[i].name, *(const uint64_t *)((const char *)&n + counter[i].at));
+		stats_put(s, counter[i].name,
+			  *(const uint64_t *)((const char *)&n + counter[i].at));
 	stats_put(s, "interrupts", atomic_load_explicit(&d->n_interrupts, memory_order_relaxed));
 	nic_stats(d->be, s);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Transmit of the 82540EM (manual, 3.3 and 3.4): legacy and data descriptors become scatter-gather lists into guest
- * memory, contexts are remembered. Called by the poller with the device locked; calls the back-end.
+ * Transmit of the 82540EM (manual, 3.3 and 3.4): legacy and data descriptors become scatter-gather
+ * lists into guest memory, contexts are remembered. Called by the poller with the device locked;
+ * calls the back-end.
  *
- * The ring between TDH and TDT has two parts. From TDH to `next` lie slots: runs of descriptors that are with the back-end or
- * need nothing more; they are finished in order (status written, TDH moved) as the back-end reports. From `next` to TDT
- * lie descriptors not looked at, or of a frame whose end is not there yet, or that the back-end had no room for: those
- * are read again. A descriptor is copied once for each look and only the copy is used. Offloads (checksums, segmentation, VLAN
- * tags) are not done: segmentation is refused, the others are counted and the frame leaves as it is.
+ * The ring between TDH and TDT has two parts. From TDH to `next` lie slots: runs of descriptors
+ * that are with the back-end or need nothing more; they are finished in order (status written, TDH
+ * moved) as the back-end reports. From `next` to TDT lie descriptors not looked at, or of a frame
+ * whose end is not there yet, or that the back-end had no room for: those are read again. A
+ * descriptor is copied once for each look and only the copy is used. Offloads (checksums,
+ * segmentation, VLAN tags) are not done: segmentation is refused, the others are counted and the
+ * frame leaves as it is.
  */
 #include "e1000_priv.h"
 
@@ -18,8 +21,8 @@
 static const uint8_t padding[E1000_MIN_FRAME];
 
 /*
- * e1000_tx_restart - the ring moved or the device was reset: nothing of what was fetched counts any more. What the
- * back-end still has is waited for without anybody being told.
+ * e1000_tx_restart - the ring moved or the device was reset: nothing of what was fetched counts any
+ * more. What the back-end still has is waited for without anybody being told.
  */
 void e1000_tx_restart(struct e1000 *d)
 {
@@ -32,7 +35,10 @@ void e1000_tx_restart(struct e1000 *d)
 	tx->stale = true;
 }
 
-/* A ring lies in one piece of guest memory, or it is none: regions never touch, so no ring can span two. */
+/*
+ * A ring lies in one piece of guest memory, or it is none: regions never touch, so no ring can span
+ * two.
+ */
 static void tx_setup(struct e1000 *d)
 {
 	struct e1000_tx *tx = &d->tx;
@@ -60,13 +66,15 @@ static bool tx_usable(struct e1000 *d)
 	if (!tx->reported && e1000_get(d, E1000_TDT) != tx->next) {
 		tx->reported = true;
 		d->n.ring_errors++;
-		err_limited(&d->limit, "%s: transmit queue stopped: TDH %u, TDT %u and TDLEN %u make no ring in guest memory",
-			    d->pci.name, e1000_get(d, E1000_TDH), e1000_get(d, E1000_TDT), e1000_get(d, E1000_TDLEN));
+		err_limited(&d->limit,
+			    "%s: transmit queue stopped: TDH %u, TDT %u, TDLEN %u: no such ring",
+			    d->pci.name, e1000_get(d, E1000_TDH), e1000_get(d, E1000_TDT),
+			    e1000_get(d, E1000_TDLEN));
 	}
 	return false;
 }
 
-/* --- finishing --------------------------------------------------------------------------------------------- */
+/* --- finishing --- */
 static void tx_write_back(struct e1000 *d, uint32_t n_desc)
 {
 	struct e1000_tx *tx = &d->tx;
@@ -77,7 +85,8 @@ static void tx_write_back(struct e1000 *d, uint32_t n_desc)
 	atomic_thread_fence(memory_order_release);
 	for (uint32_t i = 0; i < n_desc; i++) {
 		if (tx->rs[idx / 64] >> (idx % 64) & 1) {
-			__atomic_store_n(&tx->ring[idx].status, E1000_TXD_STAT_DD, __ATOMIC_RELAXED);
+			__atomic_store_n(&tx->ring[idx].status, E1000_TXD_STAT_DD,
+					 __ATOMIC_RELAXED);
 			any = true;
 		}
 		if (++idx == tx->size)
@@ -123,9 +132,10 @@ static uint32_t tx_complete(struct e1000 *d)
 	return n_desc;
 }
 
-/* --- building ---------------------------------------------------------------------------------------------- */
+/* --- building --- */
 /* Copies the descriptors from `next` on, at most a fetch of them. */
-static unsigned int tx_fetch(const struct e1000_tx *tx, uint32_t tail, struct e1000_tx_data_desc *desc)
+static unsigned int tx_fetch(const struct e1000_tx *tx, uint32_t tail,
+			     struct e1000_tx_data_desc *desc)
 {
 	uint32_t n = tail >= tx->next ? tail - tx->next : tx->size - tx->next + tail, first;
 
@@ -142,12 +152,15 @@ static unsigned int tx_fetch(const struct e1000_tx *tx, uint32_t tail, struct e1
 /* A slot that holds no frame. */
 static void tx_push(struct e1000_tx *tx, unsigned int n_desc, enum e1000_tx_what what)
 {
-	tx->slot[tx->slot_tail++ % E1000_TX_SLOTS] = (struct e1000_tx_slot){ .n_desc = (uint16_t)n_desc, .what = (uint8_t)what };
+	tx->slot[tx->slot_tail++ % E1000_TX_SLOTS] = (struct e1000_tx_slot){
+		.n_desc = (uint16_t)n_desc, .what = (uint8_t)what,
+	};
 }
 
 static bool tx_is_context(const struct e1000_tx_data_desc *desc)
 {
-	return desc->cmd_type_len & CMD(DEXT) && (desc->cmd_type_len & E1000_TXX_DTYP) == E1000_TXX_DTYP_CONTEXT;
+	return desc->cmd_type_len & CMD(DEXT) &&
+	       (desc->cmd_type_len & E1000_TXX_DTYP) == E1000_TXX_DTYP_CONTEXT;
 }
 
 /* A frame being put together in the batch's free iov entries. */
@@ -181,23 +194,32 @@ static void tx_add(struct e1000 *d, struct tx_walk *w, const struct e1000_tx_dat
 }
 
 /* What the frame asks for beyond its bytes (3.3.7.1: the options of its first descriptor count). */
-static void tx_offloads(const struct e1000 *d, struct tx_walk *w, const struct e1000_tx_data_desc *first, uint32_t last_cmd)
+static void tx_offloads(const struct e1000 *d, struct tx_walk *w,
+			const struct e1000_tx_data_desc *first, uint32_t last_cmd)
 {
 	bool extended = first->cmd_type_len & CMD(DEXT);
 
 	if (extended && (first->cmd_type_len | last_cmd) & CMD(TSE))
 		w->what = E1000_TX_OFFLOAD;
-	w->plain = (extended ? first->popts & (E1000_TXD_POPTS_IXSM | E1000_TXD_POPTS_TXSM) : last_cmd & CMD(IC)) ||
-		   (last_cmd & CMD(VLE) && e1000_get(d, E1000_CTRL) & E1000_CTRL_VME);
+	if (extended)
+		w->plain = first->popts & (E1000_TXD_POPTS_IXSM | E1000_TXD_POPTS_TXSM);
+	else
+		w->plain = last_cmd & CMD(IC);
+	if (last_cmd & CMD(VLE) && e1000_get(d, E1000_CTRL) & E1000_CTRL_VME)
+		w->plain = true;
 }
 
 /* Lengths; padding (TCTL.PSP) comes from zeros of our own. */
 static void tx_check(struct e1000 *d, struct tx_walk *w)
 {
+	bool pad = w->len && w->len < E1000_MIN_FRAME && e1000_get(d, E1000_TCTL) & E1000_TCTL_PSP;
+
 	if (w->len > NIC_MAX_FRAME) {
 		w->what = E1000_TX_TOO_LONG;
-	} else if (w->len && w->len < E1000_MIN_FRAME && e1000_get(d, E1000_TCTL) & E1000_TCTL_PSP) {
-		w->iov[w->n_iov++] = (struct iovec){ .iov_base = (void *)padding, .iov_len = E1000_MIN_FRAME - w->len };
+	} else if (pad) {
+		w->iov[w->n_iov++] = (struct iovec){
+			.iov_base = (void *)padding, .iov_len = E1000_MIN_FRAME - w->len,
+		};
 		w->len = E1000_MIN_FRAME;
 	} else if (w->len < E1000_ETH_HEADER) {
 		w->what = E1000_TX_TOO_SHORT;
@@ -209,6 +231,7 @@ static void tx_commit(struct e1000 *d, struct tx_walk *w, unsigned int n_desc)
 {
 	struct e1000_tx *tx = &d->tx;
 	struct e1000_tx_batch *b = &tx->batch;
+	struct e1000_tx_slot *s;
 	uint32_t slot = tx->slot_tail;
 
 	if (w->what == E1000_TX_FRAME)
@@ -216,23 +239,30 @@ static void tx_commit(struct e1000 *d, struct tx_walk *w, unsigned int n_desc)
 	tx_push(tx, n_desc, w->what);
 	if (w->what != E1000_TX_FRAME)
 		return;
-	tx->slot[slot % E1000_TX_SLOTS].len = (uint16_t)w->len;
-	tx->slot[slot % E1000_TX_SLOTS].plain = w->plain;
-	tx->slot[slot % E1000_TX_SLOTS].cast = (uint8_t)e1000_cast_of(w->iov[0].iov_base, w->iov[0].iov_len);
-	b->mark[b->n] = (struct e1000_tx_mark){ .next = tx->next, .slot_tail = slot, .ctx = tx->ctx };
+	s = &tx->slot[slot % E1000_TX_SLOTS];
+	s->len = (uint16_t)w->len;
+	s->plain = w->plain;
+	s->cast = (uint8_t)e1000_cast_of(w->iov[0].iov_base, w->iov[0].iov_len);
+	b->mark[b->n] = (struct e1000_tx_mark){
+		.next = tx->next, .slot_tail = slot, .ctx = tx->ctx,
+	};
 	b->frame[b->n++] = (struct nic_tx_frame){ .iov = w->iov, .n_iov = w->n_iov, .len = w->len };
 	b->n_iov += w->n_iov;
 }
 
-/* How many descriptors without EOP are too many: more are never fetched, or do not fit into the ring. */
+/*
+ * How many descriptors without EOP are too many: more are never fetched, or do not fit into the
+ * ring.
+ */
 static bool tx_endless(const struct e1000_tx *tx, unsigned int n)
 {
 	return n >= E1000_TX_FETCH || n >= tx->size - 1;
 }
 
 /*
- * One frame from desc[0..n), all of them fetched. Gives the descriptors it took; 0 when its end is not there yet. A
- * frame that can have no end is given up: everything up to the next EOP goes with it.
+ * One frame from desc[0..n), all of them fetched. Gives the descriptors it took; 0 when its end is
+ * not there yet. A frame that can have no end is given up: everything up to the next EOP goes with
+ * it.
  */
 static unsigned int tx_frame(struct e1000 *d, const struct e1000_tx_data_desc *desc, unsigned int n)
 {
@@ -257,7 +287,9 @@ static unsigned int tx_frame(struct e1000 *d, const struct e1000_tx_data_desc *d
 	return n;
 }
 
-/* The rest of a frame that was given up; it has been counted, so it ends like a context: quietly. */
+/*
+ * The rest of a frame that was given up; it has been counted, so it ends like a context: quietly.
+ */
 static unsigned int tx_skip(struct e1000 *d, const struct e1000_tx_data_desc *desc, unsigned int n)
 {
 	unsigned int i = 0;
@@ -321,15 +353,18 @@ static void tx_take_back(struct e1000_tx *tx, unsigned int k)
 }
 
 /*
- * e1000_tx_burst - finishes what the back-end has sent, hands it at most NIC_BURST further frames. Gives the
- * descriptors that moved: 0 when there was nothing to do.
+ * e1000_tx_burst - finishes what the back-end has sent, hands it at most NIC_BURST further frames.
+ * Gives the descriptors that moved: 0 when there was nothing to do.
  */
 unsigned int e1000_tx_burst(struct e1000 *d)
 {
 	struct e1000_tx *tx = &d->tx;
 	unsigned int moved = 0, k = 0;
 
-	/* what is under way is finished also when the queue has been turned off, unless the bus is closed to us */
+	/*
+	 * what is under way is finished also when the queue has been turned off, unless the bus is
+	 * closed to us
+	 */
 	if (pci_bus_master(&d->pci))
 		moved = tx_complete(d);
 	if (!tx_usable(d))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `fourlane run --nic e1000,...` and `fourlane host` need to know of the emulated lane. The device itself wants
- * nothing from the host but KVM; its back-end may, and prep_software() asks it.
+ * What `fourlane run --nic e1000,...` and `fourlane host` need to know of the emulated lane. The
+ * device itself wants nothing from the host but KVM; its back-end may, and prep_software() asks it.
  */
 #include "core/host.h"
 #include "core/prep.h"

@@ -48,7 +48,7 @@ void eg_down(struct eg *g)
 	err_set_sink(NULL, NULL);
 }
 
-/* --- accesses ---------------------------------------------------------------------------------------------- */
+/* --- accesses --- */
 static void cfg_select(struct eg *g, unsigned int off)
 {
 	bus_write(vm_pio(g->vm), 0, 0xcf8, 4, 0x80000000u | (uint32_t)g->d->pci.slot << 11 | off);
@@ -122,7 +122,7 @@ uint64_t eg_stat(struct eg *g, const char *name)
 	return w.value;
 }
 
-/* --- rings ----------------------------------------------------------------------------------------------------- */
+/* --- rings --- */
 void *eg_ptr(struct eg *g, uint64_t gpa)
 {
 	void *p = mem_ptr(g->mem, gpa, 1);
@@ -168,11 +168,13 @@ void eg_data(struct eg *g, unsigned int idx, uint64_t addr, uint32_t len, uint8_
 	memcpy(eg_ptr(g, EG_TX_RING + 16 * idx), &desc, 16);
 }
 
-void eg_context(struct eg *g, unsigned int idx, uint8_t cmd, uint32_t paylen, uint8_t hdr_len, uint16_t mss)
+void eg_context(struct eg *g, unsigned int idx, uint8_t cmd, uint32_t paylen, uint8_t hdr_len,
+		uint16_t mss)
 {
 	struct e1000_tx_context_desc desc = { .hdr_len = hdr_len, .mss = mss };
 
-	desc.cmd_type_len = paylen | E1000_TXX_DTYP_CONTEXT | (uint32_t)(cmd | E1000_TXC_DEXT) << 24;
+	desc.cmd_type_len = paylen | E1000_TXX_DTYP_CONTEXT |
+		(uint32_t)(cmd | E1000_TXC_DEXT) << 24;
 	memcpy(eg_ptr(g, EG_TX_RING + 16 * idx), &desc, 16);
 }
 
@@ -201,7 +203,8 @@ struct e1000_rx_desc eg_rx(struct eg *g, unsigned int idx)
 
 static void fill(uint8_t *p, const uint8_t *dst, uint32_t len)
 {
-	static const uint8_t head[14] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 2, 2, 2, 2, 2, 0x88, 0xb5 };
+	static const uint8_t head[14] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 2, 2, 2, 2, 2,
+		0x88, 0xb5 };
 
 	for (uint32_t i = 0; i < len; i++)
 		p[i] = i < 6 && dst ? dst[i] : i < 14 ? head[i] : (uint8_t)i;
@@ -219,8 +222,9 @@ void eg_deliver(struct eg *g, const uint8_t dst[6], uint32_t len)
 	fill(g->tap->rx_data[g->tap->n_rx++], dst, len);
 }
 
-/* --- the back-end of the tests ---------------------------------------------------------------------------------- */
-static unsigned int tap_send(struct nic_backend *be, unsigned int q, const struct nic_tx_frame *f, unsigned int n)
+/* --- the back-end of the tests --- */
+static unsigned int tap_send(struct nic_backend *be, unsigned int q, const struct nic_tx_frame *f,
+			     unsigned int n)
 {
 	struct eg_tap *t = (struct eg_tap *)be;
 	unsigned int i;
@@ -229,7 +233,8 @@ static unsigned int tap_send(struct nic_backend *be, unsigned int q, const struc
 		unsigned int k = t->n_taken++ % EG_KEEP;
 		uint32_t at = 0;
 
-		must(f[i].n_iov >= 1 && f[i].n_iov <= NIC_MAX_IOV && f[i].len >= 14 && f[i].len <= NIC_MAX_FRAME);
+		must(f[i].n_iov >= 1 && f[i].n_iov <= NIC_MAX_IOV && f[i].len >= 14 &&
+		     f[i].len <= NIC_MAX_FRAME);
 		t->n_iov[k] = f[i].n_iov;
 		t->len[k] = f[i].len;
 		for (unsigned int v = 0; v < f[i].n_iov; at += (uint32_t)f[i].iov[v++].iov_len) {
@@ -272,7 +277,8 @@ static unsigned int tap_deliver(struct eg_tap *t, unsigned int i, unsigned int p
 		return 0;
 	}
 	for (unsigned int v = 0; v < n && at < t->rx_len[i]; v++) {
-		uint32_t k = t->rx_len[i] - at < iov[v].iov_len ? t->rx_len[i] - at : (uint32_t)iov[v].iov_len;
+		uint32_t k = t->rx_len[i] - at < iov[v].iov_len ? t->rx_len[i] - at
+			: (uint32_t)iov[v].iov_len;
 
 		memcpy(iov[v].iov_base, t->rx_data[i] + at, k);
 		at += k;
@@ -288,7 +294,8 @@ static unsigned int tap_receive(struct nic_backend *be, unsigned int q, unsigned
 	struct iovec iov[1];
 
 	if (t->pull)
-		for (unsigned int p = 0; p < 2 * E1000_RX_CACHE && be->fe->ops->rx_buf(be->fe, 0, p, true, iov, 1); p++)
+		for (unsigned int p = 0; p < 2 * E1000_RX_CACHE &&
+		     be->fe->ops->rx_buf(be->fe, 0, p, true, iov, 1); p++)
 			;
 	for (unsigned int i = 0; i < handled; i++) {
 		unsigned int n_bufs = tap_deliver(t, i, pos);
@@ -318,7 +325,8 @@ static void tap_set_filter(struct nic_backend *be, const struct nic_filter *f)
 }
 
 static const struct nic_backend_ops tap_ops = {
-	.send = tap_send, .sent = tap_sent, .receive = tap_receive, .reset = tap_reset, .set_filter = tap_set_filter,
+	.send = tap_send, .sent = tap_sent, .receive = tap_receive, .reset = tap_reset,
+	.set_filter = tap_set_filter,
 };
 
 void eg_tap(struct eg *g)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest's E1000 driver played by a unit test: fake VM, memory, an 82540EM on the PCI bus, and calls that do one thing each:
- * access a register, write a descriptor, let the I/O thread's poller run. Nothing is checked on the way, so that tests can do
- * everything wrong. eg_tap() puts a back-end behind the device that keeps what is sent and delivers what it is given.
+ * A guest's E1000 driver played by a unit test: fake VM, memory, an 82540EM on the PCI bus, and
+ * calls that do one thing each: access a register, write a descriptor, let the I/O thread's poller
+ * run. Nothing is checked on the way, so that tests can do everything wrong. eg_tap() puts a
+ * back-end behind the device that keeps what is sent and delivers what it is given.
  */
 #ifndef TESTS_UNIT_HELPER_E1000_H
 #define TESTS_UNIT_HELPER_E1000_H
@@ -50,13 +51,15 @@ void eg_tap(struct eg *g);
 
 uint32_t eg_cfg_read(struct eg *g, unsigned int off);
 void eg_cfg_write(struct eg *g, unsigned int off, uint32_t val);
-uint64_t eg_access(struct eg *g, uint64_t off, unsigned int size);	/* a read of the memory BAR */
+/* a read of the memory BAR */
+uint64_t eg_access(struct eg *g, uint64_t off, unsigned int size);
 void eg_store(struct eg *g, uint64_t off, unsigned int size, uint64_t val);
 uint32_t eg_io_read(struct eg *g, unsigned int off, unsigned int size);
 void eg_io_write(struct eg *g, unsigned int off, unsigned int size, uint32_t val);
 /* eg_poll - the I/O thread goes round n times. Gives the work it found. */
 unsigned int eg_poll(struct eg *g, unsigned int n);
-uint64_t eg_stat(struct eg *g, const char *name);	/* a counter of stats(); UINT64_MAX when there is none of that name */
+/* a counter of stats(); UINT64_MAX when there is none of that name */
+uint64_t eg_stat(struct eg *g, const char *name);
 
 static inline uint32_t eg_read(struct eg *g, uint64_t off)
 {
@@ -72,15 +75,22 @@ void *eg_ptr(struct eg *g, uint64_t gpa);
 /* Rings of n descriptors, cleared; transmit and receive on. */
 void eg_start_tx(struct eg *g, unsigned int n);
 void eg_start_rx(struct eg *g, unsigned int n, uint32_t rctl);
-/* eg_legacy / eg_data - descriptor idx of the transmit ring; cmd as E1000_TXC_*. eg_context - type_len whole. */
+/*
+ * eg_legacy / eg_data - descriptor idx of the transmit ring; cmd as E1000_TXC_*. eg_context -
+ * type_len whole.
+ */
 void eg_legacy(struct eg *g, unsigned int idx, uint64_t addr, uint16_t len, uint8_t cmd);
 void eg_data(struct eg *g, unsigned int idx, uint64_t addr, uint32_t len, uint8_t cmd);
-void eg_context(struct eg *g, unsigned int idx, uint8_t cmd, uint32_t paylen, uint8_t hdr_len, uint16_t mss);
+void eg_context(struct eg *g, unsigned int idx, uint8_t cmd, uint32_t paylen, uint8_t hdr_len,
+		uint16_t mss);
 uint8_t eg_tx_status(struct eg *g, unsigned int idx);
 /* eg_post - receive descriptors [0, n) with buffers `step` bytes apart from EG_DATA on, RDT = n. */
 void eg_post(struct eg *g, unsigned int n, uint32_t step);
 struct e1000_rx_desc eg_rx(struct eg *g, unsigned int idx);
-/* eg_deliver - a frame of `len` bytes to that address for the tap to bring; bytes from the 14th on count up. */
+/*
+ * eg_deliver - a frame of `len` bytes to that address for the tap to bring; bytes from the 14th on
+ * count up.
+ */
 void eg_deliver(struct eg *g, const uint8_t dst[6], uint32_t len);
 /* eg_fill - a frame at gpa: broadcast, bytes from the 14th on count up. */
 void eg_fill(struct eg *g, uint64_t gpa, uint32_t len);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a hostile driver does to the emulated 82540EM. In every case the process lives, the work is bounded, the event is
- * counted, said at most once, and the device works again after what the guest did wrong has been put right.
+ * What a hostile driver does to the emulated 82540EM. In every case the process lives, the work is
+ * bounded, the event is counted, said at most once, and the device works again after what the guest
+ * did wrong has been put right.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,7 +104,7 @@ static void e1000_tx_heads_beyond_the_ring_stop_the_queue(void **state)
 				eg_write(g, E1000_TDLEN, len[l]);
 				eg_write(g, E1000_TDH, idx[h]);
 				eg_write(g, E1000_TDT, idx[t]);
-				/* at most a fetch a round: one that finds nothing comes after at most so many */
+				/* a fetch a round, at most the ring twice */
 				for (unsigned int n = 0; eg_poll(g, 1); n++)
 					assert_true(n <= 2 * E1000_RING_MAX / E1000_TX_FETCH);
 			}
@@ -171,7 +172,8 @@ static void e1000_tx_tse_that_never_advances_fails_early(void **state)
 /* CVE-2021-3416, CVE-2023-3019: the frame comes back while it is being sent. */
 static void e1000_loopback_does_not_recurse(void **state)
 {
-	static const uint32_t lbm[] = { E1000_RCTL_LBM_NONE, E1000_RCTL_LBM_MAC, E1000_RCTL_LBM_PHY };
+	static const uint32_t lbm[] = { E1000_RCTL_LBM_NONE, E1000_RCTL_LBM_MAC,
+		E1000_RCTL_LBM_PHY };
 	struct eg *g = *state;
 
 	for (int i = 0; i < 3; i++) {
@@ -224,13 +226,16 @@ static void e1000_dma_into_its_own_registers_goes_nowhere(void **state)
 /* CVE-2012-6075: a frame longer than the buffer overflowed it. */
 static void e1000_rx_frame_longer_than_the_buffer_never_overflows(void **state)
 {
-	static const uint32_t len[] = { 14, 60, 252, 253, 256, 257, 1518, 1519, 1522, 1523, 2044, 2048, 2049, 9000, 16380, 16381, 16384 };
+	static const uint32_t len[] = { 14, 60, 252, 253, 256, 257, 1518, 1519, 1522, 1523, 2044,
+		2048, 2049, 9000, 16380, 16381, 16384 };
 	struct eg *g = *state;
 
 	for (uint32_t bits = 0; bits < 32; bits++)
 		for (size_t i = 0; i < sizeof(len) / sizeof(len[0]); i++) {
-			uint32_t rctl = (bits & 1 ? E1000_RCTL_SBP : 0) | (bits & 2 ? E1000_RCTL_LPE : 0) |
-					(bits & 4 ? E1000_RCTL_SECRC : 0) | (bits & 8 ? E1000_RCTL_BSIZE_256 : 0);
+			uint32_t rctl = (bits & 1 ? E1000_RCTL_SBP : 0) |
+					(bits & 2 ? E1000_RCTL_LPE : 0) |
+					(bits & 4 ? E1000_RCTL_SECRC : 0) |
+					(bits & 8 ? E1000_RCTL_BSIZE_256 : 0);
 			uint32_t size = bits & 8 ? 256 : 2048, n = bits & 16 ? 3 : 70, total = 0, k;
 
 			eg_start_rx(g, 128, rctl);
@@ -255,7 +260,8 @@ static void e1000_rx_frame_longer_than_the_buffer_never_overflows(void **state)
 
 static void e1000_rx_buffer_at_the_end_of_memory_is_used_only_whole(void **state)
 {
-	static const uint64_t addr[] = { EG_MEM - 2047, EG_MEM - 1, EG_MEM, 0xfffffffffffff800, 0xffffffffffffffff, 0xfee00000 };
+	static const uint64_t addr[] = { EG_MEM - 2047, EG_MEM - 1, EG_MEM, 0xfffffffffffff800,
+		0xffffffffffffffff, 0xfee00000 };
 	struct eg *g = *state;
 
 	for (size_t i = 0; i < 6; i++) {
@@ -274,7 +280,8 @@ static void e1000_rx_buffer_at_the_end_of_memory_is_used_only_whole(void **state
 
 static void e1000_tx_buffer_outside_memory_drops_the_frame_only(void **state)
 {
-	static const uint64_t addr[] = { EG_MEM - 63, EG_MEM - 1, EG_MEM, 0xffffffffffffffc0, 0xfffffffffffffffe, 0x8000000000000000 };
+	static const uint64_t addr[] = { EG_MEM - 63, EG_MEM - 1, EG_MEM, 0xffffffffffffffc0,
+		0xfffffffffffffffe, 0x8000000000000000 };
 	struct eg *g = *state;
 
 	eg_start_tx(g, 16);
@@ -385,7 +392,10 @@ static void e1000_tx_checksum_offsets_past_the_end_touch_nothing(void **state)
 	still_works(g);
 }
 
-/* A frame without end, made of tiny pieces: it is given up, its descriptors are finished, nothing grows. */
+/*
+ * A frame without end, made of tiny pieces: it is given up, its descriptors are finished, nothing
+ * grows.
+ */
 static void e1000_tx_frame_without_end_is_given_up(void **state)
 {
 	struct eg *g = *state;
@@ -515,8 +525,10 @@ static void *spoil(void *arg)
 
 		for (unsigned int i = 0; i < 64; i++) {
 			seed = seed * 1664525 + 1013904223;
-			__atomic_store_n(&tx[seed >> 8 & 0x1ff], seed & 1 ? seed : EG_DATA, __ATOMIC_RELAXED);
-			__atomic_store_n(&rx[seed >> 12 & 0x1ff], seed & 2 ? seed : EG_DATA, __ATOMIC_RELAXED);
+			__atomic_store_n(&tx[seed >> 8 & 0x1ff], seed & 1 ? seed : EG_DATA,
+					 __ATOMIC_RELAXED);
+			__atomic_store_n(&rx[seed >> 12 & 0x1ff], seed & 2 ? seed : EG_DATA,
+					 __ATOMIC_RELAXED);
 		}
 		eg_write(s->g, E1000_TDT, seed >> 8 & 127);
 		eg_write(s->g, E1000_RDT, seed >> 16 & 127);
@@ -529,13 +541,17 @@ static void *spoil(void *arg)
 			eg_write(s->g, E1000_RDLEN, 2048);
 			eg_write(s->g, E1000_IMS, E1000_INT_ALL);
 			eg_write(s->g, E1000_TCTL, E1000_TCTL_EN | E1000_TCTL_PSP);
-			eg_write(s->g, E1000_RCTL, E1000_RCTL_EN | E1000_RCTL_LPE | E1000_RCTL_BAM | E1000_RCTL_UPE | E1000_RCTL_MPE);
+			eg_write(s->g, E1000_RCTL, E1000_RCTL_EN | E1000_RCTL_LPE | E1000_RCTL_BAM |
+				 E1000_RCTL_UPE | E1000_RCTL_MPE);
 		}
 	}
 	return NULL;
 }
 
-/* Changes between check and use, resets in the middle of a burst, the zones going on and off: with the real I/O thread. */
+/*
+ * Changes between check and use, resets in the middle of a burst, the zones going on and off: with
+ * the real I/O thread.
+ */
 static void e1000_survives_a_guest_that_changes_everything_while_it_runs(void **state)
 {
 	struct eg *g = *state;

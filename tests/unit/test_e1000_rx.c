@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Receive of the emulated 82540EM: posted buffers, descriptors written back, filters as the back-end gets them. */
+/*
+ * Receive of the emulated 82540EM: posted buffers, descriptors written back, filters as the
+ * back-end gets them.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,7 +70,8 @@ static void e1000_rx_buffer_size_is_bsize_and_bsex(void **state)
 {
 	static const struct { uint32_t rctl, size; } kind[] = {
 		{ 0u << 16, 2048 }, { 1u << 16, 1024 }, { 2u << 16, 512 }, { 3u << 16, 256 },
-		{ 1u << 25 | 1u << 16, 16384 }, { 1u << 25 | 2u << 16, 8192 }, { 1u << 25 | 3u << 16, 4096 },
+		{ 1u << 25 | 1u << 16, 16384 }, { 1u << 25 | 2u << 16, 8192 },
+		{ 1u << 25 | 3u << 16, 4096 },
 	};
 	struct eg *g = *state;
 
@@ -81,8 +85,10 @@ static void e1000_rx_buffer_size_is_bsize_and_bsex(void **state)
 		eg_poll(g, 1);
 		assert_int_equal(eg_read(g, E1000_RDH), n);
 		for (uint32_t k = 0; k < n; k++) {
-			assert_int_equal(eg_rx(g, k).length, k + 1 < n ? size : len - (n - 1) * size);
-			assert_int_equal(eg_rx(g, k).status & DD_EOP, k + 1 < n ? E1000_RXD_STAT_DD : DD_EOP);
+			assert_int_equal(eg_rx(g, k).length, k + 1 < n ? size
+					 : len - (n - 1) * size);
+			assert_int_equal(eg_rx(g, k).status & DD_EOP,
+					 k + 1 < n ? E1000_RXD_STAT_DD : DD_EOP);
 		}
 		/* buffers lie one after the other, so the frame does */
 		assert_memory_equal(eg_ptr(g, EG_DATA), g->tap->rx_data[0], len);
@@ -218,7 +224,8 @@ static void e1000_rx_counts_into_the_statistics(void **state)
 /* Is a frame to that address, with that VLAN (0: none), let through? */
 static bool passes(struct eg *g, const uint8_t dst[6], uint16_t vlan)
 {
-	uint8_t frame[64] = { [12] = vlan ? 0x81 : 0x08, [14] = (uint8_t)(vlan >> 8), [15] = (uint8_t)vlan };
+	uint8_t frame[64] = { [12] = vlan ? 0x81 : 0x08, [14] = (uint8_t)(vlan >> 8),
+		[15] = (uint8_t)vlan };
 
 	memcpy(frame, dst, 6);
 	eg_poll(g, 1);		/* hands the filter over */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Transmit of the emulated 82540EM: descriptors become frames in guest memory, and are finished when the back-end says so. */
+/*
+ * Transmit of the emulated 82540EM: descriptors become frames in guest memory, and are finished
+ * when the back-end says so.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -174,8 +177,10 @@ static void e1000_tx_keeps_what_the_back_end_does_not_take(void **state)
 	struct eg *g = *state;
 
 	eg_start_tx(g, 32);
-	for (unsigned int i = 0; i < 10; i++)
-		eg_data(g, 2 * i, EG_DATA, 20, 0), eg_data(g, 2 * i + 1, EG_DATA + 20, 100 + i, EOP | RS);
+	for (unsigned int i = 0; i < 10; i++) {
+		eg_data(g, 2 * i, EG_DATA, 20, 0);
+		eg_data(g, 2 * i + 1, EG_DATA + 20, 100 + i, EOP | RS);
+	}
 	eg_data(g, 9, ~0ull, 100, EOP | RS);		/* the fifth is refused */
 	g->tap->room = 3;
 	eg_write(g, E1000_TDT, 20);
