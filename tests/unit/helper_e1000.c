@@ -252,6 +252,8 @@ static unsigned int tap_sent(struct nic_backend *be, unsigned int q)
 	struct eg_tap *t = (struct eg_tap *)be;
 	unsigned int n = t->hold ? 0 : t->n_unreported;
 
+	if (t->slow && n > t->slow)
+		n = t->slow;
 	t->n_unreported -= n;
 	return n;
 }

@@ -21,6 +21,7 @@ struct eg_tap {
 	struct nic_backend *real;
 	unsigned int room;		/* frames that send() still takes */
 	bool hold;			/* send() takes, sent() says nothing yet */
+	unsigned int slow;		/* when not 0: sent() tells so many at a time */
 	unsigned int n_taken, n_unreported, n_resets, n_filters;
 	uint32_t len[EG_KEEP];
 	unsigned int n_iov[EG_KEEP];

@@ -318,7 +318,12 @@ static void e1000_tx_ring_that_moves_forgets_what_is_under_way(void **state)
 	eg_write(g, E1000_TDT, 1);
 	eg_poll(g, 1);
 	assert_int_equal(g->tap->n_taken, 13);
+	/* the old ring's twelve are not the new one's first */
 	g->tap->hold = false;
+	g->tap->slow = 3;
+	eg_poll(g, 4);
+	assert_int_equal(eg_read(g, E1000_TDH), 0);
+	assert_int_equal(eg_tx_status(g, 0), 0);
 	eg_poll(g, 1);
 	assert_int_equal(eg_read(g, E1000_TDH), 1);
 	assert_int_equal(eg_tx_status(g, 0), 1);
