@@ -226,9 +226,11 @@ void pci_cfg_write(struct pci_dev *d, unsigned int off, unsigned int size, uint3
 	if (off >= PCI_CFG_SIZE || size > PCI_CFG_SIZE - off)
 		return;
 	for (unsigned int i = 0; i < size; i++) {
-		uint8_t mask = d->wmask[off + i];
+		uint8_t mask = d->wmask[off + i], now_byte = (uint8_t)((d->cfg[off + i] & ~mask) | ((val >> (8 * i)) & mask));
 
-		d->cfg[off + i] = (uint8_t)((d->cfg[off + i] & ~mask) | ((val >> (8 * i)) & mask));
+		/* a byte that is not the guest's is not touched: STATUS's INTx bit changes under another lock */
+		if (mask)
+			__atomic_store_n(&d->cfg[off + i], now_byte, __ATOMIC_RELAXED);
 	}
 	now = cfg16(d, CFG_COMMAND);
 	if (now != old || overlaps(off, size, CFG_BAR0, 4 * PCI_N_BARS))

@@ -29,7 +29,7 @@ struct prep_guest {
 	uint64_t mem_bytes;
 	struct prep_fd fd[RPC_MAX_FDS];
 	unsigned int n_fds;
-	struct prep_shared shared[8];
+	struct prep_shared shared[1 + 2 * MONITOR_MAX_NICS];	/* VFIO: a container; a group and a device for each NIC */
 	unsigned int n_shared;
 	struct prep_slot slot[MONITOR_MAX_NICS];
 	unsigned int n_nics;
