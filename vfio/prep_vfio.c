@@ -208,6 +208,21 @@ static int prep_group(struct prep_guest *g, const char *bdf, unsigned int id, in
 	return prep_share(g, name, fd);
 }
 
+/* The kernel would open it twice; a guest that has it twice would fight with itself. */
+static int prep_device(struct prep_guest *g, const char *bdf, unsigned int id, int group)
+{
+	int fd;
+
+	if (prep_shared_fd(g, bdf) >= 0)
+		return err_ret(-EINVAL, "opening %s: the guest has it already; give it once", bdf);
+	fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	if (fd < 0)
+		return err_ret(-errno, "opening %s: getting it from group %u: %s; see the kernel's log",
+			       bdf, id, strerror(errno));
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return prep_share(g, bdf, fd);
+}
+
 int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_text)
 {
 	char bdf[IOMMU_BDF_SIZE], physfn[64];
@@ -229,15 +244,13 @@ int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_t
 	group = prep_group(g, bdf, id, container);
 	if (group < 0)
 		return group;
-	dev = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	dev = prep_device(g, bdf, id, group);
 	if (dev < 0)
-		return err_ret(-errno,
-			       "opening %s: getting it from group %u: %s; see the kernel's log",
-			       bdf, id, strerror(errno));
-	fcntl(dev, F_SETFD, FD_CLOEXEC);
+		return dev;
+	/* all three are the guest's: the NIC gets copies */
 	ret = prep_add_fd(g, nic, "device", dev);
 	if (ret == 0)
-		ret = prep_add_fd(g, nic, "container", container); /* shared: the NIC gets copies */
+		ret = prep_add_fd(g, nic, "container", container);
 	if (ret == 0)
 		ret = prep_add_fd(g, nic, "group", group);
 	if (ret < 0)
