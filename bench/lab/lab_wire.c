@@ -51,7 +51,8 @@ int lab_queue_add(struct lab_queue *q, const void *data, size_t size)
 		size_t want = 2 * (lab_queue_bytes(q) + size);
 		uint8_t *grown;
 
-		memmove(q->data, q->data + q->from, lab_queue_bytes(q));
+		if (q->from)
+			memmove(q->data, q->data + q->from, lab_queue_bytes(q));
 		q->to -= q->from;
 		q->from = 0;
 		grown = realloc(q->data, want);
