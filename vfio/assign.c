@@ -329,7 +329,7 @@ static int assign_restore(const struct vfio_sys *s, const struct assign_record *
 			ret = assign_unbind(s, r->bdf);
 	}
 	assign_driver(s, r->bdf, now, sizeof(now));
-	if (ret == 0 && r->driver[0] && !now[0])	/* whoever bound another one meanwhile meant it */
+	if (ret == 0 && r->driver[0] && !now[0]) /* whoever bound another one meanwhile meant it */
 		ret = assign_bind_old(s, r->bdf, r->driver);
 	return ret < 0 ? ret : assign_record_drop(s, r->bdf);
 }

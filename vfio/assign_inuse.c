@@ -102,7 +102,8 @@ static bool inuse_netdevs(const struct vfio_sys *s, const char *dir, char *why, 
 	return used;
 }
 
-/* Interfaces of the function itself, and of a device on it (virtio0/net): real folders, no links. */
+/* Interfaces of the function itself, and of a device on it (virtio0/net): real folders, no links.
+ */
 static bool inuse_net(const struct vfio_sys *s, const char *bdf, char *why, size_t size)
 {
 	char path[PATH_MAX], sub[PATH_MAX];

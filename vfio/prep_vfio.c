@@ -217,7 +217,8 @@ static int prep_device(struct prep_guest *g, const char *bdf, unsigned int id, i
 		return err_ret(-EINVAL, "opening %s: the guest has it already; give it once", bdf);
 	fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
 	if (fd < 0)
-		return err_ret(-errno, "opening %s: getting it from group %u: %s; see the kernel's log",
+		return err_ret(-errno,
+			       "opening %s: getting it from group %u: %s; see the kernel's log",
 			       bdf, id, strerror(errno));
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return prep_share(g, bdf, fd);
