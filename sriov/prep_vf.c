@@ -23,6 +23,8 @@ struct vf_prep {
 	unsigned int idx;
 	char bdf[IOMMU_BDF_SIZE];
 	int lease;		/* descriptor of the lock */
+	bool has_own_mac;	/* the host's driver had chosen one */
+	uint8_t own_mac[6];
 	bool assigned;		/* by us: was not with vfio-pci before */
 };
 
@@ -69,6 +71,8 @@ static int set_for_guest(struct vf_prep *p, struct prep_guest *g, struct prep_ni
 		return err_ret(-ENOENT, "setting VF %s: the driver of %s does not tell its settings; use vfio,host=%s", p->bdf, p->pf.name, p->bdf);
 	}
 	now = t.vf[p->idx];
+	if (p->has_own_mac && !memcmp(now.mac, p->own_mac, 6))
+		memset(now.mac, 0, 6);
 	vf_table_free(&t);
 	default_mac(r, &now, prep_guest_name(g), nic->idx);
 	if (vf_request_merge(r, &now, &want, why, sizeof(why)) < 0)
@@ -91,6 +95,7 @@ static int vf_bind(struct vf_prep *p)
 	char driver[40] = "";
 	int ret;
 
+	p->has_own_mac = vf_own_mac(&p->pf, p->idx, p->own_mac);
 	paths_link_name(driver, sizeof(driver), "%s/virtfn%u/driver", p->pf.path, p->idx);
 	ret = vfio_assign(&p->host.vfio, &bdf, 1, 0);
 	p->assigned = ret == 0 && !iommu_driver_is_vfio(driver);
@@ -98,8 +103,8 @@ static int vf_bind(struct vf_prep *p)
 }
 
 /*
- * Under the lock: nobody else has it, the lease is ours, what was left is put back, the settings stand. It is bound first: while
- * a host driver runs it, the PF shows the MAC which that driver chose, and the settings are to be the administrator's.
+ * Under the lock: nobody else has it, the lease is ours, what was left is put back, the settings stand. It is bound first: a host
+ * driver that still runs it would answer to the settings.
  */
 static int lease_and_set(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic, struct vf_request *r)
 {

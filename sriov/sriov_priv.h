@@ -67,6 +67,8 @@ int vf_settings_to_json(const struct vf_settings *s, json_t *o);
 /* vf_settings_from_json - the reverse. -EINVAL for a value out of range; absent and null are not known. */
 int vf_settings_from_json(const json_t *o, struct vf_settings *s);
 void vf_mac_text(const uint8_t mac[6], char buf[18]);
+/* vf_mac_parse - a unicast address or all zeros. -EINVAL. */
+int vf_mac_parse(const char *text, uint8_t mac[6]);
 /* vf_mac_stable - a locally administered unicast address that follows from a text and a number, always the same. */
 void vf_mac_stable(const char *text, unsigned int idx, uint8_t mac[6]);
 
@@ -179,6 +181,13 @@ void vf_record_free(struct vf_record *r);
 /* --- changing (vf_change.c, vf_count.c) ------------------------------------------------------------------------------- */
 /* vf_read - settings of all VFs; says when the answer did not hold all. The caller frees *t. */
 int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_table *t);
+/*
+ * vf_own_mac - the MAC that the kernel driver of a VF chose itself (at random, or by its user), while it has one: PFs show it as if the
+ * administrator had set it. False: none, or the PF's.
+ */
+bool vf_own_mac(const struct sriov_pf *pf, unsigned int idx, uint8_t mac[6]);
+/* vf_read_before - vf_read, for what is to be put back one day: a VF's own MAC counts as none set. */
+int vf_read_before(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_table *t);
 /*
  * vf_apply - sets what want->known has and what differs from now, one request each, reads back and compares. When one is
  * refused the ones before it are put back, the refused one is named, and its errno given.

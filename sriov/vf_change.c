@@ -6,10 +6,12 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/paths.h"
 #include "sriov_priv.h"
 
 int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_table *t)
@@ -22,6 +24,34 @@ int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_tabl
 		err_say("reading the VF settings of %s: the kernel's answer holds %u of %u VFs (its list is one 64 KiB attribute); "
 			"the others are shown as unknown", pf->name, t->n, t->announced);
 	return 0;
+}
+
+/* Values of addr_assign_type, as linux/netdevice.h has them (it cannot stand beside net/if.h). */
+enum { MAC_RANDOM = 1, MAC_SET = 3 };
+
+bool vf_own_mac(const struct sriov_pf *pf, unsigned int idx, uint8_t mac[6])
+{
+	char dir[PATH_MAX + 32], netdev[IFNAMSIZ], line[32];
+	unsigned int how;
+
+	snprintf(dir, sizeof(dir), "%s/virtfn%u", pf->path, idx);
+	if (!sriov_first_netdev(dir, netdev) || paths_read_line(line, sizeof(line), "%s/net/%s/addr_assign_type", dir, netdev) <= 0)
+		return false;
+	how = (unsigned int)atoi(line);
+	if (how != MAC_RANDOM && how != MAC_SET)
+		return false;
+	return paths_read_line(line, sizeof(line), "%s/net/%s/address", dir, netdev) > 0 && vf_mac_parse(line, mac) == 0;
+}
+
+int vf_read_before(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_table *t)
+{
+	int ret = vf_read(e, pf, t);
+	uint8_t own[6];
+
+	for (unsigned int i = 0; ret == 0 && i < t->announced; i++)
+		if ((t->vf[i].known & VF_BIT(VF_MAC)) && vf_own_mac(pf, i, own) && !memcmp(own, t->vf[i].mac, 6))
+			memset(t->vf[i].mac, 0, 6);
+	return ret;
 }
 
 static const char *refusal_mend(int err, enum vf_setting s)
@@ -146,8 +176,9 @@ int vf_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned in
 
 static int set_locked(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const struct vf_request *r)
 {
-	struct vf_settings now, want;
+	struct vf_settings now, want, before;
 	struct vf_record rec;
+	uint8_t own[6];
 	char why[160];
 	int ret = read_one(e, pf, idx, &now);
 
@@ -159,7 +190,10 @@ static int set_locked(const struct sriov_env *e, const struct sriov_pf *pf, unsi
 	if (ret < 0)
 		return ret;
 	if (!vf_record_find(&rec, idx)) {
-		ret = vf_record_note(&rec, idx, &now);
+		before = now;
+		if (vf_own_mac(pf, idx, own) && !memcmp(own, now.mac, 6))
+			memset(before.mac, 0, 6);
+		ret = vf_record_note(&rec, idx, &before);
 		if (ret == 0)
 			ret = vf_record_save(e, pf->id, &rec);
 	}

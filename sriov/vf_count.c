@@ -102,6 +102,22 @@ static int wait_for_vfs(const struct sriov_env *e, const struct sriov_pf *pf, un
 	return 0;
 }
 
+static bool carrier(const struct sriov_pf *pf)
+{
+	char line[8];
+
+	return paths_read_line(line, sizeof(line), "%s/net/%s/carrier", pf->path, pf->name) > 0 && line[0] == '1';
+}
+
+/* Drivers reset the PF for another count, and take no rate while its link is down: a link that was up is waited for, not for ever. */
+static void wait_for_carrier(const struct sriov_env *e, const struct sriov_pf *pf)
+{
+	struct timespec pause = { .tv_nsec = WAIT_POLL_MS * 1000000 };
+
+	for (unsigned int waited = 0; !carrier(pf) && waited < e->wait_ms; waited += WAIT_POLL_MS)
+		nanosleep(&pause, NULL);
+}
+
 /* --- steps together ------------------------------------------------------------------------------------------------- */
 /* VFs that `assign` left with vfio-pci go back first, else its records would speak of functions that are gone. */
 static int give_back(const struct sriov_env *e, const struct sriov_pf *pf)
@@ -157,20 +173,25 @@ static void restore_table(const struct sriov_env *e, const struct sriov_pf *pf, 
 
 static int count_steps(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n, int autoprobe)
 {
+	bool link = carrier(pf);
 	int ret = autoprobe_write(e, pf, autoprobe);
 
 	if (ret == 0 && pf->num_vfs)
 		ret = count_write(e, pf, 0);
 	if (ret == 0 && n)
 		ret = count_write(e, pf, n);
-	return ret < 0 ? ret : wait_for_vfs(e, pf, n);
+	if (ret == 0)
+		ret = wait_for_vfs(e, pf, n);
+	if (ret == 0 && link)
+		wait_for_carrier(e, pf);
+	return ret;
 }
 
 /* From pf->num_vfs to n; on failure back to pf->num_vfs VFs with the settings that they have now. */
 static int count_change(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n, int autoprobe, int autoprobe_after)
 {
 	struct vf_table now = { 0 };
-	int ret = pf->num_vfs ? vf_read(e, pf, &now) : 0, after;
+	int ret = pf->num_vfs ? vf_read_before(e, pf, &now) : 0, after;
 
 	if (ret < 0)
 		return ret;
@@ -205,7 +226,7 @@ static int note_all(const struct sriov_env *e, const struct sriov_pf *pf, struct
 {
 	unsigned int n = pf->num_vfs < r->num_vfs ? pf->num_vfs : r->num_vfs;
 	struct vf_table t = { 0 };
-	int ret = n ? vf_read(e, pf, &t) : 0;
+	int ret = n ? vf_read_before(e, pf, &t) : 0;
 
 	for (unsigned int i = 0; i < n && i < t.announced && ret == 0; i++)
 		if (t.vf[i].known)

@@ -62,8 +62,9 @@ static void parse_rate(struct rtnl_link_vf *vf, struct vf_settings *s)
 {
 	struct nl_vf_rate rate = { 0 };
 
+	/* the kernel always tells the rates; libnl 3.7 says of two that are 0 that they are missing */
 	if (rtnl_link_vf_get_rate(vf, &rate) < 0)
-		return;
+		memset(&rate, 0, sizeof(rate));
 	s->max_tx_mbit = rate.api == RTNL_LINK_VF_RATE_API_NEW ? rate.max_tx_rate : rate.rate;
 	s->min_tx_mbit = rate.api == RTNL_LINK_VF_RATE_API_NEW ? rate.min_tx_rate : 0;
 	s->known |= VF_BIT(VF_RATE);

@@ -60,7 +60,7 @@ static int parse_bool(const char *s, bool *out)
 	return *out || !strcmp(s, "off") ? 0 : -EINVAL;
 }
 
-static int parse_mac(const char *s, uint8_t mac[6])
+int vf_mac_parse(const char *s, uint8_t mac[6])
 {
 	unsigned int b[6];
 	int end = 0;
@@ -101,7 +101,7 @@ static const char *request_word(struct vf_request *r, const char *key, const cha
 	unsigned long n = 0;
 
 	if (!strcmp(key, "mac")) {
-		r->has_mac = (*ret = parse_mac(value, r->to.mac)) == 0;
+		r->has_mac = (*ret = vf_mac_parse(value, r->to.mac)) == 0;
 		return "a unicast MAC address aa:bb:cc:dd:ee:ff, or all zeros for none";
 	}
 	if (!strcmp(key, "vlan")) {
@@ -360,7 +360,7 @@ int vf_settings_from_json(const json_t *o, struct vf_settings *s)
 	memset(s, 0, sizeof(*s));
 	if (json_there(o, "mac")) {
 		text = json_string_value(json_object_get(o, "mac"));
-		if (!text || parse_mac(text, s->mac) < 0)
+		if (!text || vf_mac_parse(text, s->mac) < 0)
 			return -EINVAL;
 		s->known |= VF_BIT(VF_MAC);
 	}

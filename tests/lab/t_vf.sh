@@ -23,6 +23,7 @@ numvfs() { cat "$dev/sriov_numvfs"; }
 autoprobe() { cat "$dev/sriov_drivers_autoprobe"; }
 vf_bdf() { basename "$(readlink "$dev/virtfn$1")"; }
 driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")" 2>/dev/null; }
+wait_for() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
 guest=
 cleanup() { [ -n "$guest" ] && kill -9 "$guest" 2>/dev/null; fourlane vf remove "$pf" >/dev/null 2>&1; rm -rf "$tmp"; }
 trap cleanup EXIT
@@ -53,6 +54,10 @@ is "each has a group of its own" "$(jq '[.nics[] | select(.kind == "vf") | .iomm
 
 # --- settings ----------------------------------------------------------------------------------------------------
 is "vf set takes MAC, VLAN, QoS, rate, spoof check and trust at once" "$(status vf set "$pf" 2 --mac 02:11:22:33:44:55 --vlan 100 --qos 3 --max-tx-mbit 100 --spoof-check off --trust on)" 0
+is "its neighbour's rate can be set right after create" "$(status vf create "$pf" 6; status vf set "$pf" 1 --max-tx-mbit 40; status vf create "$pf" 7)" "0
+0
+0"
+is "vf set again" "$(status vf set "$pf" 2 --mac 02:11:22:33:44:55 --vlan 100 --qos 3 --max-tx-mbit 100 --spoof-check off --trust on)" 0
 is "iproute2 shows the MAC" "$(vf 2 .address)" 02:11:22:33:44:55
 is "iproute2 shows VLAN and QoS" "$(vf 2 '.vlan_list[0] | "\(.vlan) \(.qos)"')" "100 3"
 is "iproute2 shows the rate" "$(vf 2 '.rate.max_tx')" 100
@@ -74,6 +79,9 @@ is "a minimum rate is refused" "$(status vf set "$pf" 0 --max-tx-mbit 100 --min-
 check "... and is named" grep -q 'min 10' "$tmp/err"
 is "a refusal takes back what was set before it" "$(status vf set "$pf" 0 --vlan 5 --trust on --link on; vf 0 '"\(.vlan_list[0].vlan // 0) \(.trust)"')" "3
 0 false"
+is "a rate is taken back as well" "$(status vf set "$pf" 1 --max-tx-mbit 50; status vf set "$pf" 1 --max-tx-mbit 60 --link off; vf 1 .rate.max_tx)" "0
+3
+50"
 is "a VF that is not there" "$(status vf set "$pf" 7 --vlan 5)" 1
 
 # --- who has them --------------------------------------------------------------------------------------------------
@@ -98,13 +106,15 @@ echo 3 >"$dev/sriov_numvfs"
 ip link set dev "$pf" vf 1 vlan 33 qos 2
 ip link set dev "$pf" vf 1 spoofchk off
 for i in 0 1 2; do n=$(ls "$dev/virtfn$i/net" 2>/dev/null); [ -z "$n" ] || ip link set dev "$n" down; done
+wait_for 10 grep -q 1 "/sys/class/net/$pf/carrier"
+ip link set dev "$pf" vf 1 max_tx_rate 70
 is "VFs of somebody else are not removed" "$(status vf remove "$pf"; numvfs)" "1
 3"
 is "their count can be changed" "$(status vf create "$pf" 5; numvfs)" "0
 5"
-is "and comes back, with settings" "$(status vf remove "$pf"; numvfs; vf 1 '"\(.vlan_list[0].vlan) \(.vlan_list[0].qos) \(.spoofchk)"')" "0
+is "and comes back, with settings" "$(status vf remove "$pf"; numvfs; vf 1 '"\(.vlan_list[0].vlan) \(.vlan_list[0].qos) \(.spoofchk) \(.rate.max_tx)"')" "0
 3
-33 2 false"
+33 2 false 70"
 echo 0 >"$dev/sriov_numvfs"
 is "autoprobe on gives them their kernel driver" "$(status vf create "$pf" 2 --autoprobe on; driver_of "$(vf_bdf 0)")" "0
 igbvf"
@@ -124,15 +134,14 @@ if [ -z "$mg" ] || [ ! -w /dev/kvm ]; then
 		skip "$w" "no microguest or no KVM in this lab"
 	done
 else
-	wait_for() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
 	bdf=$(vf_bdf 1)
 	drv=$(driver_of "$bdf")
 	for i in 0 1; do n=$(ls "$dev/virtfn$i/net" 2>/dev/null); [ -z "$n" ] || ip link set dev "$n" down; done
 	mkfifo "$tmp/in"
-	start() { fourlane run --name "$1" --mem 64M --kernel "$mg" --append "tsc=1000000000 mode=tx" --nic "vf,host=$bdf,vlan=77" <"$tmp/in" >"$tmp/guest" 2>"$tmp/err" & guest=$!; exec 7>"$tmp/in"; }
-	bound() { [ "$(driver_of "$bdf")" = vfio-pci ] && [ -n "$(fourlane vf list "$pf" --json | jq -r '.pfs[0].vfs[1].holder // empty')" ]; }
+	start() { fourlane run --name "$1" --mem 64M --kernel "$mg" --append "tsc=1000000000 dev=igbvf mode=tx" --nic "vf,host=$bdf,vlan=77" <"$tmp/in" >"$tmp/guest" 2>"$tmp/err" & guest=$!; exec 7>"$tmp/in"; }
+	hello() { grep -q 'FL HELLO dev=igbvf' "$tmp/guest"; }
 	start t1
-	check "a guest has its VF" wait_for 20 bound
+	check "a guest has its VF" wait_for 20 hello
 	mac=$(vf 1 .address)
 	is "with its VLAN and a MAC of its own, locally administered" "$(vf 1 '.vlan_list[0].vlan') $([[ $mac =~ ^.[26ae]: ]] && echo local)" "77 local"
 	is "its lease holds the count" "$(status vf create "$pf" 1; grep -c 'guest t1' "$tmp/err")" "1
@@ -148,9 +157,10 @@ $drv"
 	is "driver_override is as before" "$(cat "/sys/bus/pci/devices/$bdf/driver_override")" "(null)"
 	n=$(ls "$dev/virtfn1/net" 2>/dev/null); [ -z "$n" ] || ip link set dev "$n" down
 	start t2
-	check "the next guest gets the VF" wait_for 20 bound
-	check "with a MAC of its own" [ "$(vf 1 .address)" != "$mac" ]
+	check "the next guest gets the VF" wait_for 20 hello
+	check "with another MAC" [ "$(vf 1 .address)" != "$mac" ]
 	mac=$(vf 1 .address)
+	is "which the guest sees" "$(sed -n 's/.*FL READY.* mac=\([^ ]*\).*/\1/p' "$tmp/guest")" "$mac"
 	fl stop t2
 	wait "$guest" 2>/dev/null
 	exec 7>&-

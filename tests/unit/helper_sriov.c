@@ -81,6 +81,23 @@ bool fake_record_exists(struct fake_nic *f, const char *name)
 	return access(path, F_OK) == 0;
 }
 
+const char *fake_record_text(struct fake_nic *f, const char *name)
+{
+	static char text[4096];
+	char path[PATH_MAX + 64];
+	FILE *file;
+	size_t n = 0;
+
+	snprintf(path, sizeof(path), "%s/vf/%s.json", f->env.state_dir, name);
+	file = fopen(path, "r");
+	if (file) {
+		n = fread(text, 1, sizeof(text) - 1, file);
+		fclose(file);
+	}
+	text[n] = '\0';
+	return text;
+}
+
 /* --- the kernel's part --------------------------------------------------------------------------------------------- */
 static void vf_names(unsigned int idx, char *bdf, char *dir, char *link)
 {

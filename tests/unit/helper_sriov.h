@@ -44,6 +44,7 @@ void fake_link(struct fake_nic *f, const char *path, const char *target);
 void fake_remove(struct fake_nic *f, const char *path);
 const char *fake_read(struct fake_nic *f, const char *path);	/* static buffer */
 bool fake_record_exists(struct fake_nic *f, const char *name);
+const char *fake_record_text(struct fake_nic *f, const char *name);	/* static buffer */
 /* fake_driver - the VF of this index is bound to a driver; NULL: none. */
 void fake_driver(struct fake_nic *f, unsigned int idx, const char *driver);
 

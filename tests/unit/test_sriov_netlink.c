@@ -119,13 +119,13 @@ static void switches_carry_their_setting(void **state)
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------------- */
-static void put_vf(struct nl_msg *msg, uint32_t idx, bool driver_tells_all)
+static void put_vf(struct nl_msg *msg, uint32_t idx, bool driver_tells_all, uint32_t max, uint32_t min)
 {
 	struct ifla_vf_mac mac = { .vf = idx, .mac = { 2, 0, 0, 0, 0, (uint8_t)idx } };
 	struct ifla_vf_vlan vlan = { .vf = idx, .vlan = 100 + idx, .qos = 3 };
 	struct ifla_vf_vlan_info info = { .vf = idx, .vlan = 100 + idx, .qos = 3, .vlan_proto = htons(0x88a8) };
-	struct ifla_vf_rate rate = { .vf = idx, .max_tx_rate = 50, .min_tx_rate = 5 };
-	struct ifla_vf_tx_rate tx = { .vf = idx, .rate = 50 };
+	struct ifla_vf_rate rate = { .vf = idx, .max_tx_rate = max, .min_tx_rate = min };
+	struct ifla_vf_tx_rate tx = { .vf = idx, .rate = max };
 	struct ifla_vf_spoofchk spoof = { .vf = idx, .setting = driver_tells_all ? 1 : ~0u };
 	struct ifla_vf_trust trust = { .vf = idx, .setting = driver_tells_all ? 0 : ~0u };
 	struct ifla_vf_link_state link = { .vf = idx, .link_state = IFLA_VF_LINK_STATE_ENABLE };
@@ -144,7 +144,7 @@ static void put_vf(struct nl_msg *msg, uint32_t idx, bool driver_tells_all)
 	nla_nest_end(msg, vf);
 }
 
-static struct nl_msg *answer(uint32_t announced, uint32_t n, bool driver_tells_all)
+static struct nl_msg *answer_rates(uint32_t announced, uint32_t n, bool driver_tells_all, uint32_t max, uint32_t min)
 {
 	struct nl_msg *msg = nlmsg_alloc_size(60000);
 	struct ifinfomsg ifi = { .ifi_index = 4 };
@@ -156,9 +156,14 @@ static struct nl_msg *answer(uint32_t announced, uint32_t n, bool driver_tells_a
 	nla_put_u32(msg, IFLA_NUM_VF, announced);
 	list = nla_nest_start(msg, IFLA_VFINFO_LIST);
 	for (uint32_t i = 0; i < n; i++)
-		put_vf(msg, i, driver_tells_all);
+		put_vf(msg, i, driver_tells_all, max, min);
 	nla_nest_end(msg, list);
 	return msg;
+}
+
+static struct nl_msg *answer(uint32_t announced, uint32_t n, bool driver_tells_all)
+{
+	return answer_rates(announced, n, driver_tells_all, 50, 5);
 }
 
 static void an_answer_is_read_whole(void **state)
@@ -197,6 +202,23 @@ static void what_the_driver_does_not_tell_is_unknown(void **state)
 	assert_true(t.vf[0].known & VF_BIT(VF_MAC));
 	vf_table_free(&t);
 	nlmsg_free(msg);
+}
+
+static void rates_of_zero_are_known(void **state)
+{
+	static const uint32_t rates[][2] = { { 0, 0 }, { 7, 0 }, { 0, 7 }, { 9, 7 } };
+
+	for (int i = 0; i < 4; i++) {
+		struct nl_msg *msg = answer_rates(1, 1, true, rates[i][0], rates[i][1]);
+		struct vf_table t;
+
+		assert_int_equal(vf_netlink_parse(msg, &t), 0);
+		assert_true(t.vf[0].known & VF_BIT(VF_RATE));
+		assert_int_equal(t.vf[0].max_tx_mbit, rates[i][0]);
+		assert_int_equal(t.vf[0].min_tx_mbit, rates[i][1]);
+		vf_table_free(&t);
+		nlmsg_free(msg);
+	}
 }
 
 static void an_answer_with_fewer_vfs_than_announced_is_counted(void **state)
@@ -274,7 +296,7 @@ int main(void)
 		cmocka_unit_test(a_request_holds_one_setting), cmocka_unit_test(mac_request_carries_index_and_address),
 		cmocka_unit_test(vlan_request_carries_qos_and_protocol_in_network_order), cmocka_unit_test(rate_request_carries_both_rates),
 		cmocka_unit_test(switches_carry_their_setting), cmocka_unit_test(an_answer_is_read_whole),
-		cmocka_unit_test(what_the_driver_does_not_tell_is_unknown),
+		cmocka_unit_test(what_the_driver_does_not_tell_is_unknown), cmocka_unit_test(rates_of_zero_are_known),
 		cmocka_unit_test(an_answer_with_fewer_vfs_than_announced_is_counted), cmocka_unit_test(an_answer_without_vfs_is_no_table),
 		cmocka_unit_test(an_absurd_number_of_vfs_is_refused), cmocka_unit_test(a_cut_answer_is_survived),
 		cmocka_unit_test(a_real_interface_without_vfs_says_so),

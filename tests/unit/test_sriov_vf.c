@@ -312,6 +312,52 @@ static void vf_remove_keeps_vfs_that_were_there_before_and_their_settings(void *
 	assert_false(fake_record_exists(f, FAKE_PF));
 }
 
+static void a_mac_that_the_vf_driver_chose_is_nobodys_setting(void **state)
+{
+	struct vf_request r = { 0 };
+	struct fake_nic *f = *state;
+
+	assert_int_equal(vf_count_create(&f->env, "lab0", 1, true), 0);
+	fake_driver(f, 0, "igbvf");
+	fake_file(f, VF0_DIR "/net/eth9/flags", "0x1002");
+	fake_file(f, VF0_DIR "/net/eth9/address", "a2:00:00:00:00:05");
+	fake_file(f, VF0_DIR "/net/eth9/addr_assign_type", "1");
+	memcpy(f->vf[0].mac, "\xa2\0\0\0\0\x05", 6);	/* the PF shows it too */
+	ask(&r, "mac", "02:00:00:00:00:07");
+	assert_int_equal(vf_set(&f->env, "lab0", 0, &r), 0);
+	assert_non_null(strstr(fake_record_text(f, FAKE_PF), "00:00:00:00:00:00"));
+	/* one that the PF gave is */
+	assert_int_equal(vf_record_drop(&f->env, FAKE_PF), 0);
+	memcpy(f->vf[0].mac, "\xa2\0\0\0\0\x05", 6);
+	fake_file(f, VF0_DIR "/net/eth9/addr_assign_type", "0");
+	assert_int_equal(vf_set(&f->env, "lab0", 0, &r), 0);
+	assert_non_null(strstr(fake_record_text(f, FAKE_PF), "a2:00:00:00:00:05"));
+}
+
+static void what_a_killed_guest_left_is_put_back_by_the_next(void **state)
+{
+	struct vf_settings before;
+	struct fake_nic *f = *state;
+	struct sriov_pf pf;
+
+	assert_int_equal(vf_count_create(&f->env, "lab0", 2, false), 0);
+	assert_int_equal(sriov_pf_find(&f->view, "lab0", &pf), 0);
+	f->vf[1].vlan = 9;
+	before = f->vf[1];
+	assert_int_equal(vf_lease_note(&f->env, &pf, 1, "0000:01:10.2", &before), 0);
+	f->vf[1].vlan = 77;	/* the guest's; then everything is killed */
+	f->vf[1].mac[5] = 8;
+	assert_int_equal(vf_lease_restore(&f->env, &pf, 1, "0000:01:10.2"), 0);
+	assert_int_equal(f->vf[1].vlan, 9);
+	assert_int_equal(f->vf[1].mac[5], 0);
+	assert_false(fake_record_exists(f, "lease-0000:01:10.2"));
+	assert_int_equal(vf_lease_restore(&f->env, &pf, 1, "0000:01:10.2"), 0);	/* nothing noted is done */
+	f->vf[1].vlan = 77;
+	assert_int_equal(vf_lease_note(&f->env, &pf, 1, "0000:01:10.2", &before), 0);
+	assert_int_equal(vf_count_remove(&f->env, "lab0"), 0);
+	assert_false(fake_record_exists(f, "lease-0000:01:10.2"));
+}
+
 static void vf_remove_leaves_other_peoples_vfs_alone(void **state)
 {
 	struct fake_nic *f = *state;
@@ -399,7 +445,8 @@ int main(void)
 		T(vf_set_sets_what_is_asked_and_no_more), T(vf_set_takes_the_others_back_when_one_is_refused),
 		T(a_protocol_that_the_driver_lacks_is_unsupported), T(vf_set_notices_a_driver_that_does_nothing),
 		T(vf_set_of_a_vf_that_is_not_there_says_how_many_there_are), T(vf_remove_puts_back_what_was),
-		T(vf_remove_keeps_vfs_that_were_there_before_and_their_settings), T(vf_remove_leaves_other_peoples_vfs_alone),
+		T(vf_remove_keeps_vfs_that_were_there_before_and_their_settings), T(vf_remove_leaves_other_peoples_vfs_alone), T(a_mac_that_the_vf_driver_chose_is_nobodys_setting),
+		T(what_a_killed_guest_left_is_put_back_by_the_next),
 		T(vf_remove_keeps_the_record_when_it_fails), T(a_call_killed_half_way_is_finished_by_the_next),
 		T(a_record_of_an_earlier_boot_is_void), T(a_record_that_cannot_be_read_stops_everything), T(a_record_names_no_path),
 	};
