@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * This host as the rest of the folder sees it, and the folder's public functions, which work on it. Called by the commands and by
- * other folders; everything behind takes the environment as a parameter.
+ * This host as the rest of the folder sees it, and the folder's public functions, which work on it.
+ * Called by the commands and by other folders; everything behind takes the environment as a
+ * parameter.
  */
 #include <string.h>
 

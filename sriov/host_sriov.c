@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `fourlane host` says about NICs: the section "nics" and what the lane "vm-aware" lacks. KVM, IOMMU and vfio-pci are
- * vfio's to judge (vfio_host_check); here is the NIC's part.
+ * What `fourlane host` says about NICs: the section "nics" and what the lane "vm-aware" lacks. KVM,
+ * IOMMU and vfio-pci are vfio's to judge (vfio_host_check); here is the NIC's part.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +10,14 @@
 
 static json_t *host_nics(const struct host_view *v)
 {
-	static const char *const keys[] = { "netdev", "id", "kind", "driver", "vendor_id", "device_id", "device", "iommu_group", "total_vfs",
-					    "num_vfs", "link", "lanes" };
+	static const char *const keys[] = { "netdev",	 "id",	      "kind",	"driver",
+					    "vendor_id", "device_id", "device", "iommu_group",
+					    "total_vfs", "num_vfs",   "link",	"lanes" };
 	json_t *all = nics_list(v), *list = json_array();
 	const json_t *nic;
 	size_t i, pfs = 0, vfs = 0;
 
-	json_array_foreach(all, i, nic) {
+	json_array_foreach (all, i, nic) {
 		const char *kind = json_string_value(json_object_get(nic, "kind"));
 		json_t *o = json_object();
 
@@ -27,7 +28,8 @@ static json_t *host_nics(const struct host_view *v)
 		json_array_append_new(list, o);
 	}
 	json_decref(all);
-	return json_pack("{s:i, s:i, s:i, s:o}", "count", (int)json_array_size(list), "pfs", (int)pfs, "vfs", (int)vfs, "list", list);
+	return json_pack("{s:i, s:i, s:i, s:o}", "count", (int)json_array_size(list), "pfs",
+			 (int)pfs, "vfs", (int)vfs, "list", list);
 }
 
 static const struct host_section nics_section = { .key = "nics", .make = host_nics };
@@ -50,14 +52,17 @@ static void host_vf_lane(const struct host_view *v, struct host_lane_report *r)
 	}
 	free(pfs);
 	if (!any && zero)
-		host_lane_miss(r, "no NIC allows a virtual function (sriov_totalvfs is 0)",
-			       "turn SR-IOV on in the NIC's own set-up (firmware menu or the vendor's tool), then reboot");
+		host_lane_miss(
+			r, "no NIC allows a virtual function (sriov_totalvfs is 0)",
+			"turn SR-IOV on in the NIC's own set-up (firmware menu or the vendor's tool), then reboot");
 	else if (!any)
-		host_lane_miss(r, "no NIC with SR-IOV under its kernel driver",
-			       "put in a NIC with SR-IOV and bind it to its driver; or rehearse in the software host: fourlane lab up");
+		host_lane_miss(
+			r, "no NIC with SR-IOV under its kernel driver",
+			"put in a NIC with SR-IOV and bind it to its driver; or rehearse in the software host: fourlane lab up");
 	else if (!group && iommu_active(v->sysfs))
-		host_lane_miss(r, "the NICs with SR-IOV are in no IOMMU group",
-			       "move the NIC to a slot below the IOMMU, or boot with intel_iommu=on");
+		host_lane_miss(
+			r, "the NICs with SR-IOV are in no IOMMU group",
+			"move the NIC to a slot below the IOMMU, or boot with intel_iommu=on");
 }
 
 static const struct host_lane vf_lane = { .lane = "vm-aware", .check = host_vf_lane };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The list of NICs: every PCI function of class 02 (network) with its netdevs, also those that no netdev shows because vfio-pci has
- * them, and netdevs with SR-IOV whose device is no PCI function (netdevsim). Called by `nics` and by `host`. All from sysfs,
- * nothing is opened or changed; what a file does not tell is null.
+ * The list of NICs: every PCI function of class 02 (network) with its netdevs, also those that no
+ * netdev shows because vfio-pci has them, and netdevs with SR-IOV whose device is no PCI function
+ * (netdevsim). Called by `nics` and by `host`. All from sysfs, nothing is opened or changed; what a
+ * file does not tell is null.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -26,7 +27,7 @@ json_t *nic_json_text(const char *s)
 	return json_string(clean);
 }
 
-/* --- single facts ---------------------------------------------------------------------------------------------------- */
+/* --- single facts ------------------------------------------------------- */
 static json_t *fact_text(const char *dir, const char *file)
 {
 	char line[128];
@@ -47,17 +48,20 @@ static json_t *fact_link(const char *dir, const char *link)
 {
 	char name[64];
 
-	return paths_link_name(name, sizeof(name), "%s/%s", dir, link) < 0 ? json_null() : nic_json_text(name);
+	return paths_link_name(name, sizeof(name), "%s/%s", dir, link) < 0 ? json_null()
+									   : nic_json_text(name);
 }
 
 static unsigned int fact_hex(const char *dir, const char *file)
 {
 	char line[32];
 
-	return paths_read_line(line, sizeof(line), "%s/%s", dir, file) <= 0 ? SRIOV_UNKNOWN : (unsigned int)strtoul(line, NULL, 16);
+	return paths_read_line(line, sizeof(line), "%s/%s", dir, file) <= 0
+		       ? SRIOV_UNKNOWN
+		       : (unsigned int)strtoul(line, NULL, 16);
 }
 
-/* --- parts of one entry -------------------------------------------------------------------------------------------------- */
+/* --- parts of one entry ------------------------------------------------- */
 static void add_ids(json_t *o, struct nic_names *names, const char *dir)
 {
 	unsigned int vendor = fact_hex(dir, "vendor"), device = fact_hex(dir, "device");
@@ -65,9 +69,11 @@ static void add_ids(json_t *o, struct nic_names *names, const char *dir)
 
 	nic_names_find(names, vendor, device, v, d, sizeof(v));
 	snprintf(hex, sizeof(hex), "%04x", vendor & 0xffff);
-	json_object_set_new(o, "vendor_id", vendor == SRIOV_UNKNOWN ? json_null() : json_string(hex));
+	json_object_set_new(o, "vendor_id",
+			    vendor == SRIOV_UNKNOWN ? json_null() : json_string(hex));
 	snprintf(hex, sizeof(hex), "%04x", device & 0xffff);
-	json_object_set_new(o, "device_id", device == SRIOV_UNKNOWN ? json_null() : json_string(hex));
+	json_object_set_new(o, "device_id",
+			    device == SRIOV_UNKNOWN ? json_null() : json_string(hex));
 	json_object_set_new(o, "vendor", v[0] ? nic_json_text(v) : json_null());
 	json_object_set_new(o, "device", d[0] ? nic_json_text(d) : json_null());
 }
@@ -80,12 +86,17 @@ static void add_netdev(json_t *o, const char *dir, const char *netdev)
 	snprintf(path, sizeof(path), "%s/net/%s", dir, netdev ? netdev : "");
 	json_object_set_new(o, "mac", netdev ? fact_text(path, "address") : json_null());
 	json_object_set_new(o, "link", netdev ? fact_text(path, "operstate") : json_null());
-	json_object_set_new(o, "carrier", netdev && sriov_read_number(path, "carrier") != SRIOV_UNKNOWN ?
-			    json_boolean(sriov_read_number(path, "carrier") == 1) : json_null());
+	json_object_set_new(o, "carrier",
+			    netdev && sriov_read_number(path, "carrier") != SRIOV_UNKNOWN
+				    ? json_boolean(sriov_read_number(path, "carrier") == 1)
+				    : json_null());
 	json_object_set_new(o, "speed_mbit", netdev ? fact_number(path, "speed") : json_null());
 }
 
-/* Which VF of which PF. Its index is what the PF's links say, not arithmetic: ARI and offsets are the kernel's business. */
+/*
+ * Which VF of which PF. Its index is what the PF's links say, not arithmetic: ARI and offsets are
+ * the kernel's business.
+ */
 static void add_physfn(json_t *o, const char *dir)
 {
 	char pf[PATH_MAX], real[PATH_MAX], is[PATH_MAX], path[PATH_MAX + 32], netdev[IFNAMSIZ] = "";
@@ -140,14 +151,14 @@ static json_t *nic_entry(struct nic_names *names, const char *dir, const char *n
 	json_object_set_new(o, "driver", fact_link(dir, "driver"));
 	add_ids(o, names, dir);
 	json_object_set_new(o, "iommu_group", has_group ? json_integer(atoi(group)) : json_null());
-	json_object_set_new(o, "numa_node", fact_number(dir, "numa_node"));	/* -1: none */
+	json_object_set_new(o, "numa_node", fact_number(dir, "numa_node")); /* -1: none */
 	json_object_set_new(o, "total_vfs", fact_number(dir, "sriov_totalvfs"));
 	json_object_set_new(o, "num_vfs", fact_number(dir, "sriov_numvfs"));
 	add_lanes(o, has_group, sriov, vf);
 	return o;
 }
 
-/* --- walks --------------------------------------------------------------------------------------------------------------- */
+/* --- walks -------------------------------------------------------------- */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strverscmp((*a)->d_name, (*b)->d_name);
@@ -174,7 +185,10 @@ static unsigned int add_with_netdevs(json_t *all, struct nic_names *names, const
 	return n_netdevs;
 }
 
-/* A virtio function has its netdev one folder further down: the name goes into an entry of the function. */
+/*
+ * A virtio function has its netdev one folder further down: the name goes into an entry of the
+ * function.
+ */
 static void fill_virtio(json_t *o, const char *dir)
 {
 	char sub[PATH_MAX + 300], netdev[IFNAMSIZ];
@@ -194,12 +208,14 @@ static void fill_virtio(json_t *o, const char *dir)
 		closedir(d);
 }
 
-static void add_function(json_t *all, const struct host_view *v, struct nic_names *names, const char *bdf)
+static void add_function(json_t *all, const struct host_view *v, struct nic_names *names,
+			 const char *bdf)
 {
 	char link[PATH_MAX], dir[PATH_MAX], class[16];
 
 	snprintf(link, sizeof(link), "%s/bus/pci/devices/%s", v->sysfs, bdf);
-	if (sriov_device_path(v, link, dir) < 0 || paths_read_line(class, sizeof(class), "%s/class", dir) < 4 || strncmp(class, "0x02", 4))
+	if (sriov_device_path(v, link, dir) < 0 ||
+	    paths_read_line(class, sizeof(class), "%s/class", dir) < 4 || strncmp(class, "0x02", 4))
 		return;
 	if (add_with_netdevs(all, names, dir) == 0) {
 		json_t *o = nic_entry(names, dir, NULL);

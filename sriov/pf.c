@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Physical functions in sysfs: finds a PF by netdev name or PCI address, numbers its VFs, lists all. Called by the commands and
- * by --nic vf. Kernel: Documentation/ABI/testing/sysfs-bus-pci (sriov_*, virtfn*, physfn). Names from outside are checked before
- * they become part of a path, and links may not lead out of sysfs. Writes nothing.
+ * Physical functions in sysfs: finds a PF by netdev name or PCI address, numbers its VFs, lists
+ * all. Called by the commands and by --nic vf. Kernel: Documentation/ABI/testing/sysfs-bus-pci
+ * (sriov_*, virtfn*, physfn). Names from outside are checked before they become part of a path, and
+ * links may not lead out of sysfs. Writes nothing.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +20,8 @@ bool sriov_netdev_ok(const char *name)
 {
 	size_t len = strlen(name);
 
-	return len > 0 && len < IFNAMSIZ && !strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..");
+	return len > 0 && len < IFNAMSIZ && !strchr(name, '/') && strcmp(name, ".") &&
+	       strcmp(name, "..");
 }
 
 int sriov_device_path(const struct host_view *v, const char *link, char out[PATH_MAX])
@@ -42,7 +44,8 @@ unsigned int sriov_read_number(const char *dir, const char *file)
 		return SRIOV_UNKNOWN;
 	errno = 0;
 	n = strtoul(line, &end, 10);
-	return errno || *end || line[0] == '-' || n >= SRIOV_UNKNOWN ? SRIOV_UNKNOWN : (unsigned int)n;
+	return errno || *end || line[0] == '-' || n >= SRIOV_UNKNOWN ? SRIOV_UNKNOWN
+								     : (unsigned int)n;
 }
 
 unsigned int sriov_first_netdev(const char *dir, char name[IFNAMSIZ])
@@ -66,7 +69,8 @@ unsigned int sriov_first_netdev(const char *dir, char name[IFNAMSIZ])
 }
 
 /* The device folder of what the user called `name`; says why when there is none. */
-static int pf_locate(const struct host_view *v, const char *name, char path[PATH_MAX], char netdev[IFNAMSIZ])
+static int pf_locate(const struct host_view *v, const char *name, char path[PATH_MAX],
+		     char netdev[IFNAMSIZ])
 {
 	char bdf[IOMMU_BDF_SIZE], link[PATH_MAX];
 	int ret;
@@ -77,18 +81,31 @@ static int pf_locate(const struct host_view *v, const char *name, char path[PATH
 	} else if (sriov_netdev_ok(name)) {
 		snprintf(link, sizeof(link), "%s/class/net/%s", v->sysfs, name);
 		if (access(link, F_OK) < 0)
-			return err_ret(-ENOENT, "finding PF %s: there is no such netdev; see 'fourlane nics'", name);
+			return err_ret(
+				-ENOENT,
+				"finding PF %s: there is no such netdev; see 'fourlane nics'",
+				name);
 		snprintf(link, sizeof(link), "%s/class/net/%s/device", v->sysfs, name);
 		if (access(link, F_OK) < 0)
-			return err_ret(-EOPNOTSUPP, "finding PF %s: it is a software netdev; name a NIC, see 'fourlane nics'", name);
+			return err_ret(
+				-EOPNOTSUPP,
+				"finding PF %s: it is a software netdev; name a NIC, see 'fourlane nics'",
+				name);
 		strcpy(netdev, name);
 	} else {
-		return err_ret(-EINVAL, "finding PF '%s': neither a netdev's name nor a PCI address; write lab0 or 0000:03:00.0", name);
+		return err_ret(
+			-EINVAL,
+			"finding PF '%s': neither a netdev's name nor a PCI address; write lab0 or 0000:03:00.0",
+			name);
 	}
 	ret = sriov_device_path(v, link, path);
 	if (ret == -ENOENT)
-		return err_ret(ret, "finding PF %s: there is no such PCI function; see 'fourlane nics'", name);
-	return ret < 0 ? err_ret(ret, "finding PF %s: %s: %s; is %s a sysfs?", name, link, strerror(-ret), v->sysfs) : 0;
+		return err_ret(ret,
+			       "finding PF %s: there is no such PCI function; see 'fourlane nics'",
+			       name);
+	return ret < 0 ? err_ret(ret, "finding PF %s: %s: %s; is %s a sysfs?", name, link,
+				 strerror(-ret), v->sysfs)
+		       : 0;
 }
 
 /* Everything about the device in pf->path. No message. */
@@ -113,8 +130,12 @@ static int pf_load(const struct host_view *v, struct sriov_pf *pf)
 	if (pf->name[0]) {
 		char dir[PATH_MAX];
 
-		/* through the device's own folder: the name cannot have moved to another device meanwhile */
-		if ((size_t)snprintf(dir, sizeof(dir), "%s/net/%s", pf->path, pf->name) >= sizeof(dir))
+		/*
+		 * through the device's own folder: the name cannot have moved to another device
+		 * meanwhile
+		 */
+		if ((size_t)snprintf(dir, sizeof(dir), "%s/net/%s", pf->path, pf->name) >=
+		    sizeof(dir))
 			return -ENAMETOOLONG;
 		pf->ifindex = sriov_read_number(dir, "ifindex");
 	}
@@ -132,14 +153,21 @@ int sriov_pf_find(const struct host_view *v, const char *name, struct sriov_pf *
 		return ret;
 	snprintf(link, sizeof(link), "%s/physfn", pf->path);
 	if (access(link, F_OK) == 0)
-		return err_ret(-EINVAL, "finding PF %s: it is a VF itself; name the PF it belongs to, see 'fourlane nics'", name);
+		return err_ret(
+			-EINVAL,
+			"finding PF %s: it is a VF itself; name the PF it belongs to, see 'fourlane nics'",
+			name);
 	ret = pf_load(v, pf);
 	if (ret == -ENXIO)
-		return err_ret(-EOPNOTSUPP, "finding PF %s: it has no netdev (driver %s); bind it to its kernel driver", name,
-			       pf->driver[0] ? pf->driver : "none");
+		return err_ret(
+			-EOPNOTSUPP,
+			"finding PF %s: it has no netdev (driver %s); bind it to its kernel driver",
+			name, pf->driver[0] ? pf->driver : "none");
 	if (ret < 0)
-		return err_ret(-EOPNOTSUPP, "finding PF %s: it has no SR-IOV (no sriov_numvfs, driver %s); name another, see 'fourlane nics'",
-			       name, pf->driver[0] ? pf->driver : "none");
+		return err_ret(
+			-EOPNOTSUPP,
+			"finding PF %s: it has no SR-IOV (no sriov_numvfs, driver %s); name another, see 'fourlane nics'",
+			name, pf->driver[0] ? pf->driver : "none");
 	return 0;
 }
 
@@ -147,26 +175,35 @@ int sriov_vf_bdf(const struct sriov_pf *pf, unsigned int idx, char bdf[IOMMU_BDF
 {
 	char target[PATH_MAX];
 
-	if (paths_link_name(target, sizeof(target), "%s/virtfn%u", pf->path, idx) < 0 || iommu_bdf_parse(target, bdf) < 0)
+	if (paths_link_name(target, sizeof(target), "%s/virtfn%u", pf->path, idx) < 0 ||
+	    iommu_bdf_parse(target, bdf) < 0)
 		return -ENOENT;
 	return 0;
 }
 
-int sriov_pf_of_vf(const struct host_view *v, const char *bdf, struct sriov_pf *pf, unsigned int *idx)
+int sriov_pf_of_vf(const struct host_view *v, const char *bdf, struct sriov_pf *pf,
+		   unsigned int *idx)
 {
 	char vf[IOMMU_BDF_SIZE], pf_bdf[64], is[IOMMU_BDF_SIZE];
 	int ret;
 
 	if (iommu_bdf_parse(bdf, vf) < 0)
-		return err_ret(-EINVAL, "finding VF '%s': no PCI address; write it as 0000:03:10.0", bdf);
+		return err_ret(-EINVAL, "finding VF '%s': no PCI address; write it as 0000:03:10.0",
+			       bdf);
 	ret = paths_link_name(pf_bdf, sizeof(pf_bdf), "%s/bus/pci/devices/%s/physfn", v->sysfs, vf);
 	if (ret < 0) {
 		char path[PATH_MAX];
 
 		snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", v->sysfs, vf);
 		if (access(path, F_OK) < 0)
-			return err_ret(-ENOENT, "finding VF %s: there is no such PCI function; see 'fourlane nics'", vf);
-		return err_ret(-EINVAL, "finding VF %s: it is no virtual function; use --nic vfio,host=%s for a whole device", vf, vf);
+			return err_ret(
+				-ENOENT,
+				"finding VF %s: there is no such PCI function; see 'fourlane nics'",
+				vf);
+		return err_ret(
+			-EINVAL,
+			"finding VF %s: it is no virtual function; use --nic vfio,host=%s for a whole device",
+			vf, vf);
 	}
 	ret = sriov_pf_find(v, pf_bdf, pf);
 	if (ret < 0)
@@ -174,7 +211,10 @@ int sriov_pf_of_vf(const struct host_view *v, const char *bdf, struct sriov_pf *
 	for (*idx = 0; *idx < pf->num_vfs; ++*idx)
 		if (sriov_vf_bdf(pf, *idx, is) == 0 && !strcmp(is, vf))
 			return 0;
-	return err_ret(-ENOENT, "finding VF %s: its PF %s does not list it; was the number of VFs just changed?", vf, pf->name);
+	return err_ret(
+		-ENOENT,
+		"finding VF %s: its PF %s does not list it; was the number of VFs just changed?",
+		vf, pf->name);
 }
 
 static int pf_by_name(const void *a, const void *b)

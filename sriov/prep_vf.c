@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * --nic vf,host=BDF: before the monitor runs, a VF is leased, set and bound to vfio-pci; afterwards all goes back. Called by
- * `fourlane run`; binding and opening are vfio's. The lease is a lock that ends with the supervisor; what the VF was is on disk
- * first, so that the next one who takes the VF (or `unassign` and `vf remove`) finds it after a kill. Tenants are not here.
+ * --nic vf,host=BDF: before the monitor runs, a VF is leased, set and bound to vfio-pci; afterwards
+ * all goes back. Called by `fourlane run`; binding and opening are vfio's. The lease is a lock that
+ * ends with the supervisor; what the VF was is on disk first, so that the next one who takes the VF
+ * (or `unassign` and `vf remove`) finds it after a kill. Tenants are not here.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,17 +16,18 @@
 #include "core/prep.h"
 #include "sriov_priv.h"
 
-#define VF_KEYS "host=BDF of a VF, mac=, vlan=, qos=, proto=, max_tx_mbit=, min_tx_mbit=, spoof_check=, trust=, link="
+#define VF_KEYS                                                                                    \
+	"host=BDF of a VF, mac=, vlan=, qos=, proto=, max_tx_mbit=, min_tx_mbit=, spoof_check=, trust=, link="
 
 struct vf_prep {
 	struct sriov_host host;
 	struct sriov_pf pf;
 	unsigned int idx;
 	char bdf[IOMMU_BDF_SIZE];
-	int lease;		/* descriptor of the lock */
-	bool has_own_mac;	/* the host's driver had chosen one */
+	int lease;	  /* descriptor of the lock */
+	bool has_own_mac; /* the host's driver had chosen one */
 	uint8_t own_mac[6];
-	bool assigned;		/* by us: was not with vfio-pci before */
+	bool assigned; /* by us: was not with vfio-pci before */
 };
 
 static int prep_options(struct prep_nic *nic, struct vf_request *r, const char **host)
@@ -33,21 +35,31 @@ static int prep_options(struct prep_nic *nic, struct vf_request *r, const char *
 	char why[160];
 
 	if (opts_take(nic->opts, "tenant"))
-		return err_ret(-EOPNOTSUPP, "options '%s': there are no tenants yet; name a VF: vf,host=BDF", opts_text(nic->opts));
+		return err_ret(-EOPNOTSUPP,
+			       "options '%s': there are no tenants yet; name a VF: vf,host=BDF",
+			       opts_text(nic->opts));
 	*host = opts_take(nic->opts, "host");
 	if (!*host)
-		return err_ret(-EINVAL, "options '%s': which VF is not said; write vf,host=BDF, see 'fourlane vf list'", opts_text(nic->opts));
+		return err_ret(
+			-EINVAL,
+			"options '%s': which VF is not said; write vf,host=BDF, see 'fourlane vf list'",
+			opts_text(nic->opts));
 	for (int i = 0; i < VF_REQUEST_N_KEYS; i++) {
 		const char *value = opts_take(nic->opts, vf_request_keys[i]);
 
 		if (value && vf_request_parse(r, vf_request_keys[i], value, why, sizeof(why)) < 0)
-			return err_ret(-EINVAL, "options '%s': %s: %s; mend it", opts_text(nic->opts), vf_request_keys[i], why);
+			return err_ret(-EINVAL, "options '%s': %s: %s; mend it",
+				       opts_text(nic->opts), vf_request_keys[i], why);
 	}
 	return opts_done(nic->opts, VF_KEYS);
 }
 
-/* A VF without a MAC of the host's would have another at each reset: it gets one that follows from the guest's name. */
-static void default_mac(struct vf_request *r, const struct vf_settings *now, const char *guest, unsigned int idx)
+/*
+ * A VF without a MAC of the host's would have another at each reset: it gets one that follows from
+ * the guest's name.
+ */
+static void default_mac(struct vf_request *r, const struct vf_settings *now, const char *guest,
+			unsigned int idx)
 {
 	static const uint8_t none[6];
 
@@ -57,7 +69,8 @@ static void default_mac(struct vf_request *r, const struct vf_settings *now, con
 	r->has_mac = true;
 }
 
-static int set_for_guest(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic, struct vf_request *r)
+static int set_for_guest(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic,
+			 struct vf_request *r)
 {
 	struct vf_settings now, want;
 	struct vf_table t;
@@ -68,7 +81,10 @@ static int set_for_guest(struct vf_prep *p, struct prep_guest *g, struct prep_ni
 		return ret;
 	if (p->idx >= t.announced || !t.vf[p->idx].known) {
 		vf_table_free(&t);
-		return err_ret(-ENOENT, "setting VF %s: the driver of %s does not tell its settings; use vfio,host=%s", p->bdf, p->pf.name, p->bdf);
+		return err_ret(
+			-ENOENT,
+			"setting VF %s: the driver of %s does not tell its settings; use vfio,host=%s",
+			p->bdf, p->pf.name, p->bdf);
 	}
 	now = t.vf[p->idx];
 	if (p->has_own_mac && !memcmp(now.mac, p->own_mac, 6))
@@ -85,8 +101,10 @@ static void warn_pf_down(const struct sriov_pf *pf)
 {
 	char line[32];
 
-	if (paths_read_line(line, sizeof(line), "%s/net/%s/flags", pf->path, pf->name) > 0 && !(strtoul(line, NULL, 16) & IFF_UP))
-		err_say("%s is down: its VFs have no link; 'ip link set %s up'", pf->name, pf->name);
+	if (paths_read_line(line, sizeof(line), "%s/net/%s/flags", pf->path, pf->name) > 0 &&
+	    !(strtoul(line, NULL, 16) & IFF_UP))
+		err_say("%s is down: its VFs have no link; 'ip link set %s up'", pf->name,
+			pf->name);
 }
 
 static int vf_bind(struct vf_prep *p)
@@ -103,10 +121,11 @@ static int vf_bind(struct vf_prep *p)
 }
 
 /*
- * Under the lock: nobody else has it, the lease is ours, what was left is put back, the settings stand. It is bound first: a host
- * driver that still runs it would answer to the settings.
+ * Under the lock: nobody else has it, the lease is ours, what was left is put back, the settings
+ * stand. It is bound first: a host driver that still runs it would answer to the settings.
  */
-static int lease_and_set(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic, struct vf_request *r)
+static int lease_and_set(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic,
+			 struct vf_request *r)
 {
 	char holder[256], who[96];
 	int lock = vf_lock(&p->host.env), ret;
@@ -114,7 +133,8 @@ static int lease_and_set(struct vf_prep *p, struct prep_guest *g, struct prep_ni
 	if (lock < 0)
 		return lock;
 	if (vf_holder(&p->host.env, &p->pf, p->idx, holder, sizeof(holder))) {
-		ret = err_ret(-EBUSY, "taking VF %s: it is in use: %s; end that first", p->bdf, holder);
+		ret = err_ret(-EBUSY, "taking VF %s: it is in use: %s; end that first", p->bdf,
+			      holder);
 		goto out;
 	}
 	snprintf(who, sizeof(who), "guest %.64s", prep_guest_name(g));
@@ -160,8 +180,11 @@ static int vf_prepare(struct prep_guest *g, struct prep_nic *nic)
 	p->lease = -1;
 	ret = prep_options(nic, &r, &host);
 	if (ret == 0)
-		ret = iommu_bdf_parse(host, p->bdf) < 0 ?
-		      err_ret(-EINVAL, "options '%s': '%s' is no PCI address; write it as 0000:03:10.0", opts_text(nic->opts), host) : 0;
+		ret = iommu_bdf_parse(host, p->bdf) < 0
+			      ? err_ret(-EINVAL,
+					"options '%s': '%s' is no PCI address; write it as 0000:03:10.0",
+					opts_text(nic->opts), host)
+			      : 0;
 	if (ret == 0)
 		ret = sriov_host_open(&p->host);
 	if (ret == 0)

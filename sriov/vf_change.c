@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Changing the settings of one VF so that they stand or are as before: read, set what differs one by one, read back and compare;
- * a refusal is named and takes back what was set before it. Called by `vf set`, `vf remove` and --nic vf; calls the
- * struct vf_ops of the environment.
+ * Changing the settings of one VF so that they stand or are as before: read, set what differs one
+ * by one, read back and compare; a refusal is named and takes back what was set before it. Called
+ * by `vf set`, `vf remove` and --nic vf; calls the struct vf_ops of the environment.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,10 +19,12 @@ int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_tabl
 	int ret = e->ops->read(e->opaque, pf->ifindex, t);
 
 	if (ret < 0)
-		return err_ret(ret, "reading the VF settings of %s: %s; is the PF still there?", pf->name, strerror(-ret));
+		return err_ret(ret, "reading the VF settings of %s: %s; is the PF still there?",
+			       pf->name, strerror(-ret));
 	if (t->n < t->announced)
 		err_say("reading the VF settings of %s: the kernel's answer holds %u of %u VFs (its list is one 64 KiB attribute); "
-			"the others are shown as unknown", pf->name, t->n, t->announced);
+			"the others are shown as unknown",
+			pf->name, t->n, t->announced);
 	return 0;
 }
 
@@ -35,12 +37,14 @@ bool vf_own_mac(const struct sriov_pf *pf, unsigned int idx, uint8_t mac[6])
 	unsigned int how;
 
 	snprintf(dir, sizeof(dir), "%s/virtfn%u", pf->path, idx);
-	if (!sriov_first_netdev(dir, netdev) || paths_read_line(line, sizeof(line), "%s/net/%s/addr_assign_type", dir, netdev) <= 0)
+	if (!sriov_first_netdev(dir, netdev) ||
+	    paths_read_line(line, sizeof(line), "%s/net/%s/addr_assign_type", dir, netdev) <= 0)
 		return false;
 	how = (unsigned int)atoi(line);
 	if (how != MAC_RANDOM && how != MAC_SET)
 		return false;
-	return paths_read_line(line, sizeof(line), "%s/net/%s/address", dir, netdev) > 0 && vf_mac_parse(line, mac) == 0;
+	return paths_read_line(line, sizeof(line), "%s/net/%s/address", dir, netdev) > 0 &&
+	       vf_mac_parse(line, mac) == 0;
 }
 
 int vf_read_before(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_table *t)
@@ -49,7 +53,8 @@ int vf_read_before(const struct sriov_env *e, const struct sriov_pf *pf, struct 
 	uint8_t own[6];
 
 	for (unsigned int i = 0; ret == 0 && i < t->announced; i++)
-		if ((t->vf[i].known & VF_BIT(VF_MAC)) && vf_own_mac(pf, i, own) && !memcmp(own, t->vf[i].mac, 6))
+		if ((t->vf[i].known & VF_BIT(VF_MAC)) && vf_own_mac(pf, i, own) &&
+		    !memcmp(own, t->vf[i].mac, 6))
 			memset(t->vf[i].mac, 0, 6);
 	return ret;
 }
@@ -65,26 +70,32 @@ static const char *refusal_mend(int err, enum vf_setting s)
 	case EPROTONOSUPPORT:
 		return "use 802.1Q";
 	case EINVAL:
-		return s == VF_RATE ? "leave the minimum out, keep the maximum below the link's speed, and see that the PF's link is up" :
-				      "the driver does not take this value";
+		return s == VF_RATE
+			       ? "leave the minimum out, keep the maximum below the link's speed, and see that the PF's link is up"
+			       : "the driver does not take this value";
 	default:
 		return "see the kernel's log";
 	}
 }
 
-/* Names the refused setting; a driver that lacks it is EOPNOTSUPP, whatever errno it chose for a protocol. */
-static int refused(const struct sriov_pf *pf, unsigned int idx, enum vf_setting s, const struct vf_settings *to, int err, const char *why)
+/*
+ * Names the refused setting; a driver that lacks it is EOPNOTSUPP, whatever errno it chose for a
+ * protocol.
+ */
+static int refused(const struct sriov_pf *pf, unsigned int idx, enum vf_setting s,
+		   const struct vf_settings *to, int err, const char *why)
 {
 	char text[64];
 
 	vf_setting_text(s, to, text, sizeof(text));
-	err_say("setting %s of VF %u of %s: driver %s refuses: %s%s%s; %s", text, idx, pf->name, pf->driver[0] ? pf->driver : "(none)",
-		strerror(-err), why[0] ? ": " : "", why, refusal_mend(err, s));
+	err_say("setting %s of VF %u of %s: driver %s refuses: %s%s%s; %s", text, idx, pf->name,
+		pf->driver[0] ? pf->driver : "(none)", strerror(-err), why[0] ? ": " : "", why,
+		refusal_mend(err, s));
 	return err == -EPROTONOSUPPORT ? -EOPNOTSUPP : err;
 }
 
-static int write_one(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, enum vf_setting s,
-		     const struct vf_settings *to)
+static int write_one(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		     enum vf_setting s, const struct vf_settings *to)
 {
 	char why[160] = "";
 	int ret = e->ops->write(e->opaque, pf->ifindex, idx, s, to, why, sizeof(why));
@@ -92,7 +103,8 @@ static int write_one(const struct sriov_env *e, const struct sriov_pf *pf, unsig
 	return ret < 0 ? refused(pf, idx, s, to, ret, why) : 0;
 }
 
-static int read_one(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, struct vf_settings *out)
+static int read_one(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		    struct vf_settings *out)
 {
 	struct vf_table t;
 	int ret = vf_read(e, pf, &t);
@@ -100,9 +112,14 @@ static int read_one(const struct sriov_env *e, const struct sriov_pf *pf, unsign
 	if (ret < 0)
 		return ret;
 	if (idx >= t.announced)
-		ret = err_ret(-ENOENT, "finding VF %u of %s: it has %u VFs; see 'fourlane vf list %s'", idx, pf->name, t.announced, pf->name);
+		ret = err_ret(-ENOENT,
+			      "finding VF %u of %s: it has %u VFs; see 'fourlane vf list %s'", idx,
+			      pf->name, t.announced, pf->name);
 	else if (!t.vf[idx].known)
-		ret = err_ret(-EMSGSIZE, "reading VF %u of %s: the kernel's answer does not reach that far; use fewer VFs", idx, pf->name);
+		ret = err_ret(
+			-EMSGSIZE,
+			"reading VF %u of %s: the kernel's answer does not reach that far; use fewer VFs",
+			idx, pf->name);
 	else
 		*out = t.vf[idx];
 	vf_table_free(&t);
@@ -110,7 +127,8 @@ static int read_one(const struct sriov_env *e, const struct sriov_pf *pf, unsign
 }
 
 /* What was set must be what is read; a setting that the driver does not tell cannot be compared. */
-static int compare_back(const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *want, const struct vf_settings *is)
+static int compare_back(const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *want,
+			const struct vf_settings *is)
 {
 	char a[64], b[64];
 
@@ -119,29 +137,32 @@ static int compare_back(const struct sriov_pf *pf, unsigned int idx, const struc
 			continue;
 		vf_setting_text(s, want, a, sizeof(a));
 		vf_setting_text(s, is, b, sizeof(b));
-		return err_ret(-EIO, "setting %s of VF %u of %s: the driver took it and shows %s; another value, or another program sets it too",
-			       a, idx, pf->name, b);
+		return err_ret(
+			-EIO,
+			"setting %s of VF %u of %s: the driver took it and shows %s; another value, or another program sets it too",
+			a, idx, pf->name, b);
 	}
 	return 0;
 }
 
-static void take_back(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, unsigned int done,
-		      const struct vf_settings *now)
+static void take_back(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		      unsigned int done, const struct vf_settings *now)
 {
 	for (int s = VF_N_SETTINGS - 1; s >= 0; s--)
 		if (done & now->known & VF_BIT(s))
 			write_one(e, pf, idx, s, now);
 }
 
-int vf_apply(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *now,
-	     const struct vf_settings *want)
+int vf_apply(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+	     const struct vf_settings *now, const struct vf_settings *want)
 {
 	struct vf_settings is;
 	unsigned int done = 0;
 	int ret = 0;
 
 	for (int s = 0; s < VF_N_SETTINGS && ret == 0; s++) {
-		if (!(want->known & VF_BIT(s)) || ((now->known & VF_BIT(s)) && vf_setting_equal(s, now, want)))
+		if (!(want->known & VF_BIT(s)) ||
+		    ((now->known & VF_BIT(s)) && vf_setting_equal(s, now, want)))
 			continue;
 		ret = write_one(e, pf, idx, s, want);
 		if (ret == 0)
@@ -156,7 +177,8 @@ int vf_apply(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int 
 	return ret;
 }
 
-int vf_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *before)
+int vf_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+	       const struct vf_settings *before)
 {
 	struct vf_settings is;
 	int ret = read_one(e, pf, idx, &is), first = 0;
@@ -174,7 +196,8 @@ int vf_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned in
 	return ret < 0 ? ret : compare_back(pf, idx, before, &is);
 }
 
-static int set_locked(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const struct vf_request *r)
+static int set_locked(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		      const struct vf_request *r)
 {
 	struct vf_settings now, want, before;
 	struct vf_record rec;
@@ -201,7 +224,8 @@ static int set_locked(const struct sriov_env *e, const struct sriov_pf *pf, unsi
 	return ret < 0 ? ret : vf_apply(e, pf, idx, &now, &want);
 }
 
-int vf_set(const struct sriov_env *e, const char *name, unsigned int idx, const struct vf_request *r)
+int vf_set(const struct sriov_env *e, const char *name, unsigned int idx,
+	   const struct vf_request *r)
 {
 	struct sriov_pf pf;
 	int lock, ret = sriov_pf_find(e->v, name, &pf);
@@ -209,7 +233,9 @@ int vf_set(const struct sriov_env *e, const char *name, unsigned int idx, const 
 	if (ret < 0)
 		return ret;
 	if (idx >= pf.num_vfs)
-		return err_ret(-ENOENT, "finding VF %u of %s: it has %u VFs; see 'fourlane vf list %s'", idx, pf.name, pf.num_vfs, pf.name);
+		return err_ret(-ENOENT,
+			       "finding VF %u of %s: it has %u VFs; see 'fourlane vf list %s'", idx,
+			       pf.name, pf.num_vfs, pf.name);
 	lock = vf_lock(e);
 	if (lock < 0)
 		return lock;
@@ -218,13 +244,14 @@ int vf_set(const struct sriov_env *e, const char *name, unsigned int idx, const 
 	return ret;
 }
 
-/* --- a VF on loan --------------------------------------------------------------------------------------------------- */
+/* --- a VF on loan ------------------------------------------------------- */
 static void lease_record_name(const char *bdf, char name[32])
 {
 	snprintf(name, 32, "lease-%s", bdf);
 }
 
-int vf_lease_note(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const char *bdf, const struct vf_settings *now)
+int vf_lease_note(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		  const char *bdf, const struct vf_settings *now)
 {
 	struct vf_record r = { .num_vfs = pf->num_vfs, .autoprobe = -1 };
 	char name[32];
@@ -239,7 +266,8 @@ int vf_lease_note(const struct sriov_env *e, const struct sriov_pf *pf, unsigned
 	return ret;
 }
 
-int vf_lease_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, const char *bdf)
+int vf_lease_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		     const char *bdf)
 {
 	const struct vf_settings *before;
 	struct vf_record r;

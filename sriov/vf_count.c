@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How many VFs a PF has: `vf create` and `vf remove`. The kernel demands 0 between two counts, so nothing is changed while a VF is in
- * use; what was before is on disk first, VFs get no host driver unless asked, they are waited for with a deadline, and
- * what fails half-way goes back. Kernel: Documentation/PCI/pci-iov-howto.rst.
+ * How many VFs a PF has: `vf create` and `vf remove`. The kernel demands 0 between two counts, so
+ * nothing is changed while a VF is in use; what was before is on disk first, VFs get no host driver
+ * unless asked, they are waited for with a deadline, and what fails half-way goes back. Kernel:
+ * Documentation/PCI/pci-iov-howto.rst.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,11 +15,12 @@
 #include "core/paths.h"
 #include "sriov_priv.h"
 
-#define WAIT_POLL_MS 10
-#define AUTOPROBE_NONE (-1)	/* the device has no such switch */
+#define WAIT_POLL_MS   10
+#define AUTOPROBE_NONE (-1) /* the device has no such switch */
 
-/* --- single steps -------------------------------------------------------------------------------------------------- */
-static int file_write(const struct sriov_env *e, const struct sriov_pf *pf, const char *file, unsigned int value)
+/* --- single steps ------------------------------------------------------- */
+static int file_write(const struct sriov_env *e, const struct sriov_pf *pf, const char *file,
+		      unsigned int value)
 {
 	char path[PATH_MAX + 32], text[16];
 
@@ -41,8 +43,10 @@ static int autoprobe_write(const struct sriov_env *e, const struct sriov_pf *pf,
 	if (value == AUTOPROBE_NONE || autoprobe_read(pf) == value)
 		return 0;
 	ret = file_write(e, pf, "sriov_drivers_autoprobe", (unsigned int)value);
-	return ret < 0 ? err_ret(ret, "setting sriov_drivers_autoprobe of %s: %s; run as root, with a writable /sys", pf->name,
-				 strerror(-ret)) : 0;
+	return ret < 0 ? err_ret(ret,
+				 "setting sriov_drivers_autoprobe of %s: %s; run as root, with a writable /sys",
+				 pf->name, strerror(-ret))
+		       : 0;
 }
 
 static const char *count_mend(int err)
@@ -70,10 +74,13 @@ static int count_write(const struct sriov_env *e, const struct sriov_pf *pf, uns
 	int ret = file_write(e, pf, "sriov_numvfs", n);
 
 	if (ret < 0)
-		return err_ret(ret, "giving %s %u VFs: driver %s: %s; %s", pf->name, n, pf->driver[0] ? pf->driver : "(none)", strerror(-ret),
+		return err_ret(ret, "giving %s %u VFs: driver %s: %s; %s", pf->name, n,
+			       pf->driver[0] ? pf->driver : "(none)", strerror(-ret),
 			       count_mend(ret));
 	is = sriov_read_number(pf->path, "sriov_numvfs");
-	return is == n ? 0 : err_ret(-EIO, "giving %s %u VFs: the driver made %u; try that many", pf->name, n, is);
+	return is == n ? 0
+		       : err_ret(-EIO, "giving %s %u VFs: the driver made %u; try that many",
+				 pf->name, n, is);
 }
 
 static bool vfs_there(const struct sriov_pf *pf, unsigned int n, unsigned int *missing)
@@ -93,10 +100,13 @@ static int wait_for_vfs(const struct sriov_env *e, const struct sriov_pf *pf, un
 	struct timespec pause = { .tv_nsec = WAIT_POLL_MS * 1000000 };
 	unsigned int missing;
 
-	for (unsigned int waited = 0; pf->pci && !vfs_there(pf, n, &missing); waited += WAIT_POLL_MS) {
+	for (unsigned int waited = 0; pf->pci && !vfs_there(pf, n, &missing);
+	     waited += WAIT_POLL_MS) {
 		if (waited >= e->wait_ms)
-			return err_ret(-ETIMEDOUT, "giving %s %u VFs: VF %u did not appear in %u ms; see the kernel's log", pf->name, n, missing,
-				       e->wait_ms);
+			return err_ret(
+				-ETIMEDOUT,
+				"giving %s %u VFs: VF %u did not appear in %u ms; see the kernel's log",
+				pf->name, n, missing, e->wait_ms);
 		nanosleep(&pause, NULL);
 	}
 	return 0;
@@ -106,10 +116,14 @@ static bool carrier(const struct sriov_pf *pf)
 {
 	char line[8];
 
-	return paths_read_line(line, sizeof(line), "%s/net/%s/carrier", pf->path, pf->name) > 0 && line[0] == '1';
+	return paths_read_line(line, sizeof(line), "%s/net/%s/carrier", pf->path, pf->name) > 0 &&
+	       line[0] == '1';
 }
 
-/* Drivers reset the PF for another count, and take no rate while its link is down: a link that was up is waited for, not for ever. */
+/*
+ * Drivers reset the PF for another count, and take no rate while its link is down: a link that was
+ * up is waited for, not for ever.
+ */
 static void wait_for_carrier(const struct sriov_env *e, const struct sriov_pf *pf)
 {
 	struct timespec pause = { .tv_nsec = WAIT_POLL_MS * 1000000 };
@@ -118,8 +132,11 @@ static void wait_for_carrier(const struct sriov_env *e, const struct sriov_pf *p
 		nanosleep(&pause, NULL);
 }
 
-/* --- steps together ------------------------------------------------------------------------------------------------- */
-/* VFs that `assign` left with vfio-pci go back first, else its records would speak of functions that are gone. */
+/* --- steps together ----------------------------------------------------- */
+/*
+ * VFs that `assign` left with vfio-pci go back first, else its records would speak of functions
+ * that are gone.
+ */
 static int give_back(const struct sriov_env *e, const struct sriov_pf *pf)
 {
 	char bdf[IOMMU_BDF_SIZE], driver[40];
@@ -127,7 +144,8 @@ static int give_back(const struct sriov_env *e, const struct sriov_pf *pf)
 	int ret = 0;
 
 	for (unsigned int i = 0; e->vfio && i < pf->num_vfs && ret == 0; i++) {
-		if (sriov_vf_bdf(pf, i, bdf) < 0 || paths_link_name(driver, sizeof(driver), "%s/virtfn%u/driver", pf->path, i) < 0)
+		if (sriov_vf_bdf(pf, i, bdf) < 0 ||
+		    paths_link_name(driver, sizeof(driver), "%s/virtfn%u/driver", pf->path, i) < 0)
 			continue;
 		if (iommu_driver_is_vfio(driver))
 			ret = vfio_unassign(e->vfio, &one, 1, 0);
@@ -151,7 +169,8 @@ static int restore_leases(const struct sriov_env *e, const struct sriov_pf *pf)
 }
 
 /* Gives the first error, after trying all. */
-static int restore_noted(const struct sriov_env *e, const struct sriov_pf *pf, const struct vf_record *r, unsigned int n_vfs)
+static int restore_noted(const struct sriov_env *e, const struct sriov_pf *pf,
+			 const struct vf_record *r, unsigned int n_vfs)
 {
 	int first = 0;
 
@@ -164,14 +183,16 @@ static int restore_noted(const struct sriov_env *e, const struct sriov_pf *pf, c
 	return first;
 }
 
-static void restore_table(const struct sriov_env *e, const struct sriov_pf *pf, const struct vf_table *t)
+static void restore_table(const struct sriov_env *e, const struct sriov_pf *pf,
+			  const struct vf_table *t)
 {
 	for (unsigned int i = 0; i < t->announced; i++)
 		if (t->vf[i].known)
 			vf_restore(e, pf, i, &t->vf[i]);
 }
 
-static int count_steps(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n, int autoprobe)
+static int count_steps(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n,
+		       int autoprobe)
 {
 	bool link = carrier(pf);
 	int ret = autoprobe_write(e, pf, autoprobe);
@@ -187,8 +208,11 @@ static int count_steps(const struct sriov_env *e, const struct sriov_pf *pf, uns
 	return ret;
 }
 
-/* From pf->num_vfs to n; on failure back to pf->num_vfs VFs with the settings that they have now. */
-static int count_change(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n, int autoprobe, int autoprobe_after)
+/*
+ * From pf->num_vfs to n; on failure back to pf->num_vfs VFs with the settings that they have now.
+ */
+static int count_change(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n,
+			int autoprobe, int autoprobe_after)
 {
 	struct vf_table now = { 0 };
 	int ret = pf->num_vfs ? vf_read_before(e, pf, &now) : 0, after;
@@ -199,7 +223,8 @@ static int count_change(const struct sriov_env *e, const struct sriov_pf *pf, un
 	if (ret < 0 && sriov_read_number(pf->path, "sriov_numvfs") != pf->num_vfs) {
 		if (sriov_read_number(pf->path, "sriov_numvfs") != 0)
 			count_write(e, pf, 0);
-		if (pf->num_vfs && count_write(e, pf, pf->num_vfs) == 0 && wait_for_vfs(e, pf, pf->num_vfs) == 0)
+		if (pf->num_vfs && count_write(e, pf, pf->num_vfs) == 0 &&
+		    wait_for_vfs(e, pf, pf->num_vfs) == 0)
 			restore_table(e, pf, &now);
 	}
 	after = autoprobe_write(e, pf, autoprobe_after);
@@ -207,7 +232,7 @@ static int count_change(const struct sriov_env *e, const struct sriov_pf *pf, un
 	return ret < 0 ? ret : after;
 }
 
-/* --- the record -------------------------------------------------------------------------------------------------------- */
+/* --- the record --------------------------------------------------------- */
 int vf_record_open(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_record *r)
 {
 	int ret = vf_record_load(e, pf->id, r);
@@ -235,8 +260,11 @@ static int note_all(const struct sriov_env *e, const struct sriov_pf *pf, struct
 	return ret < 0 ? ret : vf_record_save(e, pf->id, r);
 }
 
-/* --- the commands -------------------------------------------------------------------------------------------------------- */
-/* The count is right already; a call that was killed may have left the autoprobe switch as it was during the change. */
+/* --- the commands ------------------------------------------------------- */
+/*
+ * The count is right already; a call that was killed may have left the autoprobe switch as it was
+ * during the change.
+ */
 static int finish_create(const struct sriov_env *e, const struct sriov_pf *pf)
 {
 	struct vf_record r;
@@ -250,7 +278,8 @@ static int finish_create(const struct sriov_env *e, const struct sriov_pf *pf)
 	return ret < 0 ? ret : wait_for_vfs(e, pf, pf->num_vfs);
 }
 
-static int create_locked(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int count, bool autoprobe)
+static int create_locked(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int count,
+			 bool autoprobe)
 {
 	struct vf_record r;
 	int ret;
@@ -258,8 +287,11 @@ static int create_locked(const struct sriov_env *e, const struct sriov_pf *pf, u
 	if (count == pf->num_vfs)
 		return finish_create(e, pf);
 	if (count > SRIOV_MAX_VFS || (pf->total_vfs != SRIOV_UNKNOWN && count > pf->total_vfs))
-		return err_ret(-ERANGE, "giving %s %u VFs: it can have %u at most (sriov_totalvfs); ask for fewer", pf->name, count,
-			       pf->total_vfs != SRIOV_UNKNOWN ? pf->total_vfs : SRIOV_MAX_VFS);
+		return err_ret(
+			-ERANGE,
+			"giving %s %u VFs: it can have %u at most (sriov_totalvfs); ask for fewer",
+			pf->name, count,
+			pf->total_vfs != SRIOV_UNKNOWN ? pf->total_vfs : SRIOV_MAX_VFS);
 	ret = vf_any_holder(e, pf, 0, pf->num_vfs, "changing the number of VFs of");
 	if (ret < 0)
 		return ret;
@@ -272,8 +304,11 @@ static int create_locked(const struct sriov_env *e, const struct sriov_pf *pf, u
 	if (ret == 0)
 		ret = give_back(e, pf);
 	if (ret == 0) {
-		restore_noted(e, pf, &r, pf->num_vfs);	/* some drivers keep settings over a change of the count */
-		ret = count_change(e, pf, count, r.autoprobe == AUTOPROBE_NONE ? AUTOPROBE_NONE : autoprobe, r.autoprobe);
+		/* some drivers keep settings over a change of the count */
+		restore_noted(e, pf, &r, pf->num_vfs);
+		ret = count_change(e, pf, count,
+				   r.autoprobe == AUTOPROBE_NONE ? AUTOPROBE_NONE : autoprobe,
+				   r.autoprobe);
 	}
 	vf_record_free(&r);
 	return ret;
@@ -320,8 +355,11 @@ static int remove_locked(const struct sriov_env *e, const struct sriov_pf *pf)
 	if (ret == -ENOENT && pf->num_vfs == 0)
 		return 0;
 	if (ret == -ENOENT)
-		return err_ret(ret, "removing the VFs of %s: fourlane changed nothing here, its %u VFs are somebody else's; "
-			       "'fourlane vf create %s 0' takes them away all the same", pf->name, pf->num_vfs, pf->name);
+		return err_ret(
+			ret,
+			"removing the VFs of %s: fourlane changed nothing here, its %u VFs are somebody else's; "
+			"'fourlane vf create %s 0' takes them away all the same",
+			pf->name, pf->num_vfs, pf->name);
 	if (ret < 0)
 		return ret;
 	ret = vf_any_holder(e, pf, 0, pf->num_vfs, "removing the VFs of");

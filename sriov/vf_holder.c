@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who uses a VF, and who may change anything: found out before a count is changed, because the kernel demands 0 VFs in
- * between, which takes them from whoever has them. A VF is in use when it is leased to a guest, when a process has its VFIO group or
- * device open (vfio_user), when its netdev is up, or when a driver runs it and no netdev of it is seen here. Locks are flock()s in the run folder: they end with their holder, however that ends.
+ * Who uses a VF, and who may change anything: found out before a count is changed, because the
+ * kernel demands 0 VFs in between, which takes them from whoever has them. A VF is in use when it
+ * is leased to a guest, when a process has its VFIO group or device open (vfio_user), when its
+ * netdev is up, or when a driver runs it and no netdev of it is seen here. Locks are flock()s in
+ * the run folder: they end with their holder, however that ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +20,9 @@
 #include "sriov_priv.h"
 
 #define LOCK_POLL_MS 20
-#define LOCK_PATH (PATH_MAX + 64)
+#define LOCK_PATH    (PATH_MAX + 64)
 
-/* --- locks ------------------------------------------------------------------------------------------------------- */
+/* --- locks -------------------------------------------------------------- */
 static int lock_open(const struct sriov_env *e, const char *name, char path[LOCK_PATH])
 {
 	int fd;
@@ -46,7 +48,8 @@ static int lock_sign(int fd, const char *holder)
 	char line[128];
 	int n = snprintf(line, sizeof(line), "%s (pid %d)\n", holder, getpid());
 
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1, 0) < 0)
+	if (ftruncate(fd, 0) < 0 ||
+	    pwrite(fd, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1, 0) < 0)
 		return -errno;
 	return 0;
 }
@@ -125,7 +128,7 @@ static bool lease_held(const struct sriov_env *e, const char *bdf, char *buf, si
 	return held;
 }
 
-/* --- the VF as a whole --------------------------------------------------------------------------------------------- */
+/* --- the VF as a whole -------------------------------------------------- */
 static bool netdev_up(const char *vf_path, const char *netdev)
 {
 	char line[32];
@@ -135,8 +138,12 @@ static bool netdev_up(const char *vf_path, const char *netdev)
 	return strtoul(line, NULL, 16) & IFF_UP;
 }
 
-/* A VFIO driver alone is no use, somebody must have the function open. Any other driver without a netdev that we see is. */
-static bool driver_holds(const struct sriov_env *e, const char *vf_path, const char *bdf, const char *driver, char *buf, size_t size)
+/*
+ * A VFIO driver alone is no use, somebody must have the function open. Any other driver without a
+ * netdev that we see is.
+ */
+static bool driver_holds(const struct sriov_env *e, const char *vf_path, const char *bdf,
+			 const char *driver, char *buf, size_t size)
 {
 	char netdev[IFNAMSIZ], comm[64] = "a process";
 	int pid;
@@ -150,7 +157,10 @@ static bool driver_holds(const struct sriov_env *e, const char *vf_path, const c
 		return pid != 0;
 	}
 	if (sriov_first_netdev(vf_path, netdev) == 0) {
-		snprintf(buf, size, "driver %s runs it and no netdev of it is here (another network namespace, or a user-space driver)", driver);
+		snprintf(
+			buf, size,
+			"driver %s runs it and no netdev of it is here (another network namespace, or a user-space driver)",
+			driver);
 		return true;
 	}
 	if (!netdev_up(vf_path, netdev))
@@ -159,7 +169,8 @@ static bool driver_holds(const struct sriov_env *e, const char *vf_path, const c
 	return true;
 }
 
-int vf_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, char *buf, size_t size)
+int vf_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, char *buf,
+	      size_t size)
 {
 	char bdf[IOMMU_BDF_SIZE], path[PATH_MAX + 32], driver[40];
 
@@ -174,14 +185,16 @@ int vf_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int
 	return driver_holds(e, path, bdf, driver, buf, size);
 }
 
-int vf_any_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int from, unsigned int to, const char *what)
+int vf_any_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int from,
+		  unsigned int to, const char *what)
 {
 	char holder[256], bdf[IOMMU_BDF_SIZE] = "";
 
 	for (unsigned int i = from; i < to; i++)
 		if (vf_holder(e, pf, i, holder, sizeof(holder))) {
 			sriov_vf_bdf(pf, i, bdf);
-			return err_ret(-EBUSY, "%s %s: VF %u (%s) is in use: %s; end that first", what, pf->name, i, bdf, holder);
+			return err_ret(-EBUSY, "%s %s: VF %u (%s) is in use: %s; end that first",
+				       what, pf->name, i, bdf, holder);
 		}
 	return 0;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * VF settings by rtnetlink (libnl-route 3.7): the real struct vf_ops. rtnetlink has no request for one VF: the whole list comes
- * as one 16-bit attribute, so statistics are left out (RTEXT_FILTER_SKIP_STATS), receive buffers grow (MSG_PEEK), and what
- * came is counted against IFLA_NUM_VF. One setting a request, so that a refusal has a name; the kernel's own errno and
- * extended acknowledgement are kept, which libnl's return values do not show. Every answer has a deadline.
+ * VF settings by rtnetlink (libnl-route 3.7): the real struct vf_ops. rtnetlink has no request for
+ * one VF: the whole list comes as one 16-bit attribute, so statistics are left out
+ * (RTEXT_FILTER_SKIP_STATS), receive buffers grow (MSG_PEEK), and what came is counted against
+ * IFLA_NUM_VF. One setting a request, so that a refusal has a name; the kernel's own errno and
+ * extended acknowledgement are kept, which libnl's return values do not show. Every answer has a
+ * deadline.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,12 +27,12 @@
 #include "sriov_priv.h"
 
 #define NL_ANSWER_SECONDS 10
-#define NL_RCVBUF (1 << 20)
-#define NL_MAX_MESSAGES 64	/* in one answer; a well-behaved kernel sends two */
+#define NL_RCVBUF	  (1 << 20)
+#define NL_MAX_MESSAGES	  64 /* in one answer; a well-behaved kernel sends two */
 
 struct nl_answer {
-	struct vf_table *table;		/* NULL: only an acknowledgement is awaited */
-	int err;			/* negative errno of the kernel or of parsing */
+	struct vf_table *table; /* NULL: only an acknowledgement is awaited */
+	int err;		/* negative errno of the kernel or of parsing */
 	bool done;
 	char *why;
 	size_t size;
@@ -42,7 +44,7 @@ void vf_table_free(struct vf_table *t)
 	memset(t, 0, sizeof(*t));
 }
 
-/* --- parsing ----------------------------------------------------------------------------------------------------- */
+/* --- parsing ------------------------------------------------------------ */
 static void parse_vlan(struct rtnl_link_vf *vf, struct vf_settings *s)
 {
 	nl_vf_vlans_t *vlans;
@@ -52,7 +54,8 @@ static void parse_vlan(struct rtnl_link_vf *vf, struct vf_settings *s)
 	if (vlans->size > 0 && vlans->vlans) {
 		s->vlan = (uint16_t)vlans->vlans[0].vf_vlan;
 		s->qos = (uint8_t)vlans->vlans[0].vf_vlan_qos;
-		s->proto = vlans->vlans[0].vf_vlan_proto ? vlans->vlans[0].vf_vlan_proto : ETH_P_8021Q;
+		s->proto =
+			vlans->vlans[0].vf_vlan_proto ? vlans->vlans[0].vf_vlan_proto : ETH_P_8021Q;
 		s->known |= VF_BIT(VF_VLAN);
 	}
 	rtnl_link_vf_vlan_put(vlans);
@@ -62,7 +65,9 @@ static void parse_rate(struct rtnl_link_vf *vf, struct vf_settings *s)
 {
 	struct nl_vf_rate rate = { 0 };
 
-	/* the kernel always tells the rates; libnl 3.7 says of two that are 0 that they are missing */
+	/*
+	 * the kernel always tells the rates; libnl 3.7 says of two that are 0 that they are missing
+	 */
 	if (rtnl_link_vf_get_rate(vf, &rate) < 0)
 		memset(&rate, 0, sizeof(rate));
 	s->max_tx_mbit = rate.api == RTNL_LINK_VF_RATE_API_NEW ? rate.max_tx_rate : rate.rate;
@@ -141,8 +146,11 @@ int vf_netlink_parse(struct nl_msg *msg, struct vf_table *out)
 	return ret < 0 && !out->vf ? -EBADMSG : a.err;
 }
 
-/* --- one exchange --------------------------------------------------------------------------------------------------- */
-/* The text of an extended acknowledgement, when the kernel sent one (NETLINK_CAP_ACK: the request is not repeated). */
+/* --- one exchange ------------------------------------------------------- */
+/*
+ * The text of an extended acknowledgement, when the kernel sent one (NETLINK_CAP_ACK: the request
+ * is not repeated).
+ */
 static void keep_extack(const struct nlmsghdr *h, struct nl_answer *a)
 {
 	struct nlattr *attr;
@@ -152,7 +160,8 @@ static void keep_extack(const struct nlmsghdr *h, struct nl_answer *a)
 		return;
 	if (!(h->nlmsg_flags & NLM_F_CAPPED))
 		return;
-	attr = nla_find((struct nlattr *)((char *)NLMSG_DATA(h) + sizeof(struct nlmsgerr)), len, NLMSGERR_ATTR_MSG);
+	attr = nla_find((struct nlattr *)((char *)NLMSG_DATA(h) + sizeof(struct nlmsgerr)), len,
+			NLMSGERR_ATTR_MSG);
 	if (attr)
 		nla_strlcpy(a->why, attr, a->size);
 }
@@ -221,7 +230,9 @@ static int nl_receive(struct nl_sock *sk, struct nl_answer *a)
 	nl_cb_put(cb);
 	if (a->done)
 		return a->err;
-	return ret == -NLE_AGAIN || ret == -NLE_INTR ? -ETIMEDOUT : ret == -NLE_NOMEM ? -ENOBUFS : -EBADMSG;
+	return ret == -NLE_AGAIN || ret == -NLE_INTR ? -ETIMEDOUT
+	       : ret == -NLE_NOMEM		     ? -ENOBUFS
+						     : -EBADMSG;
 }
 
 /* Sends `msg` (not freed) and waits for its acknowledgement. */
@@ -238,7 +249,7 @@ static int nl_exchange(struct nl_msg *msg, struct nl_answer *a)
 	return ret;
 }
 
-/* --- the operations ------------------------------------------------------------------------------------------------- */
+/* --- the operations ----------------------------------------------------- */
 static int netlink_read(void *opaque, unsigned int ifindex, struct vf_table *out)
 {
 	struct nl_answer a = { .table = out, .err = -ENODATA };
@@ -276,7 +287,9 @@ static int build_vlan(struct rtnl_link_vf *vf, const struct vf_settings *to)
 
 static int build_setting(struct rtnl_link_vf *vf, enum vf_setting s, const struct vf_settings *to)
 {
-	struct nl_vf_rate rate = { .api = RTNL_LINK_VF_RATE_API_NEW, .max_tx_rate = to->max_tx_mbit, .min_tx_rate = to->min_tx_mbit };
+	struct nl_vf_rate rate = { .api = RTNL_LINK_VF_RATE_API_NEW,
+				   .max_tx_rate = to->max_tx_mbit,
+				   .min_tx_rate = to->min_tx_mbit };
 	struct nl_addr *addr;
 
 	switch (s) {
@@ -308,12 +321,13 @@ static int build_setting(struct rtnl_link_vf *vf, enum vf_setting s, const struc
 }
 
 /*
- * libnl 3.7 reads a VLAN's protocol in network order and writes it in host order. What stands in the request is set right here,
- * whichever way the library that is linked does it.
+ * libnl 3.7 reads a VLAN's protocol in network order and writes it in host order. What stands in
+ * the request is set right here, whichever way the library that is linked does it.
  */
 static void fix_vlan_proto(struct nl_msg *msg, uint16_t proto)
 {
-	struct nlattr *a = nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct ifinfomsg), IFLA_VFINFO_LIST);
+	struct nlattr *a =
+		nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct ifinfomsg), IFLA_VFINFO_LIST);
 	struct ifla_vf_vlan_info *info;
 
 	a = a ? nla_find(nla_data(a), nla_len(a), IFLA_VF_INFO) : NULL;
@@ -325,7 +339,8 @@ static void fix_vlan_proto(struct nl_msg *msg, uint16_t proto)
 	info->vlan_proto = htons(proto);
 }
 
-int vf_netlink_build(unsigned int ifindex, unsigned int idx, enum vf_setting s, const struct vf_settings *to, struct nl_msg **out)
+int vf_netlink_build(unsigned int ifindex, unsigned int idx, enum vf_setting s,
+		     const struct vf_settings *to, struct nl_msg **out)
 {
 	struct rtnl_link *orig = rtnl_link_alloc(), *changes = rtnl_link_alloc();
 	struct rtnl_link_vf *vf = rtnl_link_vf_alloc();
@@ -351,8 +366,8 @@ out:
 	return ret;
 }
 
-static int netlink_write(void *opaque, unsigned int ifindex, unsigned int vf, enum vf_setting s, const struct vf_settings *to,
-			 char *why, size_t size)
+static int netlink_write(void *opaque, unsigned int ifindex, unsigned int vf, enum vf_setting s,
+			 const struct vf_settings *to, char *why, size_t size)
 {
 	struct nl_answer a = { .why = why, .size = size };
 	struct nl_msg *msg = NULL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a PF and its VFs were before fourlane changed them: one JSON file each, written before the change it speaks of (written,
- * synced, renamed, folder synced), read when things are put back. A record of an earlier boot is void: a boot undoes all of it.
- * Called by vf_count.c, vf_change.c and --nic vf; the journal of tenants is something else.
+ * What a PF and its VFs were before fourlane changed them: one JSON file each, written before the
+ * change it speaks of (written, synced, renamed, folder synced), read when things are put back. A
+ * record of an earlier boot is void: a boot undoes all of it. Called by vf_count.c, vf_change.c and
+ * --nic vf; the journal of tenants is something else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +18,10 @@
 #include "sriov_priv.h"
 
 #define RECORD_VERSION 1
-#define RECORD_PATH (PATH_MAX + 128)
+#define RECORD_PATH    (PATH_MAX + 128)
 
-static void record_path(const struct sriov_env *e, const char *name, const char *suffix, char path[RECORD_PATH])
+static void record_path(const struct sriov_env *e, const char *name, const char *suffix,
+			char path[RECORD_PATH])
 {
 	snprintf(path, RECORD_PATH, "%s/vf/%s.json%s", e->state_dir, name, suffix);
 }
@@ -57,24 +59,25 @@ int vf_record_note(struct vf_record *r, unsigned int idx, const struct vf_settin
 		return 0;
 	grown = realloc(r->vf, (r->n + 1) * sizeof(*grown));
 	if (!grown)
-		return err_ret(-ENOMEM, "noting what VF %u of %s was: out of memory; free some", idx, r->pf);
+		return err_ret(-ENOMEM, "noting what VF %u of %s was: out of memory; free some",
+			       idx, r->pf);
 	r->vf = grown;
 	r->vf[r->n++] = (struct vf_before){ .idx = idx, .s = *s };
 	return 0;
 }
 
-/* --- reading -------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------ */
 static int record_vfs(const json_t *vfs, struct vf_record *r)
 {
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(vfs, i, o) {
+	json_array_foreach (vfs, i, o) {
 		const json_t *idx = json_object_get(o, "index");
 		struct vf_settings s;
 
-		if (!json_is_integer(idx) || json_integer_value(idx) < 0 || json_integer_value(idx) > SRIOV_MAX_VFS ||
-		    vf_settings_from_json(o, &s) < 0)
+		if (!json_is_integer(idx) || json_integer_value(idx) < 0 ||
+		    json_integer_value(idx) > SRIOV_MAX_VFS || vf_settings_from_json(o, &s) < 0)
 			return -EBADMSG;
 		if (vf_record_note(r, (unsigned int)json_integer_value(idx), &s) < 0)
 			return -ENOMEM;
@@ -89,11 +92,13 @@ static int record_parse(const struct sriov_env *e, const json_t *root, struct vf
 	int version, num;
 	char now[64];
 
-	if (json_unpack((json_t *)root, "{s:i, s:s, s:s, s:i, s:i, s:o}", "version", &version, "pf", &pf, "boot_id", &boot,
-			"num_vfs", &num, "drivers_autoprobe", &r->autoprobe, "vfs", &vfs) < 0)
+	if (json_unpack((json_t *)root, "{s:i, s:s, s:s, s:i, s:i, s:o}", "version", &version, "pf",
+			&pf, "boot_id", &boot, "num_vfs", &num, "drivers_autoprobe", &r->autoprobe,
+			"vfs", &vfs) < 0)
 		return -EBADMSG;
-	if (version != RECORD_VERSION || strlen(pf) >= sizeof(r->pf) || num < 0 || num > (int)SRIOV_MAX_VFS || r->autoprobe < -1 ||
-	    r->autoprobe > 1 || !json_is_array(vfs))
+	if (version != RECORD_VERSION || strlen(pf) >= sizeof(r->pf) || num < 0 ||
+	    num > (int)SRIOV_MAX_VFS || r->autoprobe < -1 || r->autoprobe > 1 ||
+	    !json_is_array(vfs))
 		return -EBADMSG;
 	boot_id(e, now, sizeof(now));
 	if (strcmp(boot, now))
@@ -118,17 +123,20 @@ int vf_record_load(const struct sriov_env *e, const char *name, struct vf_record
 		return -ENOENT;
 	root = json_load_file(path, JSON_REJECT_DUPLICATES, &err);
 	if (!root)
-		return err_ret(-EBADMSG, "reading %s: %s; put the VFs right by hand and remove the file", path, err.text);
+		return err_ret(-EBADMSG,
+			       "reading %s: %s; put the VFs right by hand and remove the file",
+			       path, err.text);
 	ret = record_parse(e, root, r);
 	json_decref(root);
 	if (ret < 0)
 		vf_record_free(r);
 	if (ret == -EBADMSG)
-		err_say("reading %s: not a record of this version; put the VFs right by hand and remove the file", path);
+		err_say("reading %s: not a record of this version; put the VFs right by hand and remove the file",
+			path);
 	return ret;
 }
 
-/* --- writing --------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------ */
 static json_t *record_json(const struct sriov_env *e, const struct vf_record *r)
 {
 	json_t *vfs = json_array(), *root;
@@ -138,15 +146,17 @@ static json_t *record_json(const struct sriov_env *e, const struct vf_record *r)
 	for (unsigned int i = 0; i < r->n; i++) {
 		json_t *o = json_pack("{s:i}", "index", (int)r->vf[i].idx);
 
-		if (!o || vf_settings_to_json(&r->vf[i].s, o) < 0 || json_array_append(vfs, o) < 0) {
+		if (!o || vf_settings_to_json(&r->vf[i].s, o) < 0 ||
+		    json_array_append(vfs, o) < 0) {
 			json_decref(o);
 			json_decref(vfs);
 			return NULL;
 		}
 		json_decref(o);
 	}
-	root = json_pack("{s:i, s:s, s:s, s:i, s:i, s:o}", "version", RECORD_VERSION, "pf", r->pf, "boot_id", boot,
-			 "num_vfs", (int)r->num_vfs, "drivers_autoprobe", r->autoprobe, "vfs", vfs);
+	root = json_pack("{s:i, s:s, s:s, s:i, s:i, s:o}", "version", RECORD_VERSION, "pf", r->pf,
+			 "boot_id", boot, "num_vfs", (int)r->num_vfs, "drivers_autoprobe",
+			 r->autoprobe, "vfs", vfs);
 	return root;
 }
 
@@ -212,7 +222,10 @@ int vf_record_save(const struct sriov_env *e, const char *name, const struct vf_
 	if (ret == 0)
 		return 0;
 	unlink(tmp);
-	return err_ret(ret, "writing %s: %s; nothing was changed; make room or give the right to write there", path, strerror(-ret));
+	return err_ret(
+		ret,
+		"writing %s: %s; nothing was changed; make room or give the right to write there",
+		path, strerror(-ret));
 }
 
 int vf_record_drop(const struct sriov_env *e, const char *name)
@@ -226,5 +239,6 @@ int vf_record_drop(const struct sriov_env *e, const char *name)
 	ret = unlink(path) < 0 && errno != ENOENT ? -errno : sync_folder(e);
 	if (ret == -ENOENT)
 		return 0;
-	return ret < 0 ? err_ret(ret, "removing %s: %s; remove it by hand", path, strerror(-ret)) : 0;
+	return ret < 0 ? err_ret(ret, "removing %s: %s; remove it by hand", path, strerror(-ret))
+		       : 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The settings of one VF as data: words of a call into a request, a request and the present state into what is to be set, text
- * and JSON. Called by the commands, --nic vf and the records. The grouping follows rtnetlink's do_setvfinfo(): VLAN, QoS
- * and protocol are one operation of the driver, both rates another. Touches no host.
+ * The settings of one VF as data: words of a call into a request, a request and the present state
+ * into what is to be set, text and JSON. Called by the commands, --nic vf and the records. The
+ * grouping follows rtnetlink's do_setvfinfo(): VLAN, QoS and protocol are one operation of the
+ * driver, both rates another. Touches no host.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,9 +16,12 @@
 const char *const vf_request_keys[VF_REQUEST_N_KEYS] = { VF_REQUEST_KEYS };
 
 static const char *const setting_names[VF_N_SETTINGS] = {
-	[VF_MAC] = "MAC", [VF_VLAN] = "VLAN", [VF_RATE] = "rate", [VF_SPOOF] = "spoof check", [VF_TRUST] = "trust", [VF_LINK] = "link state",
+	[VF_MAC] = "MAC",	    [VF_VLAN] = "VLAN",	  [VF_RATE] = "rate",
+	[VF_SPOOF] = "spoof check", [VF_TRUST] = "trust", [VF_LINK] = "link state",
 };
-static const char *const link_names[] = { [VF_LINK_AUTO] = "auto", [VF_LINK_ON] = "on", [VF_LINK_OFF] = "off" };
+static const char *const link_names[] = {
+	[VF_LINK_AUTO] = "auto", [VF_LINK_ON] = "on", [VF_LINK_OFF] = "off"
+};
 
 const char *vf_setting_name(enum vf_setting s)
 {
@@ -26,12 +30,13 @@ const char *vf_setting_name(enum vf_setting s)
 
 void vf_mac_text(const uint8_t mac[6], char buf[18])
 {
-	snprintf(buf, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	snprintf(buf, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+		 mac[5]);
 }
 
 void vf_mac_stable(const char *text, unsigned int idx, uint8_t mac[6])
 {
-	uint64_t h = 0xcbf29ce484222325ull;	/* FNV-1a, 64 bits */
+	uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a, 64 bits */
 
 	for (; *text; text++)
 		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
@@ -39,10 +44,10 @@ void vf_mac_stable(const char *text, unsigned int idx, uint8_t mac[6])
 		h = (h ^ (idx & 0xff)) * 0x100000001b3ull;
 	for (int i = 0; i < 6; i++)
 		mac[i] = (uint8_t)(h >> (8 * i));
-	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);	/* locally administered, unicast */
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02); /* locally administered, unicast */
 }
 
-/* --- parsing -------------------------------------------------------------------------------------------------- */
+/* --- parsing ------------------------------------------------------------ */
 static int parse_number(const char *s, unsigned long max, unsigned long *out)
 {
 	char *end;
@@ -67,7 +72,9 @@ int vf_mac_parse(const char *s, uint8_t mac[6])
 
 	if (strlen(s) != 17 || strspn(s, "0123456789abcdefABCDEF:") != 17)
 		return -EINVAL;
-	if (sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6 || end != 17 || (b[0] & 1))
+	if (sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
+		   &end) != 6 ||
+	    end != 17 || (b[0] & 1))
 		return -EINVAL;
 	for (int i = 0; i < 6; i++)
 		mac[i] = (uint8_t)b[i];
@@ -95,7 +102,10 @@ static int parse_link(const char *s, uint8_t *out)
 	return -EINVAL;
 }
 
-/* Gives the text of what the key takes, NULL when there is no such key; *ret is 0 when `value` is that. */
+/*
+ * Gives the text of what the key takes, NULL when there is no such key; *ret is 0 when `value` is
+ * that.
+ */
 static const char *request_word(struct vf_request *r, const char *key, const char *value, int *ret)
 {
 	unsigned long n = 0;
@@ -143,7 +153,8 @@ static const char *request_word(struct vf_request *r, const char *key, const cha
 	return NULL;
 }
 
-int vf_request_parse(struct vf_request *r, const char *key, const char *value, char *why, size_t size)
+int vf_request_parse(struct vf_request *r, const char *key, const char *value, char *why,
+		     size_t size)
 {
 	int ret = 0;
 	const char *takes = request_word(r, key, value, &ret);
@@ -170,7 +181,8 @@ static int merge_vlan(const struct vf_request *r, struct vf_settings *want, char
 	if (r->has_proto)
 		want->proto = r->to.proto;
 	if (!want->vlan && (want->qos || want->proto != ETH_P_8021Q)) {
-		snprintf(why, size, "a QoS or a protocol needs a VLAN; give one from 1 to 4094 with it");
+		snprintf(why, size,
+			 "a QoS or a protocol needs a VLAN; give one from 1 to 4094 with it");
 		return -EINVAL;
 	}
 	want->known |= VF_BIT(VF_VLAN);
@@ -184,15 +196,18 @@ static int merge_rate(const struct vf_request *r, struct vf_settings *want, char
 	if (r->has_min)
 		want->min_tx_mbit = r->to.min_tx_mbit;
 	if (want->max_tx_mbit && want->min_tx_mbit > want->max_tx_mbit) {
-		snprintf(why, size, "the minimum rate of %u Mbit/s is above the maximum of %u; lower the one or raise the other",
-			 want->min_tx_mbit, want->max_tx_mbit);
+		snprintf(
+			why, size,
+			"the minimum rate of %u Mbit/s is above the maximum of %u; lower the one or raise the other",
+			want->min_tx_mbit, want->max_tx_mbit);
 		return -EINVAL;
 	}
 	want->known |= VF_BIT(VF_RATE);
 	return 0;
 }
 
-int vf_request_merge(const struct vf_request *r, const struct vf_settings *now, struct vf_settings *want, char *why, size_t size)
+int vf_request_merge(const struct vf_request *r, const struct vf_settings *now,
+		     struct vf_settings *want, char *why, size_t size)
 {
 	*want = *now;
 	want->known = 0;
@@ -221,7 +236,7 @@ int vf_request_merge(const struct vf_request *r, const struct vf_settings *now, 
 	return 0;
 }
 
-/* --- comparing and showing --------------------------------------------------------------------------------------- */
+/* --- comparing and showing ---------------------------------------------- */
 bool vf_setting_equal(enum vf_setting s, const struct vf_settings *a, const struct vf_settings *b)
 {
 	switch (s) {
@@ -277,7 +292,7 @@ void vf_setting_text(enum vf_setting s, const struct vf_settings *v, char *buf, 
 	}
 }
 
-/* --- JSON ------------------------------------------------------------------------------------------------------------ */
+/* --- JSON --------------------------------------------------------------- */
 int vf_settings_to_json(const struct vf_settings *s, json_t *o)
 {
 	bool vlan = s->known & VF_BIT(VF_VLAN), rate = s->known & VF_BIT(VF_RATE);
@@ -285,15 +300,24 @@ int vf_settings_to_json(const struct vf_settings *s, json_t *o)
 	int ret = 0;
 
 	vf_mac_text(s->mac, mac);
-	ret |= json_object_set_new(o, "mac", s->known & VF_BIT(VF_MAC) ? json_string(mac) : json_null());
+	ret |= json_object_set_new(o, "mac",
+				   s->known & VF_BIT(VF_MAC) ? json_string(mac) : json_null());
 	ret |= json_object_set_new(o, "vlan", vlan ? json_integer(s->vlan) : json_null());
 	ret |= json_object_set_new(o, "qos", vlan ? json_integer(s->qos) : json_null());
-	ret |= json_object_set_new(o, "proto", vlan ? json_string(proto_name(s->proto)) : json_null());
-	ret |= json_object_set_new(o, "max_tx_mbit", rate ? json_integer(s->max_tx_mbit) : json_null());
-	ret |= json_object_set_new(o, "min_tx_mbit", rate ? json_integer(s->min_tx_mbit) : json_null());
-	ret |= json_object_set_new(o, "spoof_check", s->known & VF_BIT(VF_SPOOF) ? json_boolean(s->spoof_check) : json_null());
-	ret |= json_object_set_new(o, "trust", s->known & VF_BIT(VF_TRUST) ? json_boolean(s->trust) : json_null());
-	ret |= json_object_set_new(o, "link", s->known & VF_BIT(VF_LINK) ? json_string(link_names[s->link]) : json_null());
+	ret |= json_object_set_new(o, "proto",
+				   vlan ? json_string(proto_name(s->proto)) : json_null());
+	ret |= json_object_set_new(o, "max_tx_mbit",
+				   rate ? json_integer(s->max_tx_mbit) : json_null());
+	ret |= json_object_set_new(o, "min_tx_mbit",
+				   rate ? json_integer(s->min_tx_mbit) : json_null());
+	ret |= json_object_set_new(o, "spoof_check",
+				   s->known & VF_BIT(VF_SPOOF) ? json_boolean(s->spoof_check)
+							       : json_null());
+	ret |= json_object_set_new(
+		o, "trust", s->known & VF_BIT(VF_TRUST) ? json_boolean(s->trust) : json_null());
+	ret |= json_object_set_new(o, "link",
+				   s->known & VF_BIT(VF_LINK) ? json_string(link_names[s->link])
+							      : json_null());
 	return ret ? -ENOMEM : 0;
 }
 
@@ -312,8 +336,8 @@ static int vlan_from_json(const json_t *o, struct vf_settings *s)
 	const char *proto = json_string_value(json_object_get(o, "proto"));
 	json_int_t vlan, qos;
 
-	if (number_from_json(o, "vlan", 4095, &vlan) < 0 || number_from_json(o, "qos", 7, &qos) < 0 || !proto ||
-	    parse_proto(proto, &s->proto) < 0)
+	if (number_from_json(o, "vlan", 4095, &vlan) < 0 ||
+	    number_from_json(o, "qos", 7, &qos) < 0 || !proto || parse_proto(proto, &s->proto) < 0)
 		return -EINVAL;
 	s->vlan = (uint16_t)vlan;
 	s->qos = (uint8_t)qos;
@@ -325,7 +349,8 @@ static int rate_from_json(const json_t *o, struct vf_settings *s)
 {
 	json_int_t max, min;
 
-	if (number_from_json(o, "max_tx_mbit", UINT32_MAX, &max) < 0 || number_from_json(o, "min_tx_mbit", UINT32_MAX, &min) < 0)
+	if (number_from_json(o, "max_tx_mbit", UINT32_MAX, &max) < 0 ||
+	    number_from_json(o, "min_tx_mbit", UINT32_MAX, &min) < 0)
 		return -EINVAL;
 	s->max_tx_mbit = (uint32_t)max;
 	s->min_tx_mbit = (uint32_t)min;
@@ -333,7 +358,8 @@ static int rate_from_json(const json_t *o, struct vf_settings *s)
 	return 0;
 }
 
-static int bool_from_json(const json_t *o, const char *key, enum vf_setting which, bool *out, unsigned int *known)
+static int bool_from_json(const json_t *o, const char *key, enum vf_setting which, bool *out,
+			  unsigned int *known)
 {
 	const json_t *j = json_object_get(o, key);
 

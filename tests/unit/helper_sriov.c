@@ -44,7 +44,8 @@ void fake_link(struct fake_nic *f, const char *path, const char *target)
 	char full[PATH_MAX], to[PATH_MAX];
 
 	snprintf(full, sizeof(full), "%s/%s", f->sysfs, path);
-	snprintf(to, sizeof(to), "%s%s%s", target[0] == '/' ? "" : f->sysfs, target[0] == '/' ? "" : "/", target);
+	snprintf(to, sizeof(to), "%s%s%s", target[0] == '/' ? "" : f->sysfs,
+		 target[0] == '/' ? "" : "/", target);
 	make_parents(full);
 	unlink(full);
 	if (symlink(to, full) < 0)
@@ -98,7 +99,7 @@ const char *fake_record_text(struct fake_nic *f, const char *name)
 	return text;
 }
 
-/* --- the kernel's part --------------------------------------------------------------------------------------------- */
+/* --- the kernel's part -------------------------------------------------- */
 static void vf_names(unsigned int idx, char *bdf, char *dir, char *link)
 {
 	sprintf(bdf, "0000:01:%02x.%x", 0x10 + idx * 2 / 8, idx * 2 % 8);
@@ -147,7 +148,8 @@ static int kernel_numvfs(struct fake_nic *f, const char *text)
 		return -EBUSY;
 	if (n > 7)
 		return -ERANGE;
-	f->autoprobe_at_creation = (unsigned int)atoi(fake_read(f, PF_DIR "/sriov_drivers_autoprobe"));
+	f->autoprobe_at_creation =
+		(unsigned int)atoi(fake_read(f, PF_DIR "/sriov_drivers_autoprobe"));
 	for (unsigned int i = 0; i < f->n_vfs; i++)
 		remove_vf(f, i);
 	for (unsigned int i = 0; i < n && !f->keep_vfs_hidden; i++)
@@ -182,8 +184,8 @@ static int fake_vf_read(void *opaque, unsigned int ifindex, struct vf_table *out
 	return 0;
 }
 
-static int fake_vf_write(void *opaque, unsigned int ifindex, unsigned int vf, enum vf_setting s, const struct vf_settings *to,
-			 char *why, size_t size)
+static int fake_vf_write(void *opaque, unsigned int ifindex, unsigned int vf, enum vf_setting s,
+			 const struct vf_settings *to, char *why, size_t size)
 {
 	struct fake_nic *f = opaque;
 	struct vf_settings *v = &f->vf[vf];
@@ -217,8 +219,8 @@ static int fake_vf_write(void *opaque, unsigned int ifindex, unsigned int vf, en
 
 static const struct vf_ops fake_ops = { .read = fake_vf_read, .write = fake_vf_write };
 
-/* --- setup ------------------------------------------------------------------------------------------------------------ */
-static void catch(void *opaque, const char *line)
+/* --- setup -------------------------------------------------------------- */
+static void catch (void *opaque, const char *line)
 {
 	struct fake_nic *f = opaque;
 
@@ -277,7 +279,9 @@ int fake_nic_setup(void **state)
 	make_pf(f);
 	fake_file(f, "../proc/sys/kernel/random/boot_id", "11111111-2222");
 	f->view = (struct host_view){ .sysfs = f->sysfs, .dev = "/dev", .proc = f->proc };
-	f->env = (struct sriov_env){ .v = &f->view, .wait_ms = 40, .ops = &fake_ops, .write = fake_write, .opaque = f };
+	f->env = (struct sriov_env){
+		.v = &f->view, .wait_ms = 40, .ops = &fake_ops, .write = fake_write, .opaque = f
+	};
 	snprintf(f->env.state_dir, sizeof(f->env.state_dir), "%s/state", f->root);
 	snprintf(f->env.run_dir, sizeof(f->env.run_dir), "%s/run", f->root);
 	mkdir(f->env.state_dir, 0755);

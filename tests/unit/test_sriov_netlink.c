@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* rtnetlink messages for VF settings: what is sent, and what answers are understood; no socket is needed. */
+/*
+ * rtnetlink messages for VF settings: what is sent, and what answers are understood; no socket is
+ * needed.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,8 +20,16 @@
 #include "sriov/sriov_priv.h"
 
 static const struct vf_settings some = {
-	.known = VF_ALL, .mac = { 2, 0, 0, 0, 0, 9 }, .vlan = 100, .qos = 3, .proto = 0x88a8, .max_tx_mbit = 1000, .min_tx_mbit = 10,
-	.spoof_check = true, .trust = true, .link = VF_LINK_OFF,
+	.known = VF_ALL,
+	.mac = { 2, 0, 0, 0, 0, 9 },
+	.vlan = 100,
+	.qos = 3,
+	.proto = 0x88a8,
+	.max_tx_mbit = 1000,
+	.min_tx_mbit = 10,
+	.spoof_check = true,
+	.trust = true,
+	.link = VF_LINK_OFF,
 };
 
 /* The one attribute inside IFLA_VFINFO_LIST/IFLA_VF_INFO of a request for VF 5 of interface 4. */
@@ -102,14 +113,21 @@ static void rate_request_carries_both_rates(void **state)
 
 static void switches_carry_their_setting(void **state)
 {
-	static const struct { enum vf_setting s; int type; uint32_t value; } want[] = {
-		{ VF_SPOOF, IFLA_VF_SPOOFCHK, 1 }, { VF_TRUST, IFLA_VF_TRUST, 1 }, { VF_LINK, IFLA_VF_LINK_STATE, IFLA_VF_LINK_STATE_DISABLE },
+	static const struct {
+		enum vf_setting s;
+		int type;
+		uint32_t value;
+	} want[] = {
+		{ VF_SPOOF, IFLA_VF_SPOOFCHK, 1 },
+		{ VF_TRUST, IFLA_VF_TRUST, 1 },
+		{ VF_LINK, IFLA_VF_LINK_STATE, IFLA_VF_LINK_STATE_DISABLE },
 	};
 
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
 		struct nl_msg *msg = request(want[i].s);
 		struct nlattr *a = only_attr(msg);
-		struct ifla_vf_spoofchk *v = nla_data(a);	/* all three are index and setting */
+		/* all three are index and setting */
+		struct ifla_vf_spoofchk *v = nla_data(a);
 
 		assert_int_equal(nla_type(a), want[i].type);
 		assert_int_equal(v->vf, 5);
@@ -118,12 +136,15 @@ static void switches_carry_their_setting(void **state)
 	}
 }
 
-/* --- answers ---------------------------------------------------------------------------------------------------------- */
-static void put_vf(struct nl_msg *msg, uint32_t idx, bool driver_tells_all, uint32_t max, uint32_t min)
+/* --- answers ------------------------------------------------------------ */
+static void put_vf(struct nl_msg *msg, uint32_t idx, bool driver_tells_all, uint32_t max,
+		   uint32_t min)
 {
 	struct ifla_vf_mac mac = { .vf = idx, .mac = { 2, 0, 0, 0, 0, (uint8_t)idx } };
 	struct ifla_vf_vlan vlan = { .vf = idx, .vlan = 100 + idx, .qos = 3 };
-	struct ifla_vf_vlan_info info = { .vf = idx, .vlan = 100 + idx, .qos = 3, .vlan_proto = htons(0x88a8) };
+	struct ifla_vf_vlan_info info = {
+		.vf = idx, .vlan = 100 + idx, .qos = 3, .vlan_proto = htons(0x88a8)
+	};
 	struct ifla_vf_rate rate = { .vf = idx, .max_tx_rate = max, .min_tx_rate = min };
 	struct ifla_vf_tx_rate tx = { .vf = idx, .rate = max };
 	struct ifla_vf_spoofchk spoof = { .vf = idx, .setting = driver_tells_all ? 1 : ~0u };
@@ -144,7 +165,8 @@ static void put_vf(struct nl_msg *msg, uint32_t idx, bool driver_tells_all, uint
 	nla_nest_end(msg, vf);
 }
 
-static struct nl_msg *answer_rates(uint32_t announced, uint32_t n, bool driver_tells_all, uint32_t max, uint32_t min)
+static struct nl_msg *answer_rates(uint32_t announced, uint32_t n, bool driver_tells_all,
+				   uint32_t max, uint32_t min)
 {
 	struct nl_msg *msg = nlmsg_alloc_size(60000);
 	struct ifinfomsg ifi = { .ifi_index = 4 };
@@ -284,7 +306,7 @@ static void a_real_interface_without_vfs_says_so(void **state)
 	int ret = vf_netlink_ops.read(NULL, if_nametoindex("lo"), &t);
 
 	if (ret == -EIO || !if_nametoindex("lo"))
-		skip();		/* no netlink, or no lo, in this sandbox */
+		skip(); /* no netlink, or no lo, in this sandbox */
 	assert_int_equal(ret, -ENODATA);
 	ret = vf_netlink_ops.read(NULL, 0x7ffffff0, &t);
 	assert_int_equal(ret, -ENODEV);
@@ -293,12 +315,18 @@ static void a_real_interface_without_vfs_says_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_request_holds_one_setting), cmocka_unit_test(mac_request_carries_index_and_address),
-		cmocka_unit_test(vlan_request_carries_qos_and_protocol_in_network_order), cmocka_unit_test(rate_request_carries_both_rates),
-		cmocka_unit_test(switches_carry_their_setting), cmocka_unit_test(an_answer_is_read_whole),
-		cmocka_unit_test(what_the_driver_does_not_tell_is_unknown), cmocka_unit_test(rates_of_zero_are_known),
-		cmocka_unit_test(an_answer_with_fewer_vfs_than_announced_is_counted), cmocka_unit_test(an_answer_without_vfs_is_no_table),
-		cmocka_unit_test(an_absurd_number_of_vfs_is_refused), cmocka_unit_test(a_cut_answer_is_survived),
+		cmocka_unit_test(a_request_holds_one_setting),
+		cmocka_unit_test(mac_request_carries_index_and_address),
+		cmocka_unit_test(vlan_request_carries_qos_and_protocol_in_network_order),
+		cmocka_unit_test(rate_request_carries_both_rates),
+		cmocka_unit_test(switches_carry_their_setting),
+		cmocka_unit_test(an_answer_is_read_whole),
+		cmocka_unit_test(what_the_driver_does_not_tell_is_unknown),
+		cmocka_unit_test(rates_of_zero_are_known),
+		cmocka_unit_test(an_answer_with_fewer_vfs_than_announced_is_counted),
+		cmocka_unit_test(an_answer_without_vfs_is_no_table),
+		cmocka_unit_test(an_absurd_number_of_vfs_is_refused),
+		cmocka_unit_test(a_cut_answer_is_survived),
 		cmocka_unit_test(a_real_interface_without_vfs_says_so),
 	};
 

@@ -36,7 +36,13 @@ static void a_pf_is_found_by_name_and_by_address(void **state)
 
 static void a_name_that_is_a_path_is_refused(void **state)
 {
-	static const char *const names[] = { "../../devices/virtual/net/lo", "lab0/device", "..", ".", "", "/sys", "averyverylongname" };
+	static const char *const names[] = { "../../devices/virtual/net/lo",
+					     "lab0/device",
+					     "..",
+					     ".",
+					     "",
+					     "/sys",
+					     "averyverylongname" };
 	struct fake_nic *f = *state;
 	struct sriov_pf pf;
 
@@ -119,13 +125,13 @@ static void a_vf_is_no_pf_and_a_pf_no_vf(void **state)
 	assert_int_equal(sriov_pf_of_vf(&f->view, "0000:77:00.0", &pf, &idx), -ENOENT);
 }
 
-/* --- the list of NICs ----------------------------------------------------------------------------------------------- */
+/* --- the list of NICs --------------------------------------------------- */
 static const json_t *nic_with(const json_t *all, const char *id)
 {
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(all, i, o)
+	json_array_foreach (all, i, o)
 		if (!strcmp(json_string_value(json_object_get(o, "id")), id))
 			return o;
 	return NULL;
@@ -166,7 +172,8 @@ static void nics_shows_pf_and_vfs_with_and_without_netdev(void **state)
 	assert_string_equal(text(o, "pf_netdev"), "lab0");
 	assert_int_equal(json_integer_value(json_object_get(o, "vf_index")), 1);
 	assert_string_equal(text(o, "driver"), "vfio-pci");
-	assert_string_equal(json_string_value(json_array_get(json_object_get(o, "lanes"), 0)), "vf");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(o, "lanes"), 0)),
+			    "vf");
 	json_decref(all);
 }
 
@@ -234,10 +241,18 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fake_nic_setup, fake_nic_teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_pf_is_found_by_name_and_by_address), T(a_name_that_is_a_path_is_refused), T(a_link_out_of_sysfs_is_not_followed),
-		T(a_name_that_is_not_there_is_said), T(a_nic_without_sriov_is_unsupported), T(a_pf_without_a_netdev_names_its_driver),
-		T(vfs_are_numbered_by_their_links), T(a_vf_is_no_pf_and_a_pf_no_vf), T(nics_shows_pf_and_vfs_with_and_without_netdev),
-		T(nics_without_an_iommu_serve_no_device_lane), T(nics_leaves_other_devices_out), T(a_sriov_netdev_without_pci_is_a_pf),
+		T(a_pf_is_found_by_name_and_by_address),
+		T(a_name_that_is_a_path_is_refused),
+		T(a_link_out_of_sysfs_is_not_followed),
+		T(a_name_that_is_not_there_is_said),
+		T(a_nic_without_sriov_is_unsupported),
+		T(a_pf_without_a_netdev_names_its_driver),
+		T(vfs_are_numbered_by_their_links),
+		T(a_vf_is_no_pf_and_a_pf_no_vf),
+		T(nics_shows_pf_and_vfs_with_and_without_netdev),
+		T(nics_without_an_iommu_serve_no_device_lane),
+		T(nics_leaves_other_devices_out),
+		T(a_sriov_netdev_without_pci_is_a_pf),
 		T(names_of_virtio_functions_are_found),
 	};
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Settings of a VF as data: what words are taken, how they merge with what is, JSON there and back. */
+/*
+ * Settings of a VF as data: what words are taken, how they merge with what is, JSON there and back.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,9 +23,18 @@ static int word(struct vf_request *r, const char *key, const char *value)
 static void a_value_in_range_is_taken(void **state)
 {
 	static const char *const good[][2] = {
-		{ "mac", "02:00:00:00:00:01" }, { "mac", "00:00:00:00:00:00" }, { "vlan", "0" }, { "vlan", "4094" }, { "qos", "7" },
-		{ "proto", "802.1Q" }, { "proto", "802.1ad" }, { "max_tx_mbit", "4294967295" }, { "min_tx_mbit", "0" },
-		{ "spoof_check", "on" }, { "trust", "off" }, { "link", "auto" },
+		{ "mac", "02:00:00:00:00:01" },
+		{ "mac", "00:00:00:00:00:00" },
+		{ "vlan", "0" },
+		{ "vlan", "4094" },
+		{ "qos", "7" },
+		{ "proto", "802.1Q" },
+		{ "proto", "802.1ad" },
+		{ "max_tx_mbit", "4294967295" },
+		{ "min_tx_mbit", "0" },
+		{ "spoof_check", "on" },
+		{ "trust", "off" },
+		{ "link", "auto" },
 	};
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -37,10 +48,25 @@ static void a_value_in_range_is_taken(void **state)
 static void a_value_out_of_range_is_refused_with_what_is_taken(void **state)
 {
 	static const char *const bad[][2] = {
-		{ "mac", "01:00:5e:00:00:01" }, { "mac", "02:00:00:00:00" }, { "mac", "02:00:00:00:00:0g" }, { "mac", "02:00:00:00:00:001" },
-		{ "mac", " 2:00:00:00:00:01" }, { "mac", "" }, { "vlan", "4095" }, { "vlan", "-1" }, { "vlan", "1x" }, { "vlan", "" },
-		{ "vlan", "0x10" }, { "vlan", "99999999999999999999" }, { "qos", "8" }, { "proto", "802.1x" }, { "max_tx_mbit", "4294967296" },
-		{ "min_tx_mbit", "+1" }, { "spoof_check", "yes" }, { "trust", "1" }, { "link", "up" },
+		{ "mac", "01:00:5e:00:00:01" },
+		{ "mac", "02:00:00:00:00" },
+		{ "mac", "02:00:00:00:00:0g" },
+		{ "mac", "02:00:00:00:00:001" },
+		{ "mac", " 2:00:00:00:00:01" },
+		{ "mac", "" },
+		{ "vlan", "4095" },
+		{ "vlan", "-1" },
+		{ "vlan", "1x" },
+		{ "vlan", "" },
+		{ "vlan", "0x10" },
+		{ "vlan", "99999999999999999999" },
+		{ "qos", "8" },
+		{ "proto", "802.1x" },
+		{ "max_tx_mbit", "4294967296" },
+		{ "min_tx_mbit", "+1" },
+		{ "spoof_check", "yes" },
+		{ "trust", "1" },
+		{ "link", "up" },
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -70,7 +96,7 @@ static void min_rate_above_max_is_refused(void **state)
 	assert_int_equal(word(&r, "min_tx_mbit", "200"), 0);
 	assert_int_equal(vf_request_merge(&r, &now, &want, why, sizeof(why)), -EINVAL);
 	assert_non_null(strstr(why, "200"));
-	assert_int_equal(word(&r, "max_tx_mbit", "0"), 0);	/* no limit: any minimum fits */
+	assert_int_equal(word(&r, "max_tx_mbit", "0"), 0); /* no limit: any minimum fits */
 	assert_int_equal(vf_request_merge(&r, &now, &want, why, sizeof(why)), 0);
 	assert_int_equal(want.known, VF_BIT(VF_RATE));
 	assert_int_equal(want.min_tx_mbit, 200);
@@ -124,8 +150,16 @@ static void what_is_not_asked_for_is_not_set(void **state)
 
 static void settings_survive_json(void **state)
 {
-	struct vf_settings s = { .known = VF_ALL, .mac = { 2, 3, 4, 5, 6, 0xff }, .vlan = 4094, .qos = 7, .proto = 0x88a8, .max_tx_mbit = 1000,
-				 .min_tx_mbit = 4000000000u, .trust = true, .link = VF_LINK_OFF }, back;
+	struct vf_settings s = { .known = VF_ALL,
+				 .mac = { 2, 3, 4, 5, 6, 0xff },
+				 .vlan = 4094,
+				 .qos = 7,
+				 .proto = 0x88a8,
+				 .max_tx_mbit = 1000,
+				 .min_tx_mbit = 4000000000u,
+				 .trust = true,
+				 .link = VF_LINK_OFF },
+			   back;
 
 	for (unsigned int known = 0; known <= VF_ALL; known++) {
 		json_t *o = json_object();
@@ -144,8 +178,14 @@ static void settings_survive_json(void **state)
 static void a_record_with_wrong_values_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"{\"mac\":5}", "{\"mac\":\"zz\"}", "{\"vlan\":4096,\"qos\":0,\"proto\":\"802.1Q\"}", "{\"vlan\":1}",
-		"{\"vlan\":1,\"qos\":9,\"proto\":\"802.1Q\"}", "{\"max_tx_mbit\":-1,\"min_tx_mbit\":0}", "{\"trust\":1}", "{\"link\":\"up\"}",
+		"{\"mac\":5}",
+		"{\"mac\":\"zz\"}",
+		"{\"vlan\":4096,\"qos\":0,\"proto\":\"802.1Q\"}",
+		"{\"vlan\":1}",
+		"{\"vlan\":1,\"qos\":9,\"proto\":\"802.1Q\"}",
+		"{\"max_tx_mbit\":-1,\"min_tx_mbit\":0}",
+		"{\"trust\":1}",
+		"{\"link\":\"up\"}",
 	};
 	struct vf_settings s;
 
@@ -175,11 +215,16 @@ static void a_guests_mac_is_stable_local_and_its_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_value_in_range_is_taken), cmocka_unit_test(a_value_out_of_range_is_refused_with_what_is_taken),
-		cmocka_unit_test(an_unknown_key_is_told_apart), cmocka_unit_test(min_rate_above_max_is_refused),
-		cmocka_unit_test(one_rate_leaves_the_other_as_it_is), cmocka_unit_test(vlan_0_takes_qos_and_protocol_along),
-		cmocka_unit_test(qos_without_a_vlan_is_refused), cmocka_unit_test(what_is_not_asked_for_is_not_set),
-		cmocka_unit_test(settings_survive_json), cmocka_unit_test(a_record_with_wrong_values_is_refused),
+		cmocka_unit_test(a_value_in_range_is_taken),
+		cmocka_unit_test(a_value_out_of_range_is_refused_with_what_is_taken),
+		cmocka_unit_test(an_unknown_key_is_told_apart),
+		cmocka_unit_test(min_rate_above_max_is_refused),
+		cmocka_unit_test(one_rate_leaves_the_other_as_it_is),
+		cmocka_unit_test(vlan_0_takes_qos_and_protocol_along),
+		cmocka_unit_test(qos_without_a_vlan_is_refused),
+		cmocka_unit_test(what_is_not_asked_for_is_not_set),
+		cmocka_unit_test(settings_survive_json),
+		cmocka_unit_test(a_record_with_wrong_values_is_refused),
 		cmocka_unit_test(a_guests_mac_is_stable_local_and_its_own),
 	};
 

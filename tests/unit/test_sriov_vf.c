@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Making, setting and removing VFs on a made-up host that can refuse: what is left afterwards, on disk too. */
+/*
+ * Making, setting and removing VFs on a made-up host that can refuse: what is left afterwards, on
+ * disk too.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +17,7 @@
 
 #include "helper_sriov.h"
 
-#define PF_DIR "devices/pci0000:00/0000:00:01.0/" FAKE_PF
+#define PF_DIR	"devices/pci0000:00/0000:00:01.0/" FAKE_PF
 #define VF0_DIR "devices/pci0000:00/0000:00:01.0/0000:01:10.0"
 
 static void ask(struct vf_request *r, const char *key, const char *value)
@@ -32,7 +35,7 @@ static void somebody_else_makes_two(struct fake_nic *f)
 	assert_int_equal(f->env.write(f, path, "2"), 0);
 }
 
-/* --- how many ---------------------------------------------------------------------------------------------------------- */
+/* --- how many ----------------------------------------------------------- */
 static void vf_create_makes_them_without_host_drivers(void **state)
 {
 	struct fake_nic *f = *state;
@@ -58,7 +61,7 @@ static void vf_create_of_the_same_count_is_done(void **state)
 	struct fake_nic *f = *state;
 
 	assert_int_equal(vf_count_create(&f->env, "lab0", 4, false), 0);
-	f->fail_file = "sriov_numvfs";	/* any write would fail */
+	f->fail_file = "sriov_numvfs"; /* any write would fail */
 	f->fail_errno = -EIO;
 	assert_int_equal(vf_count_create(&f->env, "lab0", 4, false), 0);
 	assert_int_equal(f->n_said, 0);
@@ -103,10 +106,10 @@ static void vf_create_puts_the_old_vfs_back_when_the_driver_refuses(void **state
 
 	assert_int_equal(vf_count_create(&f->env, "lab0", 2, false), 0);
 	ask(&r, "vlan", "100");
-	f->vf[1].vlan = 77;	/* somebody else's setting */
+	f->vf[1].vlan = 77; /* somebody else's setting */
 	f->fail_file = "sriov_numvfs";
 	f->fail_errno = -EPERM;
-	f->fail_after = 1;	/* 0 is taken, the new count is not */
+	f->fail_after = 1; /* 0 is taken, the new count is not */
 	assert_int_equal(vf_count_create(&f->env, "lab0", 5, false), -EPERM);
 	assert_int_equal(f->n_vfs, 2);
 	assert_int_equal(f->vf[1].vlan, 77);
@@ -123,7 +126,7 @@ static void vf_create_without_room_for_the_record_changes_nothing(void **state)
 	assert_non_null(strstr(f->said, "nothing was changed"));
 }
 
-/* --- who has them ------------------------------------------------------------------------------------------------------- */
+/* --- who has them ------------------------------------------------------- */
 static void assert_count_is_held(struct fake_nic *f, const char *by)
 {
 	unsigned int n = f->n_vfs;
@@ -197,7 +200,7 @@ static void the_lock_names_its_holder(void **state)
 	assert_int_equal(vf_count_create(&f->env, "lab0", 2, false), 0);
 }
 
-/* --- settings ------------------------------------------------------------------------------------------------------------- */
+/* --- settings ----------------------------------------------------------- */
 static void vf_set_sets_what_is_asked_and_no_more(void **state)
 {
 	struct vf_request r = { 0 };
@@ -206,7 +209,7 @@ static void vf_set_sets_what_is_asked_and_no_more(void **state)
 	assert_int_equal(vf_count_create(&f->env, "lab0", 2, false), 0);
 	ask(&r, "vlan", "100");
 	ask(&r, "qos", "3");
-	ask(&r, "spoof_check", "on");	/* is so already */
+	ask(&r, "spoof_check", "on"); /* is so already */
 	assert_int_equal(vf_set(&f->env, "lab0", 1, &r), 0);
 	assert_int_equal(f->vf[1].vlan, 100);
 	assert_int_equal(f->vf[1].qos, 3);
@@ -274,7 +277,7 @@ static void vf_set_of_a_vf_that_is_not_there_says_how_many_there_are(void **stat
 	assert_int_equal(f->n_writes, 0);
 }
 
-/* --- putting back ------------------------------------------------------------------------------------------------------------ */
+/* --- putting back ------------------------------------------------------- */
 static void vf_remove_puts_back_what_was(void **state)
 {
 	struct vf_request r = { 0 };
@@ -287,7 +290,7 @@ static void vf_remove_puts_back_what_was(void **state)
 	assert_int_equal(f->n_vfs, 0);
 	assert_string_equal(fake_read(f, PF_DIR "/sriov_numvfs"), "0");
 	assert_false(fake_record_exists(f, FAKE_PF));
-	assert_int_equal(vf_count_remove(&f->env, "lab0"), 0);	/* nothing to do is done */
+	assert_int_equal(vf_count_remove(&f->env, "lab0"), 0); /* nothing to do is done */
 }
 
 static void vf_remove_keeps_vfs_that_were_there_before_and_their_settings(void **state)
@@ -301,7 +304,8 @@ static void vf_remove_keeps_vfs_that_were_there_before_and_their_settings(void *
 	ask(&r, "vlan", "100");
 	ask(&r, "trust", "off");
 	assert_int_equal(vf_set(&f->env, "lab0", 0, &r), 0);
-	assert_int_equal(vf_set(&f->env, "lab0", 0, &r), 0);	/* a second time must not overwrite what was first */
+	assert_int_equal(vf_set(&f->env, "lab0", 0, &r),
+			 0); /* a second time must not overwrite what was first */
 	assert_int_equal(vf_count_create(&f->env, "lab0", 5, false), 0);
 	assert_int_equal(f->n_vfs, 5);
 	assert_int_equal(vf_count_remove(&f->env, "lab0"), 0);
@@ -322,7 +326,7 @@ static void a_mac_that_the_vf_driver_chose_is_nobodys_setting(void **state)
 	fake_file(f, VF0_DIR "/net/eth9/flags", "0x1002");
 	fake_file(f, VF0_DIR "/net/eth9/address", "a2:00:00:00:00:05");
 	fake_file(f, VF0_DIR "/net/eth9/addr_assign_type", "1");
-	memcpy(f->vf[0].mac, "\xa2\0\0\0\0\x05", 6);	/* the PF shows it too */
+	memcpy(f->vf[0].mac, "\xa2\0\0\0\0\x05", 6); /* the PF shows it too */
 	ask(&r, "mac", "02:00:00:00:00:07");
 	assert_int_equal(vf_set(&f->env, "lab0", 0, &r), 0);
 	assert_non_null(strstr(fake_record_text(f, FAKE_PF), "00:00:00:00:00:00"));
@@ -345,13 +349,14 @@ static void what_a_killed_guest_left_is_put_back_by_the_next(void **state)
 	f->vf[1].vlan = 9;
 	before = f->vf[1];
 	assert_int_equal(vf_lease_note(&f->env, &pf, 1, "0000:01:10.2", &before), 0);
-	f->vf[1].vlan = 77;	/* the guest's; then everything is killed */
+	f->vf[1].vlan = 77; /* the guest's; then everything is killed */
 	f->vf[1].mac[5] = 8;
 	assert_int_equal(vf_lease_restore(&f->env, &pf, 1, "0000:01:10.2"), 0);
 	assert_int_equal(f->vf[1].vlan, 9);
 	assert_int_equal(f->vf[1].mac[5], 0);
 	assert_false(fake_record_exists(f, "lease-0000:01:10.2"));
-	assert_int_equal(vf_lease_restore(&f->env, &pf, 1, "0000:01:10.2"), 0);	/* nothing noted is done */
+	assert_int_equal(vf_lease_restore(&f->env, &pf, 1, "0000:01:10.2"),
+			 0); /* nothing noted is done */
 	f->vf[1].vlan = 77;
 	assert_int_equal(vf_lease_note(&f->env, &pf, 1, "0000:01:10.2", &before), 0);
 	assert_int_equal(vf_count_remove(&f->env, "lab0"), 0);
@@ -385,7 +390,8 @@ static void a_call_killed_half_way_is_finished_by_the_next(void **state)
 	struct fake_nic *f = *state;
 
 	assert_int_equal(vf_count_create(&f->env, "lab0", 2, false), 0);
-	fake_file(f, PF_DIR "/sriov_drivers_autoprobe", "0");	/* as if killed before it was put back */
+	fake_file(f, PF_DIR "/sriov_drivers_autoprobe",
+		  "0"); /* as if killed before it was put back */
 	assert_int_equal(vf_count_create(&f->env, "lab0", 2, false), 0);
 	assert_string_equal(fake_read(f, PF_DIR "/sriov_drivers_autoprobe"), "1");
 	fake_file(f, PF_DIR "/sriov_drivers_autoprobe", "0");
@@ -405,7 +411,12 @@ static void a_record_of_an_earlier_boot_is_void(void **state)
 
 static void a_record_that_cannot_be_read_stops_everything(void **state)
 {
-	static const char *const bad[] = { "", "[]", "{", "{\"version\":1}", "{\"version\":1,\"version\":1}",
+	static const char *const bad[] = {
+		"",
+		"[]",
+		"{",
+		"{\"version\":1}",
+		"{\"version\":1,\"version\":1}",
 		"{\"version\":2,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":0,\"drivers_autoprobe\":1,\"vfs\":[]}",
 		"{\"version\":1,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":-1,\"drivers_autoprobe\":1,\"vfs\":[]}",
 		"{\"version\":1,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":0,\"drivers_autoprobe\":1,\"vfs\":[{\"index\":-1}]}",
@@ -436,19 +447,34 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fake_nic_setup, fake_nic_teardown)
 	const struct CMUnitTest tests[] = {
-		T(vf_create_makes_them_without_host_drivers), T(vf_create_keeps_autoprobe_when_asked), T(vf_create_of_the_same_count_is_done),
-		T(vf_create_above_totalvfs_names_the_number), T(vf_create_on_read_only_sysfs_changes_nothing),
-		T(vf_create_goes_back_when_vfs_do_not_appear), T(vf_create_puts_the_old_vfs_back_when_the_driver_refuses),
-		T(vf_create_without_room_for_the_record_changes_nothing), T(count_is_kept_while_a_vf_is_leased),
-		T(count_is_kept_while_a_process_has_the_group_open), T(count_is_kept_while_a_netdev_is_up),
-		T(count_is_kept_while_a_netdev_is_in_another_namespace), T(the_lock_names_its_holder),
-		T(vf_set_sets_what_is_asked_and_no_more), T(vf_set_takes_the_others_back_when_one_is_refused),
-		T(a_protocol_that_the_driver_lacks_is_unsupported), T(vf_set_notices_a_driver_that_does_nothing),
-		T(vf_set_of_a_vf_that_is_not_there_says_how_many_there_are), T(vf_remove_puts_back_what_was),
-		T(vf_remove_keeps_vfs_that_were_there_before_and_their_settings), T(vf_remove_leaves_other_peoples_vfs_alone), T(a_mac_that_the_vf_driver_chose_is_nobodys_setting),
+		T(vf_create_makes_them_without_host_drivers),
+		T(vf_create_keeps_autoprobe_when_asked),
+		T(vf_create_of_the_same_count_is_done),
+		T(vf_create_above_totalvfs_names_the_number),
+		T(vf_create_on_read_only_sysfs_changes_nothing),
+		T(vf_create_goes_back_when_vfs_do_not_appear),
+		T(vf_create_puts_the_old_vfs_back_when_the_driver_refuses),
+		T(vf_create_without_room_for_the_record_changes_nothing),
+		T(count_is_kept_while_a_vf_is_leased),
+		T(count_is_kept_while_a_process_has_the_group_open),
+		T(count_is_kept_while_a_netdev_is_up),
+		T(count_is_kept_while_a_netdev_is_in_another_namespace),
+		T(the_lock_names_its_holder),
+		T(vf_set_sets_what_is_asked_and_no_more),
+		T(vf_set_takes_the_others_back_when_one_is_refused),
+		T(a_protocol_that_the_driver_lacks_is_unsupported),
+		T(vf_set_notices_a_driver_that_does_nothing),
+		T(vf_set_of_a_vf_that_is_not_there_says_how_many_there_are),
+		T(vf_remove_puts_back_what_was),
+		T(vf_remove_keeps_vfs_that_were_there_before_and_their_settings),
+		T(vf_remove_leaves_other_peoples_vfs_alone),
+		T(a_mac_that_the_vf_driver_chose_is_nobodys_setting),
 		T(what_a_killed_guest_left_is_put_back_by_the_next),
-		T(vf_remove_keeps_the_record_when_it_fails), T(a_call_killed_half_way_is_finished_by_the_next),
-		T(a_record_of_an_earlier_boot_is_void), T(a_record_that_cannot_be_read_stops_everything), T(a_record_names_no_path),
+		T(vf_remove_keeps_the_record_when_it_fails),
+		T(a_call_killed_half_way_is_finished_by_the_next),
+		T(a_record_of_an_earlier_boot_is_void),
+		T(a_record_that_cannot_be_read_stops_everything),
+		T(a_record_names_no_path),
 	};
 
 	return cmocka_run_group_tests_name("sriov/vf", tests, NULL, NULL);
