@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The same microguest under QEMU's microvm with PCI, for the ratio: same device, same command line, same traffic. CPU time is what the
+ * kernel accounts for the process; exits are not asked for. Where QEMU is looked for stands at bench_qemu_find().
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "core/paths.h"
+
+#define MICROVM_ECAM	"0xe0000000"	/* QEMU: include/hw/i386/microvm.h */
+#define MAX_WORDS	48
+
+/* --- start --------------------------------------------------------------------------------------------------------- */
+static int qemu_netdev(struct bench_guest *g, const struct bench_boot *b, char *netdev, size_t size, char *why, size_t why_size)
+{
+	netdev[0] = '\0';
+	if (strcmp(b->backend, "tap"))
+		return 0;
+	g->tap = bench_tap_open(b->ifname);
+	if (g->tap < 0)
+		return snprintf(why, why_size, "making tap %s: %s", b->ifname, strerror(-g->tap)), g->tap;
+	snprintf(netdev, size, "tap,id=n0,fd=3,vhost=off");
+	return 0;
+}
+
+static unsigned int qemu_add(const char **argv, unsigned int n, const char *const *words)
+{
+	for (; *words && n < MAX_WORDS; words++)
+		argv[n++] = *words;
+	return n;
+}
+
+static int qemu_start(struct bench_guest *g, const struct bench_boot *b, char *why, size_t size)
+{
+	const char *argv[MAX_WORDS + 1];
+	char netdev[64], words[640], device[64];
+	unsigned int n = 0;
+	int ret = qemu_netdev(g, b, netdev, sizeof(netdev), why, size);
+
+	if (ret < 0)
+		return ret;
+	/* what QEMU's E1000 wants of a polling driver: ICR read after RDT, and a second of patience after RCTL */
+	snprintf(words, sizeof(words), "dev=%s ecam=" MICROVM_ECAM "%s %s", b->device,
+		 !strcmp(b->device, "e1000") && netdev[0] ? " icr=1 settle_ms=1100" : "", b->words);
+	snprintf(device, sizeof(device), "%s%s", !strcmp(b->device, "e1000") ? "e1000" : "virtio-net-pci,disable-legacy=on", netdev[0] ? ",netdev=n0" : "");
+	for (unsigned int i = 0; i < b->qemu->n_words; i++)
+		argv[n++] = b->qemu->words[i];
+	n = qemu_add(argv, n, (const char *const[]){ "-accel", "kvm", "-cpu", "host,-arch-capabilities", "-M", "microvm,pcie=on", "-m", "64",
+		     "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=c,signal=off", "-serial", "chardev:c",
+		     "-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-kernel", b->kernel, "-append", words, "-device", device, NULL });
+	n = qemu_add(argv, n, netdev[0] ? (const char *const[]){ "-netdev", netdev, NULL } : (const char *const[]){ "-nic", "none", NULL });
+	argv[n] = NULL;
+	if (b->qemu->modules[0])
+		setenv("QEMU_MODULE_DIR", b->qemu->modules, 1);
+	ret = bench_child_start(&g->child, argv, g->tap, false);
+	if (ret < 0)
+		snprintf(why, size, "starting QEMU: %s", strerror(-ret));
+	return ret;
+}
+
+/* --- CPU time -------------------------------------------------------------------------------------------------------- */
+/* Field 43 of /proc/PID/stat, proc(5), in clock ticks. */
+static int qemu_guest_ticks(pid_t pid, uint64_t *ticks)
+{
+	char line[1024], *at;
+
+	if (paths_read_line(line, sizeof(line), "/proc/%d/stat", (int)pid) <= 0 || !(at = strrchr(line, ')')))
+		return -ESRCH;
+	for (int field = 2; field < 43 && at; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return -EPROTO;
+	*ticks = strtoull(at, NULL, 10);
+	return 0;
+}
+
+static int qemu_counters(struct bench_guest *g, struct bench_counters *c)
+{
+	struct timespec t;
+	uint64_t ticks, cpu;
+	clockid_t clock;
+
+	*c = (struct bench_counters){ 0 };
+	if (clock_getcpuclockid(g->child.pid, &clock) || clock_gettime(clock, &t) < 0 || qemu_guest_ticks(g->child.pid, &ticks) < 0)
+		return 0;
+	cpu = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	c->guest_ns = ticks * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
+	c->cpu_ns = cpu - c->guest_ns;	/* only differences of it are used */
+	c->has_cpu = true;
+	return 0;
+}
+
+static void qemu_release(struct bench_guest *g)
+{
+	if (g->tap >= 0)
+		close(g->tap);
+	g->tap = -1;
+}
+
+const struct bench_monitor bench_monitor_qemu = {
+	.name = "qemu",
+	.start = qemu_start,
+	.counters = qemu_counters,
+	.release = qemu_release,
+};
+
+/* --- where it is -------------------------------------------------------------------------------------------------------- */
+static void qemu_cache(char *buf, size_t size)
+{
+	const char *cache = getenv("FOURLANE_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+	if (cache && *cache)
+		snprintf(buf, size, "%s", cache);
+	else if (geteuid() == 0)
+		snprintf(buf, size, "/var/cache/fourlane");
+	else if (xdg && *xdg)
+		snprintf(buf, size, "%s/fourlane", xdg);
+	else
+		snprintf(buf, size, "%s/.cache/fourlane", home ? home : "");
+}
+
+static bool qemu_in_path(struct bench_qemu *q)
+{
+	char path[4096], *save = NULL;
+
+	snprintf(path, sizeof(path), "%s", getenv("PATH") ? getenv("PATH") : "/usr/bin");
+	for (char *dir = strtok_r(path, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		snprintf(q->words[0], PATH_MAX, "%s/qemu-system-x86_64", dir);
+		if (access(q->words[0], X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The software host's QEMU is unpacked, not installed: its own dynamic linker runs it. */
+static bool qemu_of_lab(struct bench_qemu *q, const char *cache)
+{
+	char labs[PATH_MAX - 256];
+	struct dirent *e;
+	bool found = false;
+	DIR *d;
+
+	snprintf(labs, sizeof(labs), "%s/lab", cache);
+	d = opendir(labs);
+	while (d && !found && (e = readdir(d))) {
+		char root[PATH_MAX];
+
+		snprintf(root, sizeof(root), "%s/%s/qemu/usr", labs, e->d_name);
+		if (e->d_name[0] == '.' || access(root, X_OK) < 0)
+			continue;
+		snprintf(q->words[0], PATH_MAX, "%s/lib64/ld-linux-x86-64.so.2", root);
+		snprintf(q->words[1], PATH_MAX, "--library-path");
+		snprintf(q->words[2], PATH_MAX, "%s/lib/x86_64-linux-gnu", root);
+		snprintf(q->words[3], PATH_MAX, "%s/bin/qemu-system-x86_64", root);
+		snprintf(q->words[4], PATH_MAX, "-L");
+		snprintf(q->words[5], PATH_MAX, "%s/share/qemu", root);
+		snprintf(q->words[6], PATH_MAX, "-L");
+		snprintf(q->words[7], PATH_MAX, "%s/share/seabios", root);
+		snprintf(q->modules, sizeof(q->modules), "%s/lib/x86_64-linux-gnu/qemu", root);
+		found = access(q->words[0], X_OK) == 0 && access(q->words[3], R_OK) == 0;
+	}
+	if (d)
+		closedir(d);
+	q->n_words = 8;
+	return found;
+}
+
+/* "QEMU emulator version 11.1.3 (Debian ...)": also shows that it starts at all. */
+static int qemu_ask_version(struct bench_qemu *q)
+{
+	const char *argv[16];
+	struct bench_child c;
+	struct bench_signals none = { .fd = -1 };
+	char line[256] = "";
+	unsigned int n = 0;
+
+	for (; n < q->n_words; n++)
+		argv[n] = q->words[n];
+	argv[n++] = "--version";
+	argv[n] = NULL;
+	if (bench_child_start(&c, argv, -1, false) < 0)
+		return -ENOENT;
+	if (bench_child_line(&c, &none, 10000, line, sizeof(line)) < 0 || sscanf(line, "QEMU emulator version %31[0-9.]", q->version) != 1)
+		q->version[0] = '\0';
+	bench_child_end(&c, 2000);
+	bench_child_free(&c);
+	return q->version[0] ? 0 : -ENOENT;
+}
+
+int bench_qemu_find(struct bench_qemu *q)
+{
+	const char *given = getenv("FOURLANE_QEMU");
+	char cache[PATH_MAX - 512];
+
+	*q = (struct bench_qemu){ .n_words = 1 };
+	if (given && *given)
+		return snprintf(q->words[0], PATH_MAX, "%s", given), qemu_ask_version(q);
+	if (qemu_in_path(q))
+		return qemu_ask_version(q);
+	qemu_cache(cache, sizeof(cache));
+	snprintf(q->words[0], PATH_MAX, "%s/qemu/qemu-system-x86_64", cache);
+	if (access(q->words[0], X_OK) == 0)
+		return qemu_ask_version(q);
+	return qemu_of_lab(q, cache) ? qemu_ask_version(q) : -ENOENT;
+}
