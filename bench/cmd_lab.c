@@ -317,14 +317,15 @@ static int lab_down_words(int argc, char **argv)
 static int lab_build_words(int argc, char **argv)
 {
 	struct lab_image image;
-	int ret;
+	int signals, ret;
 
 	if (argc > 1)
 		return cmd_usage(&lab_command, "build takes no words, '%s' is one", argv[1]);
-	ret = lab_image_get(&image);
+	signals = lab_block_signals();
+	ret = lab_image_wait(signals, &image);
 	if (!ret)
 		printf("%s\n", image.dir);
-	return ret;
+	return lab_exit(ret, signals);
 }
 
 static int lab_main(int argc, char **argv)

@@ -69,7 +69,16 @@ free_mb=$(df -Pm "$labs" | awk 'NR == 2 { print $4 }')
 
 new=$(mktemp -d "$labs/.new.XXXXXX")
 log=$new/log
-cleanup() { trap - EXIT; kill $(jobs -p) 2>/dev/null || true; rm -rf "$new"; }
+set -m	# each job is a process group, so that it can be ended whole
+cleanup() {
+	local job
+	trap - EXIT
+	for job in $(jobs -p); do
+		kill -TERM -- "-$job" 2>/dev/null || true
+		wait "$job" 2>/dev/null || true
+	done
+	rm -rf "$new"
+}
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -79,9 +88,9 @@ step() {
 	stage=$((stage + 1))
 	printf 'fourlane: lab: %d/7 %-52s %4d s\n' $stage "$1" $SECONDS >&2
 }
-# A child in the background lets bash run its traps at once.
+# A child in the background lets bash run its traps at once. It keeps the lock (9): what a killed script leaves running still writes.
 quietly() {
-	"$@" >>"$log" 2>&1 </dev/null 9>&- &
+	"$@" >>"$log" 2>&1 </dev/null &
 	wait $! || { tail -5 "$log" >&2; die 1 "'${*:1:3} ...' failed (above); is there a network and a Debian mirror?"; }
 }
 

@@ -194,7 +194,7 @@ static int lab_start(const struct lab_options *o, int lock, const struct lab_pla
 {
 	struct lab_guard_start s = { .iommu = o->iommu, .append = o->append, .console = o->console, .lock = lock, .initrd = -1, .disk = -1 };
 	struct lab_image image;
-	int ret = lab_image_get(&image), fd = -1;
+	int ret = lab_image_wait(o->signals, &image), fd = -1;
 	pid_t pid;
 
 	if (ret < 0)

@@ -30,9 +30,11 @@ struct lab_image {
 };
 
 /*
- * lab_image_get - the cached image; builds it when it is not there (minutes at most, progress on stderr). 0, or negative errno
- * after a message; -EOPNOTSUPP when this machine cannot build it.
+ * lab_image_wait - the cached image; builds it when it is not there (minutes at most, progress on stderr). 0, or negative errno
+ * after a message; -EOPNOTSUPP when this machine cannot build it; -EINTR without one when `signals` (-1: none) became readable.
  */
+int lab_image_wait(int signals, struct lab_image *image);
+/* lab_image_get - the same for callers whose signals are as usual. */
 int lab_image_get(struct lab_image *image);
 
 struct lab_options {

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,12 +37,30 @@ static pid_t image_start_build(const char *script, int out)
 	_exit(127);
 }
 
-/* First line of what the builder prints, and its status. */
-static int image_ask(const char *script, char *line, size_t size)
+/* Reads all that the builder prints. -EINTR when `signals` became readable. */
+static int image_read(int fd, int signals, char *line, size_t size)
 {
-	int p[2], status = 0;
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
 	size_t got = 0;
-	ssize_t n;
+	ssize_t n = 1;
+
+	while (n > 0 && got < size - 1) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (p[1].revents)
+			return -EINTR;
+		n = read(fd, line + got, size - 1 - got);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	line[got] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	return 0;
+}
+
+/* First line of what the builder prints, and its status. */
+static int image_ask(const char *script, int signals, char *line, size_t size)
+{
+	int p[2], status = 0, ret;
 	pid_t pid;
 
 	if (pipe2(p, O_CLOEXEC) < 0)
@@ -52,13 +71,14 @@ static int image_ask(const char *script, char *line, size_t size)
 		close(p[0]);
 		return err_ret(-errno, "lab: starting %s: %s; end some processes", script, strerror(errno));
 	}
-	while (got < size - 1 && ((n = read(p[0], line + got, size - 1 - got)) > 0 || (n < 0 && errno == EINTR)))
-		got += n > 0 ? (size_t)n : 0;
+	ret = image_read(p[0], signals, line, size);
 	close(p[0]);
+	if (ret < 0)
+		kill(pid, SIGTERM);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	line[got] = '\0';
-	line[strcspn(line, "\n")] = '\0';
+	if (ret < 0)
+		return ret;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && line[0] == '/')
 		return 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == FL_UNSUPPORTED)
@@ -70,7 +90,7 @@ static int image_ask(const char *script, char *line, size_t size)
 	return -EIO;
 }
 
-int lab_image_get(struct lab_image *image)
+int lab_image_wait(int signals, struct lab_image *image)
 {
 	char script[PATH_MAX], path[PATH_MAX], text[512];
 	int ret = paths_find_program("lab/build.sh", script, sizeof(script)), fd;
@@ -78,7 +98,7 @@ int lab_image_get(struct lab_image *image)
 
 	if (ret < 0)
 		return ret;
-	ret = image_ask(script, image->dir, sizeof(image->dir));
+	ret = image_ask(script, signals, image->dir, sizeof(image->dir));
 	if (ret < 0)
 		return ret;
 	snprintf(path, sizeof(path), "%s/info", image->dir);
@@ -91,4 +111,9 @@ int lab_image_get(struct lab_image *image)
 	    lab_text_value(text, "qemu", image->qemu, sizeof(image->qemu)) < 0)
 		return err_ret(-EIO, "lab: reading %s: it is damaged; remove %s, it is then built again", path, image->dir);
 	return 0;
+}
+
+int lab_image_get(struct lab_image *image)
+{
+	return lab_image_wait(-1, image);
 }
