@@ -42,7 +42,11 @@ labs=$cache/lab
 hash=$(sha256sum <"$0" | cut -c1-16)
 image=$labs/$hash
 
-[ -f "$image/info" ] && { echo "$image"; exit 0; }
+if [ -f "$image/info" ]; then
+	touch -c "$image" 2>/dev/null || true	# in use: see finish()
+	echo "$image"
+	exit 0
+fi
 
 die() { echo "fourlane: building the software host: $2" >&2; exit "$1"; }
 for tool in apt-get apt-cache dpkg-deb tar sha256sum flock; do
@@ -114,7 +118,7 @@ apt_new() {	# apt_new NAME KEYRING SUITE...
 		*) echo "deb [arch=amd64 signed-by=$keys] $debian $suite main" ;;
 		esac
 	done >"$d/etc/apt/sources.list"
-	quietly apt_in "$1" apt-get -q update
+	quietly apt_in "$1" apt-get -q -o APT::Update::Error-Mode=any update
 }
 apt_in() {	# apt_in NAME COMMAND ARGUMENT...
 	local d=$new/apt-$1 user=
