@@ -121,6 +121,7 @@ is "no file stays after down" "$(litter)" ""
 is "down when none is up is done already" $? 0
 
 # --- killed --------------------------------------------------------------------------------------------------------------
+: >"$tmp/here"
 "$fl" lab run --fresh -- sh -c 'echo here; exec sleep 1000' >"$tmp/here" 2>"$tmp/err" &
 p=$!
 wait_for 120 grep -q here "$tmp/here"
