@@ -226,8 +226,8 @@ struct bench {
 	unsigned int n_guests;		/* for names */
 };
 
-/* bench_skip - one entry of "skipped"; an equal one is not repeated. */
-void bench_skip(struct bench *b, const char *lane, const char *why, const char *mend);
+/* bench_skip - one entry of "skipped": a lane, or `part` of it ("tap", "peer qemu"; NULL: all of it). */
+void bench_skip(struct bench *b, enum bench_lane lane, const char *part, const char *why, const char *mend);
 /*
  * bench_plan - takes the NICs of the hardware lanes and fills rows and skipped. 0 or negative errno after a message. What it took
  * is given back by bench_hw_put_back(), always called, also after a failure.

@@ -40,22 +40,13 @@ const char *bench_device_of(unsigned int vendor, unsigned int device, const char
 }
 
 /* --- skipped --------------------------------------------------------------------------------------------------------- */
-void bench_skip(struct bench *b, const char *lane, const char *why, const char *mend)
+void bench_skip(struct bench *b, enum bench_lane lane, const char *part, const char *why, const char *mend)
 {
-	json_t *entry = json_pack("{s:s, s:s, s:s}", "lane", lane, "why", why, "mend", mend), *other;
-	size_t i;
+	json_t *entry = json_pack("{s:s, s:s, s:s}", "lane", bench_lane_name[lane], "why", why, "mend", mend);
 
-	json_array_foreach(b->skipped, i, other)
-		if (json_equal(entry, other)) {
-			json_decref(entry);
-			return;
-		}
+	if (part)
+		json_object_set_new(entry, "part", json_string(part));
 	json_array_append_new(b->skipped, entry);
-}
-
-static void skip(struct bench *b, enum bench_lane lane, const char *why, const char *mend)
-{
-	bench_skip(b, bench_lane_name[lane], why, mend);
 }
 
 static void join(const json_t *list, char *buf, size_t size)
@@ -80,7 +71,7 @@ static bool lane_ready(struct bench *b, enum bench_lane lane)
 		return true;
 	join(json_object_get(report, "missing"), why, sizeof(why));
 	join(json_object_get(report, "mend"), mend, sizeof(mend));
-	skip(b, lane, why, mend);
+	bench_skip(b, lane, NULL, why, mend);
 	return false;
 }
 
@@ -241,7 +232,7 @@ static int plan_software(struct bench *b, enum bench_lane lane, bool tap)
 	if (ret == 0 && tap)
 		ret = rows_add(b, &like, ALL_DIRECTIONS);
 	if (ret == 0 && !tap)
-		skip(b, lane, "its rows with back-end tap: no tap can be made", "run as root, or load the kernel module tun");
+		bench_skip(b, lane, "tap", "no tap can be made", "run as root, or load the kernel module tun");
 	return ret;
 }
 
@@ -278,7 +269,7 @@ static int plan_hardware(struct bench *b, enum bench_lane lane)
 	if (!lane_ready(b, lane))
 		return 0;
 	if (hw_take(b, lane, &said) < 0) {
-		skip(b, lane, said.why, said.mend);
+		bench_skip(b, lane, NULL, said.why, said.mend);
 		return 0;
 	}
 	like.device = lane == LANE_DIRECT ? b->hw.direct_device : b->hw.vf_device;
@@ -314,7 +305,7 @@ int bench_plan(struct bench *b)
 		if (!(b->o.lanes & 1u << lane))
 			continue;
 		if (lane == LANE_VMDQ)
-			skip(b, lane, "needs fourlane-switch, which this version does not have yet", "wait for a version that has it");
+			bench_skip(b, lane, NULL, "needs fourlane-switch, which this version does not have yet", "wait for a version that has it");
 		else if (lane == LANE_DIRECT || lane == LANE_VF)
 			ret = plan_hardware(b, lane);
 		else

@@ -14,7 +14,7 @@
 #include "core/paths.h"
 
 #define MICROVM_ECAM	"0xe0000000"	/* QEMU: include/hw/i386/microvm.h */
-#define MAX_WORDS	48
+#define MAX_WORDS	48	/* qboot starts the guest in a tenth of a second, SeaBIOS in four */
 
 /* --- start --------------------------------------------------------------------------------------------------------- */
 static int qemu_netdev(struct bench_guest *g, const struct bench_boot *b, char *netdev, size_t size, char *why, size_t why_size)
@@ -51,7 +51,7 @@ static int qemu_start(struct bench_guest *g, const struct bench_boot *b, char *w
 	snprintf(device, sizeof(device), "%s%s", !strcmp(b->device, "e1000") ? "e1000" : "virtio-net-pci,disable-legacy=on", netdev[0] ? ",netdev=n0" : "");
 	for (unsigned int i = 0; i < b->qemu->n_words; i++)
 		argv[n++] = b->qemu->words[i];
-	n = qemu_add(argv, n, (const char *const[]){ "-accel", "kvm", "-cpu", "host,-arch-capabilities", "-M", "microvm,pcie=on", "-m", "64",
+	n = qemu_add(argv, n, (const char *const[]){ "-accel", "kvm", "-cpu", "host,-arch-capabilities", "-M", "microvm,pcie=on,x-option-roms=off", "-bios", "qboot.rom", "-m", "64",
 		     "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=c,signal=off", "-serial", "chardev:c",
 		     "-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-kernel", b->kernel, "-append", words, "-device", device, NULL });
 	n = qemu_add(argv, n, netdev[0] ? (const char *const[]){ "-netdev", netdev, NULL } : (const char *const[]){ "-nic", "none", NULL });

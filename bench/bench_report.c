@@ -134,7 +134,7 @@ static void put_block(FILE *to, const json_t *doc, const char *direction, const 
 		if (!begun) {
 			fprintf(to, "\n%s\n", title);
 			fprintf(to, "%-11s %-10s %-4s %5s %7s %-15s", "lane", "device", "back", "bytes", "Mpps", "(min-max)");
-			fprintf(to, pingpong ? " %7s %7s" : " %7.0s%s", pingpong ? "p50 us" : "", pingpong ? "p99 us" : " Gbit/s" + 1);
+			fprintf(to, pingpong ? " %7s %7s" : " %7s", pingpong ? "p50 us" : "Gbit/s", "p99 us");
 			fprintf(to, " %7s %7s %7s %7s %7s\n", "user ex", "all ex", "CPU ns", "loss", "x QEMU");
 		}
 		begun = true;
@@ -171,7 +171,9 @@ static void put_skipped(FILE *to, const json_t *doc)
 	if (json_array_size(list))
 		fprintf(to, "\nSkipped\n");
 	json_array_foreach(list, i, s) {
-		snprintf(text, sizeof(text), "%s: %s", text_at(s, "lane"), text_at(s, "why"));
+		const char *part = json_string_value(json_object_get(s, "part"));
+
+		snprintf(text, sizeof(text), "%s%s%s: %s", text_at(s, "lane"), part ? ", " : "", part ? part : "", text_at(s, "why"));
 		put_wrapped(to, 2, text);
 		snprintf(text, sizeof(text), "mend: %s", text_at(s, "mend"));
 		put_wrapped(to, 6, text);
@@ -234,7 +236,9 @@ void bench_report(const json_t *doc, FILE *to)
 	put_block(to, doc, "tx", "Transmit");
 	put_block(to, doc, "rx", "Receive");
 	put_block(to, doc, "pingpong", "Ping-pong, one frame at a time");
-	fprintf(to, "\n  user ex, all ex: exits to user space and all exits a packet; CPU ns: the monitor's, a packet; x QEMU: our rate over QEMU's\n");
+	fputc('\n', to);
+	put_wrapped(to, 2, "user ex, all ex: exits to user space and all exits, a packet; CPU ns: the monitor's, a packet; loss: of all runs; "
+			   "x QEMU: our rate over QEMU's");
 	put_row_remarks(to, doc, "results");
 	put_row_remarks(to, doc, "peers");
 	put_skipped(to, doc);

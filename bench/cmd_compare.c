@@ -21,7 +21,6 @@
 #define QUICK_WINDOW_MS		300
 #define QUICK_RUNS		2
 #define QUICK_WARM_MS		100
-#define LAB_START_S		20	/* booting the software host, about */
 
 static const struct command compare_command;
 
@@ -195,14 +194,16 @@ static void find_peer(struct bench *b, bool lab_follows)
 	bool found;
 
 	b->peers = false;
-	if (!b->o.peer)
+	/* the software host has none: there its figures would mean nothing */
+	if (!b->o.peer || b->lab)
 		return;
 	found = bench_qemu_find(&b->qemu) == 0;
 	/* the software host's image is wanted anyway, and has a QEMU in it */
 	if (!found && lab_follows && lab_image_get(&image) == 0)
 		found = bench_qemu_find(&b->qemu) == 0;
-	if (!found)
-		bench_skip(b, "peer qemu", "there is no qemu-system-x86_64", "'fourlane lab run -- true' gets one, or set FOURLANE_QEMU");
+	for (enum bench_lane l = LANE_EMULATED; !found && l <= LANE_PARAVIRTUAL; l++)
+		if (b->o.lanes & 1u << l)
+			bench_skip(b, l, "peer qemu", "there is no qemu-system-x86_64 that starts", "'fourlane lab run -- true' gets one, or set FOURLANE_QEMU");
 	b->peers = found;
 }
 
