@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -198,7 +199,10 @@ static void vcpu_serve(struct vcpu *v)
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
+	char name[16];
 
+	snprintf(name, sizeof(name), "vcpu%u", v->index);
+	prctl(PR_SET_NAME, name);
 	while (atomic_load(&v->vm->stop) == VM_STOP_NONE) {
 		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
 			vcpu_serve(v);
@@ -220,15 +224,12 @@ static void vcpu_kicked(int sig)
 int kvm_vcpu_start(struct vcpu *v)
 {
 	struct sigaction sa = { .sa_handler = vcpu_kicked };
-	char name[16];
 	int ret;
 
 	sigaction(KICK_SIGNAL, &sa, NULL);
 	ret = pthread_create(&v->thread, NULL, vcpu_main, v);
 	if (ret)
 		return err_ret(-ret, "starting vCPU %u: %s; raise 'ulimit -u'", v->index, strerror(ret));
-	snprintf(name, sizeof(name), "vcpu%u", v->index);
-	pthread_setname_np(v->thread, name);
 	v->started = true;
 	return 0;
 }
