@@ -1,0 +1,112 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The direct lane and the VF lane inside the software host: a whole 82576 port and a VF of another one in microguests, frames over the
+# real (emulated) wire, exits counted, the host put back after kill -9. Run in the lab as root; speaks TAP.
+export PATH=/opt/fourlane/bin:$PATH
+[ -e /etc/fourlane-lab ] || { echo "1..0 # SKIP not in the software host"; exit 0; }
+mg=/opt/fourlane/bin/mg.elf
+tmp=$(mktemp -d)
+T=0
+ok() { T=$((T + 1)); echo "ok $T - $*"; }
+not_ok() { T=$((T + 1)); echo "not ok $T - $*"; cat "$tmp"/*err 2>/dev/null | tail -5 | sed 's/^/# /'; }
+check() { local n=$1; shift; if "$@"; then ok "$n"; else not_ok "$n"; fi; }
+is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1"; echo "# got '$2', wanted '$3'"; fi; }
+fl() { fourlane "$@" >"$tmp/out" 2>"$tmp/err"; }
+status() { fl "$@"; echo $?; }
+driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")" 2>/dev/null; }
+wait_for() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
+saw() { grep -q "$2" "$tmp/$1.out"; }
+field() { sed -n "s/.*FL RESULT.* $2=\([^ ]*\).*/\1/p" "$tmp/$1.out" | tail -1; }
+tsc=$(awk '/^cpu MHz/ {printf "%.0f", $4 * 1000000; exit}' /proc/cpuinfo)
+declare -A pid fd
+guest() {	# NAME NIC WORDS: in the background, ready when this returns 0
+	local name=$1 nic=$2 in=$tmp/$1.in n
+	shift 2
+	mkfifo "$in"
+	fourlane run --name "$name" --mem 64M --kernel $mg --append "tsc=$tsc $*" --nic "$nic" <"$in" >"$tmp/$name.out" 2>"$tmp/$name.err" &
+	pid[$name]=$!
+	exec {n}>"$in"
+	fd[$name]=$n
+	wait_for 30 saw "$name" 'FL READY'
+}
+say() { printf %s "$2" >&"${fd[$1]}"; }
+gone() { ! kill -0 "$1" 2>/dev/null; }
+finish() { say "$1" q; wait "${pid[$1]}"; }
+mac_of() { sed -n 's/.*FL READY mac=\([^ ]*\).*/\1/p' "$tmp/$1.out"; }
+rx_packets() { cat /sys/class/net/lab2/statistics/rx_packets; }
+# exits NAME: user exits without the console's, then KVM's exits for MMIO, then accesses that a device of ours trapped
+exits() { fourlane stats "$1" --json | jq -r '"\(.vcpus[0].user_exits.total - .regions.serial) \(.vcpus[0].user_exits.mmio) \(.vcpus[0].kvm.mmio_exits)"'; }
+cleanup() { kill -9 ${pid[*]} 2>/dev/null; fourlane unassign 0000:01:00.0 >/dev/null 2>&1; fourlane vf remove lab1 >/dev/null 2>&1; rm -rf "$tmp"; }
+trap cleanup EXIT
+echo "1..29"
+
+# --- refusals come before anything is changed ------------------------------------------------------------------------
+is run_of_an_unassigned_function_fails "$(status run --kernel $mg --nic vfio,host=0000:01:00.0)" 1
+check the_remedy_names_assign grep -q 'fourlane assign' "$tmp/err"
+is a_function_that_is_not_there_fails "$(status assign 0000:77:00.0)" 1
+ip addr add 10.9.9.9/24 dev lab0
+is a_nic_with_an_address_in_use_is_refused "$(status assign 0000:01:00.0)" 1
+is and_keeps_its_driver "$(driver_of 0000:01:00.0)" igb
+ip addr del 10.9.9.9/24 dev lab0
+
+# --- direct ------------------------------------------------------------------------------------------------------------
+is assign_is_done "$(status assign 01:00.0)" 0
+is the_function_is_vfio-pcis "$(driver_of 0000:01:00.0)" vfio-pci
+is assign_again_is_done "$(status assign 0000:01:00.0)" 0
+peer=$(cat /sys/class/net/lab2/address)
+guest d vfio,host=0000:01:00.0 dev=igb mode=tx size=60 ms=300 warm_ms=100 "dst=$peer"
+is direct_guest_gets_ready $? 0
+is the_guest_has_the_ports_own_mac "$(mac_of d)" 52:54:00:aa:00:01
+before=$(exits d); arrived=$(rx_packets)
+say d g
+wait_for 30 saw d 'FL RESULT'
+after=$(exits d); arrived=$(($(rx_packets) - arrived))
+check frames_leave_by_the_wire [ "$(field d total)" -gt 1000 ]
+check frames_arrive_at_the_peer_port [ "$arrived" -gt 100 ]
+is no_exit_to_user_space_a_packet "$after" "$before"
+finish d
+is direct_guest_ends_in_order $? 0
+
+# --- a VF, and both over the wire ------------------------------------------------------------------------------------------
+is vf_create_is_done "$(status vf create lab1 1)" 0
+vf=$(basename "$(readlink /sys/class/net/lab1/device/virtfn0)")
+guest v "vf,host=$vf" dev=igbvf mode=tx size=60 ms=300 warm_ms=100 "dst=$peer"
+is vf_guest_gets_ready $? 0
+before=$(exits v); arrived=$(rx_packets)
+say v g
+wait_for 30 saw v 'FL RESULT'
+after=$(exits v); arrived=$(($(rx_packets) - arrived))
+check vf_frames_arrive_at_the_peer_port [ "$arrived" -gt 100 ]
+is vf_no_exit_to_user_space_a_packet "$after" "$before"
+finish v
+is vf_guest_ends_in_order $? 0
+
+guest echo "vf,host=$vf" dev=igbvf mode=rx echo=1 size=60 ms=2000 warm_ms=10
+say echo g
+guest ping vfio,host=0000:01:00.0 dev=igb mode=pingpong size=60 ms=500 warm_ms=50 "dst=$(mac_of echo)"
+say ping g
+wait_for 60 saw ping 'FL RESULT'
+check direct_and_vf_meet_on_the_wire [ "$(field ping frames)" -gt 10 ]
+is what_comes_back_is_what_was_sent "$(field ping bad)" 0
+finish ping
+
+# --- kill -9 in mid-traffic --------------------------------------------------------------------------------------------------
+kill -9 "${pid[echo]}"
+guest k vfio,host=0000:01:00.0 dev=igb mode=tx size=60 ms=20000 "dst=$peer"
+say k g
+sleep 1
+vmm=$(fourlane stats k --json | jq .monitor.pid)
+kill -9 "$vmm"
+wait "${pid[k]}"
+is killed_monitor_is_a_failure $? 1
+check and_is_gone wait_for 5 gone "$vmm"
+is unassign_after_it_is_done "$(status unassign 0000:01:00.0)" 0
+is the_function_is_igbs_again "$(driver_of 0000:01:00.0)" igb
+is driver_override_is_empty_again "$(cat /sys/bus/pci/devices/0000:01:00.0/driver_override)" "(null)"
+nic=$(ls /sys/bus/pci/devices/0000:01:00.0/net)
+ip link set "$nic" up
+ip addr add 10.8.0.1/24 dev "$nic"
+up() { [ "$(cat "/sys/class/net/$nic/carrier" 2>/dev/null)" = 1 ]; }
+check the_port_has_link_again wait_for 15 up
+is vf_remove_is_done "$(status vf remove lab1)" 0
+is no_vf_is_left "$(cat /sys/class/net/lab1/device/sriov_numvfs)" 0
