@@ -62,7 +62,7 @@ struct bench_child {
 
 /*
  * bench_child_start - in a process group of its own, ended by the kernel when this process dies. `pass` (or -1) is descriptor 3 there.
- * With own_err, its stdout and stderr are our stderr. 0 or negative errno, without a message.
+ * With own_err, its stderr is ours and its stdout is nowhere. 0 or negative errno, without a message.
  */
 int bench_child_start(struct bench_child *c, const char *const *argv, int pass, bool own_err);
 /* bench_child_line - next line of its stdout without its end: 0, -EPIPE (it ended), -ETIMEDOUT, -EINTR. */

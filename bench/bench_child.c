@@ -104,6 +104,8 @@ static int child_pipes(int in[2], int out[2], int *err, bool own_err)
 	in[0] = in[1] = out[0] = out[1] = *err = -1;
 	if (pipe2(in, O_CLOEXEC) < 0 || (!own_err && pipe2(out, O_CLOEXEC) < 0))
 		return -errno;
+	if (own_err && (out[1] = open("/dev/null", O_WRONLY | O_CLOEXEC)) < 0)
+		return -errno;
 	if (!own_err && (*err = memfd_create("stderr", MFD_CLOEXEC)) < 0)
 		return -errno;
 	for (int i = 0; i < 2; i++) {
@@ -134,7 +136,7 @@ int bench_child_start(struct bench_child *c, const char *const *argv, int pass, 
 		ret = c->pid < 0 ? -errno : 0;
 	}
 	if (ret == 0 && c->pid == 0)
-		child_exec(argv, (const int[]){ in[0], own_err ? STDERR_FILENO : out[1], c->err }, pass, parent);
+		child_exec(argv, (const int[]){ in[0], out[1], c->err }, pass, parent);
 	if (ret < 0) {
 		close_all((const int[]){ in[0], in[1], out[0], out[1], c->err }, 5);
 		*c = (struct bench_child){ .in = -1, .out = -1, .err = -1 };

@@ -110,8 +110,9 @@ static json_t *env_notes(const struct bench *b)
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		json_array_append_new(list, json_string(notes[i]));
 	if (b->lab)
-		json_array_append_new(list, json_string("Taken in the software host: CPU, NIC and guests are emulated by the same two threads. Exits and loss mean "
-							"something; the lanes are not ranked by rate."));
+		json_array_append_new(list, json_string("Taken in the software host: CPU, NIC and guests are emulated by the same two threads. Exits mean "
+							"something; the lanes are not ranked by rate. A frame that a busy port of its wire "
+							"cannot take is dropped by the model and counted nowhere: it shows as unaccounted loss of direct and vf."));
 	return list;
 }
 

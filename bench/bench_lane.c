@@ -322,10 +322,10 @@ unsigned int bench_plan_seconds(const struct bench *b)
 		const struct bench_row *r = &b->row[i];
 		unsigned int run = b->o.warm_ms + b->o.window_ms + (r->direction == BENCH_RX ? 450 : 0);
 
-		/* start and end of a guest: ours, in the software host, QEMU's (and its E1000's second of patience) */
-		ms += b->o.runs * (run + (b->lab ? 1000 : 200));
+		/* start and end of a guest: ours, in the software host (a real NIC is reset), QEMU's (and its E1000's second of patience) */
+		ms += b->o.runs * (run + (!b->lab ? 150 : strcmp(r->backend, "wire") ? 900 : 1600));
 		if (r->peer && b->peers)
-			ms += b->o.runs * (run + 350 + (r->lane == LANE_EMULATED && !strcmp(r->backend, "tap") ? 1100 : 0));
+			ms += b->o.runs * (run + 500 + (r->lane == LANE_EMULATED && !strcmp(r->backend, "tap") && r->direction != BENCH_TX ? 1100 : 0));
 	}
 	return (unsigned int)((ms + 999) / 1000);
 }

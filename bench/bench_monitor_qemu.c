@@ -45,9 +45,9 @@ static int qemu_start(struct bench_guest *g, const struct bench_boot *b, char *w
 
 	if (ret < 0)
 		return ret;
-	/* what QEMU's E1000 wants of a polling driver: ICR read after RDT, and a second of patience after RCTL */
+	/* what QEMU's E1000 wants of a polling receiver: ICR read after RDT, and a second of patience after RCTL */
 	snprintf(words, sizeof(words), "dev=%s ecam=" MICROVM_ECAM "%s %s", b->device,
-		 !strcmp(b->device, "e1000") && netdev[0] ? " icr=1 settle_ms=1100" : "", b->words);
+		 !strcmp(b->device, "e1000") && netdev[0] && !strstr(b->words, "mode=tx") ? " icr=1 settle_ms=1100" : "", b->words);
 	snprintf(device, sizeof(device), "%s%s", !strcmp(b->device, "e1000") ? "e1000" : "virtio-net-pci,disable-legacy=on", netdev[0] ? ",netdev=n0" : "");
 	for (unsigned int i = 0; i < b->qemu->n_words; i++)
 		argv[n++] = b->qemu->words[i];

@@ -118,7 +118,8 @@ static void put_row(FILE *to, const json_t *doc, const json_t *row, bool pingpon
 	put_cell(to, 7, json_object_get(row, "exits_per_packet"));
 	put_cell(to, 7, json_object_get(row, "cpu_ns_per_packet"));
 	put_loss(to, row);
-	put_ratio(to, doc, row);
+	if (json_array_size(json_object_get(doc, "peers")))
+		put_ratio(to, doc, row);
 	fputc('\n', to);
 }
 
@@ -135,7 +136,8 @@ static void put_block(FILE *to, const json_t *doc, const char *direction, const 
 			fprintf(to, "\n%s\n", title);
 			fprintf(to, "%-11s %-10s %-4s %5s %7s %-15s", "lane", "device", "back", "bytes", "Mpps", "(min-max)");
 			fprintf(to, pingpong ? " %7s %7s" : " %7s", pingpong ? "p50 us" : "Gbit/s", "p99 us");
-			fprintf(to, " %7s %7s %7s %7s %7s\n", "user ex", "all ex", "CPU ns", "loss", "x QEMU");
+			fprintf(to, " %7s %7s %7s %7s%s\n", "user ex", "all ex", "CPU ns", "loss",
+				json_array_size(json_object_get(doc, "peers")) ? "  x QEMU" : "");
 		}
 		begun = true;
 		put_row(to, doc, row, pingpong);
@@ -237,8 +239,9 @@ void bench_report(const json_t *doc, FILE *to)
 	put_block(to, doc, "rx", "Receive");
 	put_block(to, doc, "pingpong", "Ping-pong, one frame at a time");
 	fputc('\n', to);
-	put_wrapped(to, 2, "user ex, all ex: exits to user space and all exits, a packet; CPU ns: the monitor's, a packet; loss: of all runs; "
-			   "x QEMU: our rate over QEMU's");
+	put_wrapped(to, 2, "user ex, all ex, CPU ns: exits to user space, all exits, the monitor's CPU time, each a packet");
+	if (json_array_size(json_object_get(doc, "peers")))
+		put_wrapped(to, 2, "x QEMU: our rate over that of QEMU's same device with the same guest");
 	put_row_remarks(to, doc, "results");
 	put_row_remarks(to, doc, "peers");
 	put_skipped(to, doc);

@@ -29,6 +29,7 @@ struct run {
 	struct bench_traffic_count count;
 	int counter;			/* of frames on the wire, or -1 */
 	uint64_t in0, dropped0;		/* the interface's counters before */
+	uint64_t missed0, fifo0;
 };
 
 static int run_fail(struct run *r, const char *why)
@@ -111,6 +112,8 @@ static int run_traffic_ready(struct run *r)
 		return 0;
 	r->in0 = bench_netdev_count(r->ifname, "rx_packets");
 	r->dropped0 = bench_netdev_count(r->ifname, "tx_dropped");
+	r->missed0 = bench_netdev_count(r->ifname, "rx_missed_errors");
+	r->fifo0 = bench_netdev_count(r->ifname, "rx_fifo_errors");
 	if (r->row->direction == BENCH_PINGPONG)
 		ret = bench_reflector_start(r->ifname, &r->traffic);
 	else if (r->row->direction == BENCH_TX && run_on(r, "wire"))
@@ -225,6 +228,10 @@ static void run_loss(struct run *r)
 		loss_cause(s, "tx_never_completed", s->result.lost, &unaccounted);
 	loss_of_device(r, &unaccounted);
 	loss_cause(s, "interface_tx_dropped", dropped, &unaccounted);
+	if (r->row->direction != BENCH_RX && r->ifname[0]) {
+		loss_cause(s, "interface_rx_missed", bench_netdev_count(r->ifname, "rx_missed_errors") - r->missed0, &unaccounted);
+		loss_cause(s, "interface_rx_fifo", bench_netdev_count(r->ifname, "rx_fifo_errors") - r->fifo0, &unaccounted);
+	}
 	loss_cause(s, "unaccounted", unaccounted, &unaccounted);
 }
 
