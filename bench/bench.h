@@ -224,6 +224,7 @@ struct bench {
 	bool lab;			/* we are inside the software host */
 	bool peers;			/* QEMU runs beside */
 	unsigned int n_guests;		/* for names */
+	unsigned int n_peer_failures;	/* in a row */
 };
 
 /* bench_skip - one entry of "skipped": a lane, or `part` of it ("tap", "peer qemu"; NULL: all of it). */

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `fourlane compare` on this host, as short as it can be: its table, its JSON, a peer that does not work, Ctrl-C.
+. "$(dirname "$0")/lib.sh"
+need_kvm
+[ "$(id -u)" = 0 ] || skip_all "not root: no tap can be made"
+plan 16
+short="--where host --sizes 64 --runs 1 --seconds 0.1"
+
+"$FL" compare --where moon >/dev/null 2>"$TMP/e"; is unknown_place_is_a_wrong_call $? 2
+"$FL" compare --lanes warp >/dev/null 2>"$TMP/e"; is unknown_lane_is_a_wrong_call $? 2
+
+# shellcheck disable=SC2086
+"$FL" compare $short --peer none --lanes emulated,paravirtual,vmdq --json "$TMP/j" >"$TMP/o" 2>"$TMP/e"; is table_is_done $? 0
+check table_has_both_lanes grep -q '^paravirtual.*virtio-net.*tap' "$TMP/o"
+check table_tells_what_was_skipped grep -q 'vmdq: needs fourlane-switch' "$TMP/o"
+check table_fits_120_columns [ "$(awk '{ if (length > n) n = length } END { print n }' "$TMP/o")" -le 120 ]
+check progress_is_on_stderr grep -q 'run 1 of 1, row' "$TMP/e"
+is json_has_a_row_for_each_line "$(grep -c '"monitor": "fourlane-vmm"' "$TMP/j")" 10
+check json_names_the_revision grep -q '"revision"' "$TMP/j"
+check json_says_where grep -q '"where": "\(host\|lab\)"' "$TMP/j"
+is nothing_was_left_behind "$(ls /sys/class/net | grep -c '^flc')" 0
+
+# a QEMU that says its version and then nothing any more: ours is measured all the same
+printf '#!/bin/sh\n[ "$1" = --version ] && echo "QEMU emulator version 9.9.9" || exit 1\n' >"$TMP/qemu"
+chmod +x "$TMP/qemu"
+# shellcheck disable=SC2086
+FOURLANE_QEMU=$TMP/qemu "$FL" compare $short --lanes emulated --json "$TMP/j" >"$TMP/o" 2>"$TMP/e"; is broken_peer_fails_nothing_of_ours $? 0
+check broken_peer_is_told grep -q "(QEMU).*the guest ended before" "$TMP/o"
+# shellcheck disable=SC2086
+FOURLANE_QEMU=/nonexistent "$FL" compare $short --lanes emulated >"$TMP/o" 2>"$TMP/e"
+check missing_peer_is_skipped_with_a_remedy grep -q 'emulated, peer qemu: there is no' "$TMP/o"
+
+setsid "$FL" compare --where host --peer none >/dev/null 2>"$TMP/e" &
+pid=$!
+wait_for 10 grep -q 'row  2' "$TMP/e"
+kill -INT $pid; wait $pid; is ctrl_c_ends_it $? 130
+is ctrl_c_leaves_no_guest "$("$FL" ps | grep -c "^compare-$pid-")" 0
