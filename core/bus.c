@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of trapped regions (see bus.h). Readers are the vCPU threads and the I/O thread; they never wait. Writers copy the
- * table under a mutex. A reader announces the epoch it entered in; a replaced table carries the epoch of its replacement and is
- * freed by a later writer once every announced epoch is younger.
+ * The table of trapped regions (see bus.h). Readers are the vCPU threads and the I/O thread; they
+ * never wait. Writers copy the table under a mutex. A reader announces the epoch it entered in; a
+ * replaced table carries the epoch of its replacement and is freed by a later writer once every
+ * announced epoch is younger.
  */
 #include "core/bus.h"
 
@@ -20,14 +21,15 @@ struct bus_table {
 };
 
 struct bus_reader {
-	_Atomic uint64_t epoch;		/* 0: not inside */
-	char pad[64 - sizeof(uint64_t)];	/* a cache line a reader, so that they do not disturb each other */
+	_Atomic uint64_t epoch;          /* 0: not inside */
+	char pad[64 - sizeof(uint64_t)]; /* a cache line a reader, so that they do not disturb each
+					    other */
 };
 
 struct bus {
 	_Atomic(struct bus_table *) table;
-	_Atomic uint64_t epoch;		/* starts at 1 */
-	pthread_mutex_t lock;		/* writers; retired list */
+	_Atomic uint64_t epoch; /* starts at 1 */
+	pthread_mutex_t lock;   /* writers; retired list */
 	struct bus_table *retired;
 	struct bus_reader reader[BUS_READERS_MAX];
 };
@@ -87,7 +89,8 @@ static void bus_publish(struct bus *b, struct bus_table *now)
 {
 	struct bus_table *old = atomic_exchange(&b->table, now);
 
-	/* a reader that announces the new epoch has announced it before loading the table, and so sees `now` */
+	/* a reader that announces the new epoch has announced it before loading the table, and so
+	 * sees `now` */
 	old->retired_at = atomic_fetch_add(&b->epoch, 1);
 	old->next_retired = b->retired;
 	b->retired = old;
@@ -165,7 +168,8 @@ out:
 	return ret;
 }
 
-static const struct bus_region *bus_enter(struct bus *b, unsigned int reader, uint64_t addr, unsigned int size)
+static const struct bus_region *bus_enter(struct bus *b, unsigned int reader, uint64_t addr,
+					  unsigned int size)
 {
 	const struct bus_table *t;
 	size_t i;
@@ -174,7 +178,8 @@ static const struct bus_region *bus_enter(struct bus *b, unsigned int reader, ui
 	atomic_store(&b->reader[reader].epoch, atomic_load(&b->epoch));
 	t = atomic_load(&b->table);
 	i = bus_lookup(t, addr);
-	if (i == t->n || addr - t->region[i].base > t->region[i].size - size || t->region[i].size < size)
+	if (i == t->n || addr - t->region[i].base > t->region[i].size - size ||
+	    t->region[i].size < size)
 		return NULL;
 	if (t->region[i].n_access)
 		__atomic_fetch_add(t->region[i].n_access, 1, __ATOMIC_RELAXED);

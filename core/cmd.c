@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command table of `fourlane` (see cmd.h): finds a command, answers help and version, reads options.
+ * The command table of `fourlane` (see cmd.h): finds a command, answers help and version, reads
+ * options.
  */
 #include "core/cmd.h"
 
@@ -14,8 +15,9 @@
 REGISTRY(fl_commands, struct command);
 
 static const char *const group_title[] = {
-	[CMD_LOOK] = "Look", [CMD_CARVE] = "Carve", [CMD_ASSIGN] = "Assign", [CMD_RUN] = "Run",
-	[CMD_SWITCH] = "Switch", [CMD_MEASURE] = "Measure", [CMD_REHEARSE] = "Rehearse", [CMD_INTERNAL] = "Internal",
+	[CMD_LOOK] = "Look",         [CMD_CARVE] = "Carve",       [CMD_ASSIGN] = "Assign",
+	[CMD_RUN] = "Run",           [CMD_SWITCH] = "Switch",     [CMD_MEASURE] = "Measure",
+	[CMD_REHEARSE] = "Rehearse", [CMD_INTERNAL] = "Internal",
 };
 
 size_t cmd_count(void)
@@ -63,8 +65,10 @@ static void cmd_list(void)
 	const struct command *c;
 	int group = -1;
 
-	printf("fourlane gives a guest a NIC in every way there is, and measures which way is worth it.\n\n"
-	       "usage: fourlane COMMAND [ARGUMENTS]      fourlane help COMMAND      fourlane --version\n");
+	printf("fourlane gives a guest a NIC in every way there is, and measures which way is "
+	       "worth it.\n\n"
+	       "usage: fourlane COMMAND [ARGUMENTS]      fourlane help COMMAND      fourlane "
+	       "--version\n");
 	for (size_t i = 0; (c = cmd_at(i)); i++) {
 		if (c->group == CMD_INTERNAL)
 			continue;
@@ -91,7 +95,8 @@ static int cmd_help(int argc, char **argv)
 	}
 	c = cmd_find(argv[1]);
 	if (!c)
-		return err_ret(FL_USAGE, "help: there is no command '%s'; see 'fourlane help'", argv[1]);
+		return err_ret(FL_USAGE, "help: there is no command '%s'; see 'fourlane help'",
+			       argv[1]);
 	cmd_show(c);
 	return FL_DONE;
 }
@@ -122,13 +127,16 @@ int cmd_main(int argc, char **argv)
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version")) {
 		printf("fourlane %s (%s)\n", fourlane_version, fourlane_revision);
 		ret = FL_DONE;
-	} else if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+	} else if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") ||
+		   !strcmp(argv[1], "-h")) {
 		ret = cmd_help(argc - 1, argv + 1);
 	} else {
 		ret = cmd_dispatch(argc - 1, argv + 1);
 	}
 	if (fflush(stdout) == EOF && ret == FL_DONE)
-		ret = err_ret(FL_FAILED, "writing the output: %s; is the disk full or the reader gone?", strerror(errno));
+		ret = err_ret(FL_FAILED,
+			      "writing the output: %s; is the disk full or the reader gone?",
+			      strerror(errno));
 	return ret;
 }
 
@@ -189,7 +197,8 @@ static int cmd_option(const struct command *cmd, char **argv, const struct cmd_o
 	return eq ? 1 : 2;
 }
 
-int cmd_options(const struct command *cmd, int argc, char **argv, const struct cmd_option *opts, bool stop_at_word)
+int cmd_options(const struct command *cmd, int argc, char **argv, const struct cmd_option *opts,
+		bool stop_at_word)
 {
 	int n = 0, i = 1;
 
@@ -218,7 +227,8 @@ int cmd_options(const struct command *cmd, int argc, char **argv, const struct c
 	return n;
 }
 
-int cmd_number(const char *s, unsigned long long min, unsigned long long max, unsigned long long *out)
+int cmd_number(const char *s, unsigned long long min, unsigned long long max,
+	       unsigned long long *out)
 {
 	unsigned long long n, mul = 1;
 	char *end;
@@ -230,7 +240,10 @@ int cmd_number(const char *s, unsigned long long min, unsigned long long max, un
 	switch (*end) {
 	case 'G': mul <<= 10; /* fallthrough */
 	case 'M': mul <<= 10; /* fallthrough */
-	case 'K': mul <<= 10; end++; break;
+	case 'K':
+		mul <<= 10;
+		end++;
+		break;
 	}
 	if (*end || (n && mul > ~0ull / n) || n * mul < min || n * mul > max)
 		return -EINVAL;

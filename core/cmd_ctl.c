@@ -77,7 +77,8 @@ static int ps_run(int argc, char **argv)
 	int n = cmd_options(&ps_command, argc, argv, opts, false), ret = 0;
 
 	if (n)
-		ret = n < 0 ? FL_USAGE : cmd_usage(&ps_command, "'%s' is one word too many", argv[1]);
+		ret = n < 0 ? FL_USAGE
+			    : cmd_usage(&ps_command, "'%s' is one word too many", argv[1]);
 	else
 		ret = paths_run_dir(dir, sizeof(dir));
 	d = ret == 0 ? opendir(dir) : NULL;
@@ -122,7 +123,10 @@ static void stats_print(const char *prefix, json_t *v)
 	} else if (json_is_integer(v)) {
 		printf("%-44s %lld\n", prefix, (long long)json_integer_value(v));
 	} else {
-		printf("%-44s %s\n", prefix, json_is_true(v) ? "true" : json_is_null(v) ? "unknown" : "false");
+		printf("%-44s %s\n", prefix,
+		       json_is_true(v)   ? "true"
+		       : json_is_null(v) ? "unknown"
+					 : "false");
 	}
 }
 
@@ -170,22 +174,36 @@ static int stop_run(int argc, char **argv)
 			return FL_DONE;
 		nanosleep(&t, NULL);
 	}
-	return ret < 0 ? ret : err_ret(FL_FAILED, "stopping guest '%s': it still runs after 10 s; kill its process", argv[1]);
+	return ret < 0 ? ret
+		       : err_ret(FL_FAILED,
+				 "stopping guest '%s': it still runs after 10 s; kill its process",
+				 argv[1]);
 }
 
 static const struct command ps_command = {
-	.name = "ps", .group = CMD_RUN, .summary = "list the running guests", .run = ps_run, .usage = "[--json]\n",
+	.name = "ps",
+	.group = CMD_RUN,
+	.summary = "list the running guests",
+	.run = ps_run,
+	.usage = "[--json]\n",
 };
 COMMAND(&ps_command);
 
 static const struct command stats_command = {
-	.name = "stats", .group = CMD_RUN, .summary = "counters of a running guest: exits, NICs, CPU time", .run = stats_run,
+	.name = "stats",
+	.group = CMD_RUN,
+	.summary = "counters of a running guest: exits, NICs, CPU time",
+	.run = stats_run,
 	.usage = "NAME [--json]\n",
 };
 COMMAND(&stats_command);
 
 static const struct command stop_command = {
-	.name = "stop", .group = CMD_RUN, .summary = "stop a running guest", .run = stop_run,
-	.usage = "NAME\n\nThe guest's CPUs are halted, its devices given back. Returns when it is gone.\n",
+	.name = "stop",
+	.group = CMD_RUN,
+	.summary = "stop a running guest",
+	.run = stop_run,
+	.usage = "NAME\n\nThe guest's CPUs are halted, its devices given back. Returns when it is "
+		 "gone.\n",
 };
 COMMAND(&stop_command);

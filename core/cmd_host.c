@@ -40,12 +40,15 @@ static void print_section(const char *key, json_t *section)
 
 static void print_lane(const char *name, json_t *lane)
 {
-	json_t *missing = json_object_get(lane, "missing"), *mend = json_object_get(lane, "mend"), *m;
+	json_t *missing = json_object_get(lane, "missing"), *mend = json_object_get(lane, "mend"),
+	       *m;
 	size_t i;
 
-	printf("%-12s %s\n", name, json_is_true(json_object_get(lane, "ready")) ? "ready" : "not ready");
+	printf("%-12s %s\n", name,
+	       json_is_true(json_object_get(lane, "ready")) ? "ready" : "not ready");
 	json_array_foreach(missing, i, m)
-		printf("%-12s   %s; %s\n", "", json_string_value(m), json_string_value(json_array_get(mend, i)));
+		printf("%-12s   %s; %s\n", "", json_string_value(m),
+		       json_string_value(json_array_get(mend, i)));
 }
 
 static void print_host(json_t *h)
@@ -53,12 +56,15 @@ static void print_host(json_t *h)
 	const char *key;
 	json_t *v;
 
-	printf("%-12s Linux %s (%s)\n", "kernel", json_string_value(json_object_get(h, "kernel")), json_string_value(json_object_get(h, "where")));
+	printf("%-12s Linux %s (%s)\n", "kernel", json_string_value(json_object_get(h, "kernel")),
+	       json_string_value(json_object_get(h, "where")));
 	printf("%-12s %s, %lld online, %s\n", "cpu", text(h, "cpu", "model"),
-	       (long long)json_integer_value(json_object_get(json_object_get(h, "cpu"), "online")), text(h, "cpu", "virtualisation"));
+	       (long long)json_integer_value(json_object_get(json_object_get(h, "cpu"), "online")),
+	       text(h, "cpu", "virtualisation"));
 	printf("%-12s %s\n", "kvm", text(h, "kvm", "kind"));
 	json_object_foreach(h, key, v)
-		if (json_is_object(v) && strcmp(key, "cpu") && strcmp(key, "kvm") && strcmp(key, "lanes"))
+		if (json_is_object(v) && strcmp(key, "cpu") && strcmp(key, "kvm") &&
+		    strcmp(key, "lanes"))
 			print_section(key, v);
 	printf("\n");
 	json_object_foreach(json_object_get(h, "lanes"), key, v)
@@ -73,7 +79,8 @@ static int host_run(int argc, char **argv)
 	json_t *h;
 
 	if (n)
-		return n < 0 ? FL_USAGE : cmd_usage(&host_command, "'%s' is one word too many", argv[1]);
+		return n < 0 ? FL_USAGE
+			     : cmd_usage(&host_command, "'%s' is one word too many", argv[1]);
 	h = host_report(&host_real);
 	if (json) {
 		json_dumpf(h, stdout, JSON_INDENT(2));
@@ -86,7 +93,11 @@ static int host_run(int argc, char **argv)
 }
 
 static const struct command host_command = {
-	.name = "host", .group = CMD_LOOK, .summary = "what this machine can do for each lane", .run = host_run,
-	.usage = "[--json]\n\nShows CPU, KVM, IOMMU and NICs, and for each lane whether it can be used here, what is missing and what would mend it.\n",
+	.name = "host",
+	.group = CMD_LOOK,
+	.summary = "what this machine can do for each lane",
+	.run = host_run,
+	.usage = "[--json]\n\nShows CPU, KVM, IOMMU and NICs, and for each lane whether it can be "
+		 "used here, what is missing and what would mend it.\n",
 };
 COMMAND(&host_command);

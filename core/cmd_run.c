@@ -15,11 +15,13 @@ static const struct command run_command;
 static int run_run(int argc, char **argv)
 {
 	struct supervisor_conf c = { 0 };
-	const char *mem = "256M", *cpus = "1", *name = NULL, *kernel = NULL, *initrd = NULL, *append = NULL, **nics = NULL;
+	const char *mem = "256M", *cpus = "1", *name = NULL, *kernel = NULL, *initrd = NULL,
+		   *append = NULL, **nics = NULL;
 	struct cmd_option opts[] = {
-		{ .name = "name", .value = &name }, { .name = "mem", .value = &mem }, { .name = "cpus", .value = &cpus },
-		{ .name = "kernel", .value = &kernel }, { .name = "initrd", .value = &initrd }, { .name = "append", .value = &append },
-		{ .name = "nic", .list = &nics }, { 0 },
+		{ .name = "name", .value = &name },     { .name = "mem", .value = &mem },
+		{ .name = "cpus", .value = &cpus },     { .name = "kernel", .value = &kernel },
+		{ .name = "initrd", .value = &initrd }, { .name = "append", .value = &append },
+		{ .name = "nic", .list = &nics },       { 0 },
 	};
 	unsigned long long mem_bytes, n_cpus;
 	char own[32];
@@ -33,14 +35,22 @@ static int run_run(int argc, char **argv)
 	else if (!kernel)
 		ret = cmd_usage(&run_command, "--kernel is missing");
 	else if (name && !rpc_name_ok(name))
-		ret = cmd_usage(&run_command, "--name '%s' is no name: 1 to 32 letters, digits, '_', '-' or '.'", name);
+		ret = cmd_usage(&run_command,
+				"--name '%s' is no name: 1 to 32 letters, digits, '_', '-' or '.'",
+				name);
 	else if (cmd_number(mem, 2 << 20, 1ull << 40, &mem_bytes) < 0)
 		ret = cmd_usage(&run_command, "--mem '%s' is no size from 2M to 1024G", mem);
 	else if (cmd_number(cpus, 1, 1, &n_cpus) < 0)
-		ret = cmd_usage(&run_command, "--cpus '%s': this version runs guests with 1 CPU", cpus);
+		ret = cmd_usage(&run_command, "--cpus '%s': this version runs guests with 1 CPU",
+				cpus);
 	else {
-		c = (struct supervisor_conf){ .name = name ? name : own, .mem_bytes = mem_bytes, .cpus = (unsigned int)n_cpus, .kernel = kernel,
-					      .initrd = initrd, .append = append, .nics = nics };
+		c = (struct supervisor_conf){ .name = name ? name : own,
+					      .mem_bytes = mem_bytes,
+					      .cpus = (unsigned int)n_cpus,
+					      .kernel = kernel,
+					      .initrd = initrd,
+					      .append = append,
+					      .nics = nics };
 		ret = supervisor_run(&c);
 		/* a wrong --nic is a wrong call */
 		if (ret == -EINVAL)
@@ -51,23 +61,32 @@ static int run_run(int argc, char **argv)
 }
 
 static const struct command run_command = {
-	.name = "run", .group = CMD_RUN, .summary = "run a guest in the foreground", .run = run_run,
+	.name = "run",
+	.group = CMD_RUN,
+	.summary = "run a guest in the foreground",
+	.run = run_run,
 	.usage = "--kernel FILE [options]\n"
 		 "\n"
-		 "Runs a guest until it resets, powers off or is stopped. Its first serial port is standard input and output.\n"
+		 "Runs a guest until it resets, powers off or is stopped. Its first serial port is "
+		 "standard input and output.\n"
 		 "\n"
-		 "  --kernel FILE     ELF image with a PVH entry (Linux vmlinux, the microguest mg.elf)\n"
+		 "  --kernel FILE     ELF image with a PVH entry (Linux vmlinux, the microguest "
+		 "mg.elf)\n"
 		 "  --initrd FILE     initial RAM disk\n"
 		 "  --append TEXT     kernel command line\n"
 		 "  --name NAME       for ps, stats and stop (default: guest-PID)\n"
 		 "  --mem SIZE        guest memory, with K, M or G (default 256M)\n"
 		 "  --cpus N          virtual CPUs (this version: 1)\n"
 		 "  --nic SPEC        a NIC; may stand several times:\n"
-		 "      e1000[,mac=M][,backend=null|loop|tap[,ifname=IF]]      emulated Intel 82540EM\n"
+		 "      e1000[,mac=M][,backend=null|loop|tap[,ifname=IF]]      emulated Intel "
+		 "82540EM\n"
 		 "      virtio[,mac=M][,backend=null|loop|tap[,ifname=IF]]     virtio-net\n"
-		 "      vfio,host=BDF                                          a PCI function of the host (see assign)\n"
-		 "      vf,host=BDF[,mac=M][,vlan=N]                           an SR-IOV virtual function (see vf)\n"
+		 "      vfio,host=BDF                                          a PCI function of "
+		 "the host (see assign)\n"
+		 "      vf,host=BDF[,mac=M][,vlan=N]                           an SR-IOV virtual "
+		 "function (see vf)\n"
 		 "\n"
-		 "Example: fourlane run --kernel mg.elf --append 'dev=virtio mode=tx tsc=2000000000' --nic virtio\n",
+		 "Example: fourlane run --kernel mg.elf --append 'dev=virtio mode=tx "
+		 "tsc=2000000000' --nic virtio\n",
 };
 COMMAND(&run_command);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Devices of the monitor. A device model lives in its own folder and registers a struct device_type with one line,
- * DEVICE_TYPE(&e1000_type). It gets its option string and the descriptors that the supervisor opened for it.
+ * Devices of the monitor. A device model lives in its own folder and registers a struct device_type
+ * with one line, DEVICE_TYPE(&e1000_type). It gets its option string and the descriptors that the
+ * supervisor opened for it.
  */
 #ifndef CORE_DEVICE_H
 #define CORE_DEVICE_H
@@ -12,15 +13,16 @@
 #include "core/vm.h"
 
 struct device_fd {
-	char name[24];		/* "tap", "device", "container", ... agreed between the folder's prep_*.c and its device */
-	int fd;			/* owned by the conf until taken; -1 afterwards */
+	char name[24]; /* "tap", "device", "container", ... agreed between the folder's prep_*.c and
+			  its device */
+	int fd;        /* owned by the conf until taken; -1 afterwards */
 };
 
 #define DEVICE_MAX_FDS 16
 
 struct device_conf {
-	const char *name;	/* "nic0": lives as long as the guest */
-	struct opts *opts;	/* type and options; the device takes its keys */
+	const char *name;  /* "nic0": lives as long as the guest */
+	struct opts *opts; /* type and options; the device takes its keys */
 	struct device_fd fds[DEVICE_MAX_FDS];
 	unsigned int n_fds;
 };
@@ -31,7 +33,9 @@ int device_take_fd(struct device_conf *conf, const char *name);
 struct device;
 
 struct device_ops {
-	/* The vCPUs and the I/O thread are stopped (or the device never started). Frees everything. */
+	/*
+	 * The vCPUs and the I/O thread are stopped (or the device never started). Frees everything.
+	 */
 	void (*destroy)(struct device *d);
 	/* Counters; main thread, while everything runs. May be NULL. */
 	void (*stats)(struct device *d, struct stats_sink *s);
@@ -44,15 +48,21 @@ struct device {
 };
 
 struct device_type {
-	const char *name;	/* the first word of --nic */
-	const char *keys;	/* help: "mac=, backend=null|loop|tap" */
-	/* On success *out embeds a struct device with ops set; name and type are filled by the caller. Negative errno after a message. */
+	const char *name; /* the first word of --nic */
+	const char *keys; /* help: "mac=, backend=null|loop|tap" */
+	/*
+	 * On success *out embeds a struct device with ops set; name and type are filled by the
+	 * caller. Negative errno after a message.
+	 */
 	int (*create)(struct vm *vm, struct device_conf *conf, struct device **out);
 };
 #define DEVICE_TYPE(ptr) REGISTER(fl_device_types, struct device_type, ptr)
 
-/* device_create - finds the type, creates, and refuses keys that nobody took. -EINVAL after a message that lists the types. */
+/*
+ * device_create - finds the type, creates, and refuses keys that nobody took. -EINVAL after a
+ * message that lists the types.
+ */
 int device_create(struct vm *vm, struct device_conf *conf, struct device **out);
-void device_destroy(struct device *d);	/* accepts NULL */
+void device_destroy(struct device *d); /* accepts NULL */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One-line error messages (see err.h). Used by all programs; calls nothing of the project. The only mutable state is where
- * the lines go, set once at the start of a process.
+ * One-line error messages (see err.h). Used by all programs; calls nothing of the project. The only
+ * mutable state is where the lines go, set once at the start of a process.
  */
 #include "core/err.h"
 
@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 1024
-#define RATELIMIT_BURST 5
+#define LINE_MAX_BYTES    1024
+#define RATELIMIT_BURST   5
 #define RATELIMIT_SECONDS 10
 
 static void (*err_sink)(void *opaque, const char *line);
@@ -38,7 +38,8 @@ void err_vsay(const char *fmt, va_list ap)
 		return;
 	}
 	strcat(line, "\n");
-	/* one write, so that lines of several threads do not mix; there is nobody to tell when stderr is gone */
+	/* one write, so that lines of several threads do not mix; there is nobody to tell when
+	 * stderr is gone */
 	if (write(STDERR_FILENO, line, strlen(line)) < 0)
 		return;
 }
@@ -69,10 +70,8 @@ int err_to_exit(int err)
 	switch (-err) {
 	case ENODEV:
 	case EOPNOTSUPP:
-	case ENOSYS:
-		return FL_UNSUPPORTED;
-	default:
-		return FL_FAILED;
+	case ENOSYS: return FL_UNSUPPORTED;
+	default: return FL_FAILED;
 	}
 }
 

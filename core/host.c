@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The facts about this host (see host.h): CPU and KVM are core's own sections, the others come from the folders that
- * know them. Used by `fourlane host` and by the comparison.
+ * The facts about this host (see host.h): CPU and KVM are core's own sections, the others come from
+ * the folders that know them. Used by `fourlane host` and by the comparison.
  */
 #include "core/host.h"
 
@@ -43,12 +43,9 @@ void host_lane_miss(struct host_lane_report *r, const char *missing, const char 
 	json_array_append_new(r->mend, json_string(mend));
 }
 
-const char *host_where(void)
-{
-	return access("/etc/fourlane-lab", F_OK) == 0 ? "lab" : "host";
-}
+const char *host_where(void) { return access("/etc/fourlane-lab", F_OK) == 0 ? "lab" : "host"; }
 
-/* --- CPU ------------------------------------------------------------------------------------------------------- */
+/* --- CPU --- */
 static json_t *host_cpu(const struct host_view *v)
 {
 	char line[256], path[PATH_MAX], model[128] = "unknown";
@@ -74,16 +71,26 @@ static json_t *host_cpu(const struct host_view *v)
 	}
 	if (f)
 		fclose(f);
-	return json_pack("{s:s, s:i, s:s, s:b}", "model", model, "online", (int)sysconf(_SC_NPROCESSORS_ONLN), "virtualisation",
-			 vmx ? "VT-x" : svm ? "AMD-V" : "none", "in_a_vm", hypervisor);
+	return json_pack("{s:s, s:i, s:s, s:b}", "model", model, "online",
+			 (int)sysconf(_SC_NPROCESSORS_ONLN), "virtualisation",
+			 vmx   ? "VT-x"
+			 : svm ? "AMD-V"
+			       : "none",
+			 "in_a_vm", hypervisor);
 }
 static const struct host_section cpu_section = { .key = "cpu", .make = host_cpu };
 HOST_SECTION(&cpu_section);
 
-/* --- KVM ------------------------------------------------------------------------------------------------------- */
-static const struct { int cap; const char *name; } kvm_needs[] = {
-	{ KVM_CAP_IRQCHIP, "IRQCHIP" }, { KVM_CAP_IOEVENTFD, "IOEVENTFD" }, { KVM_CAP_IRQFD, "IRQFD" },
-	{ KVM_CAP_IRQ_ROUTING, "IRQ_ROUTING" }, { KVM_CAP_IMMEDIATE_EXIT, "IMMEDIATE_EXIT" },
+/* --- KVM --- */
+static const struct {
+	int cap;
+	const char *name;
+} kvm_needs[] = {
+	{ KVM_CAP_IRQCHIP, "IRQCHIP" },
+	{ KVM_CAP_IOEVENTFD, "IOEVENTFD" },
+	{ KVM_CAP_IRQFD, "IRQFD" },
+	{ KVM_CAP_IRQ_ROUTING, "IRQ_ROUTING" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "IMMEDIATE_EXIT" },
 };
 
 static int kvm_open(const struct host_view *v)
@@ -116,10 +123,14 @@ static json_t *host_kvm(const struct host_view *v)
 	json_t *caps = json_object(), *kvm;
 
 	for (size_t i = 0; fd >= 0 && i < sizeof(kvm_needs) / sizeof(kvm_needs[0]); i++)
-		json_object_set_new(caps, kvm_needs[i].name, json_boolean(ioctl(fd, KVM_CHECK_EXTENSION, kvm_needs[i].cap) > 0));
-	kvm = json_pack("{s:b, s:s, s:i, s:b, s:o}", "usable", fd >= 0, "kind", fd >= 0 ? kvm_kind(v) : "none", "api",
+		json_object_set_new(
+			caps, kvm_needs[i].name,
+			json_boolean(ioctl(fd, KVM_CHECK_EXTENSION, kvm_needs[i].cap) > 0));
+	kvm = json_pack("{s:b, s:s, s:i, s:b, s:o}", "usable", fd >= 0, "kind",
+			fd >= 0 ? kvm_kind(v) : "none", "api",
 			fd >= 0 ? ioctl(fd, KVM_GET_API_VERSION, 0) : 0, "coalesced_mmio",
-			fd >= 0 && ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO) > 0, "capabilities", caps);
+			fd >= 0 && ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO) > 0,
+			"capabilities", caps);
 	if (fd < 0)
 		json_object_set_new(kvm, "error", json_string(strerror(-fd)));
 	else
@@ -135,13 +146,16 @@ void host_check_kvm(const struct host_view *v, struct host_lane_report *r)
 	char text[96];
 
 	if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO)
-		host_lane_miss(r, "no /dev/kvm", "turn on VT-x or AMD-V in the firmware and load kvm_intel or kvm_amd");
+		host_lane_miss(
+			r, "no /dev/kvm",
+			"turn on VT-x or AMD-V in the firmware and load kvm_intel or kvm_amd");
 	else if (fd < 0)
 		host_lane_miss(r, "/dev/kvm cannot be opened", "run as root or join the group kvm");
 	if (fd < 0)
 		return;
 	if (ioctl(fd, KVM_GET_API_VERSION, 0) != 12)
-		host_lane_miss(r, "/dev/kvm has another API version than 12", "use a Linux kernel with KVM");
+		host_lane_miss(r, "/dev/kvm has another API version than 12",
+			       "use a Linux kernel with KVM");
 	for (size_t i = 0; i < sizeof(kvm_needs) / sizeof(kvm_needs[0]); i++)
 		if (ioctl(fd, KVM_CHECK_EXTENSION, kvm_needs[i].cap) <= 0) {
 			snprintf(text, sizeof(text), "KVM has no %s", kvm_needs[i].name);
@@ -150,7 +164,7 @@ void host_check_kvm(const struct host_view *v, struct host_lane_report *r)
 	close(fd);
 }
 
-/* --- all together ------------------------------------------------------------------------------------------------ */
+/* --- all together --- */
 static json_t *host_lanes(const struct host_view *v)
 {
 	struct host_lane const *const *it;
@@ -166,9 +180,12 @@ static json_t *host_lanes(const struct host_view *v)
 				known = true;
 			}
 		if (!known)
-			host_lane_miss(&r, "this build has no such lane", "build fourlane with all its folders");
-		json_object_set_new(lanes, lane_names[i], json_pack("{s:b, s:o, s:o}", "ready", json_array_size(r.missing) == 0,
-								     "missing", r.missing, "mend", r.mend));
+			host_lane_miss(&r, "this build has no such lane",
+				       "build fourlane with all its folders");
+		json_object_set_new(lanes, lane_names[i],
+				    json_pack("{s:b, s:o, s:o}", "ready",
+					      json_array_size(r.missing) == 0, "missing", r.missing,
+					      "mend", r.mend));
 	}
 	return lanes;
 }
@@ -180,7 +197,8 @@ json_t *host_report(const struct host_view *v)
 	json_t *h;
 
 	uname(&u);
-	h = json_pack("{s:i, s:s, s:s, s:s}", "version", 1, "where", host_where(), "fourlane", fourlane_version, "kernel", u.release);
+	h = json_pack("{s:i, s:s, s:s, s:s}", "version", 1, "where", host_where(), "fourlane",
+		      fourlane_version, "kernel", u.release);
 	REGISTRY_FOREACH(fl_host_sections, it)
 		json_object_set_new(h, (*it)->key, (*it)->make(v));
 	json_object_set_new(h, "lanes", host_lanes(v));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The I/O thread (see io.h). It sleeps in epoll; a descriptor or io_wake() starts the polling; when no poller has found work
- * for QUIET_NS it re-arms the notifications, polls once more and sleeps.
+ * The I/O thread (see io.h). It sleeps in epoll; a descriptor or io_wake() starts the polling; when
+ * no poller has found work for QUIET_NS it re-arms the notifications, polls once more and sleeps.
  */
 #include "core/io.h"
 
@@ -19,12 +19,14 @@
 
 #include "core/err.h"
 
-#define MAX_FDS 64
+#define MAX_FDS     64
 #define MAX_POLLERS 32
-/* Re-arming (unregistering a coalesced zone) takes up to 9 ms beside a running vCPU: only after a time well above that. */
+/* Re-arming (unregistering a coalesced zone) takes up to 9 ms beside a running vCPU: only after a
+ * time well above that. */
 #define QUIET_NS 50000000ull
-#define ROUNDS_BETWEEN_EPOLL 64		/* while polling, descriptors are looked at once in so many rounds */
-#define SPIN_NS 8000ull
+#define ROUNDS_BETWEEN_EPOLL \
+	64 /* while polling, descriptors are looked at once in so many rounds */
+#define SPIN_NS    8000ull
 #define NAP_MIN_NS 20000
 #define NAP_MAX_NS 100000
 
@@ -34,12 +36,12 @@ struct io {
 	bool started;
 	_Atomic bool stop;
 	_Atomic bool polling;
-	_Atomic bool asked;		/* io_wake() since the last look */
-	pthread_mutex_t lock;		/* both lists; held by the I/O thread while it goes round them */
+	_Atomic bool asked;   /* io_wake() since the last look */
+	pthread_mutex_t lock; /* both lists; held by the I/O thread while it goes round them */
 	struct io_fd *fd[MAX_FDS];
 	struct io_poller *poller[MAX_POLLERS];
 	unsigned int n_fds, n_pollers;
-	bool busy;			/* I/O thread only: a ready() handler found work */
+	bool busy; /* I/O thread only: a ready() handler found work */
 };
 
 int io_create(struct io **out)
@@ -53,8 +55,10 @@ int io_create(struct io **out)
 		return -ENOMEM;
 	io->epfd = epoll_create1(EPOLL_CLOEXEC);
 	io->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (io->epfd < 0 || io->wakefd < 0 || epoll_ctl(io->epfd, EPOLL_CTL_ADD, io->wakefd, &ev) < 0) {
-		ret = err_ret(-errno, "making the I/O thread's descriptors: %s; raise 'ulimit -n'", strerror(errno));
+	if (io->epfd < 0 || io->wakefd < 0 ||
+	    epoll_ctl(io->epfd, EPOLL_CTL_ADD, io->wakefd, &ev) < 0) {
+		ret = err_ret(-errno, "making the I/O thread's descriptors: %s; raise 'ulimit -n'",
+			      strerror(errno));
 		io_destroy(io);
 		return ret;
 	}
@@ -84,7 +88,7 @@ static void io_kick(struct io *io)
 	uint64_t one = 1;
 
 	if (write(io->wakefd, &one, sizeof(one)) < 0)
-		return;	/* the counter is full: it is readable, which is all that is wanted */
+		return; /* the counter is full: it is readable, which is all that is wanted */
 }
 
 void io_wake(struct io *io)
@@ -94,10 +98,7 @@ void io_wake(struct io *io)
 		io_kick(io);
 }
 
-void io_busy(struct io *io)
-{
-	io->busy = true;
-}
+void io_busy(struct io *io) { io->busy = true; }
 
 bool io_is_polling(const struct io *io)
 {
@@ -167,7 +168,8 @@ static uint64_t io_now(void)
 	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
-/* Is `f` still on the list? An earlier handler of the same round may have removed it. Under the lock. */
+/* Is `f` still on the list? An earlier handler of the same round may have removed it. Under the
+ * lock. */
 static bool io_has_fd(struct io *io, const struct io_fd *f)
 {
 	for (unsigned int i = 0; i < io->n_fds; i++)
@@ -226,10 +228,12 @@ static void io_turn(struct io *io, bool wake)
 }
 
 /*
- * Polls until nothing has come for QUIET_NS. Without work for SPIN_NS it naps between its rounds: the vCPU that it waits for may
- * want this CPU, and the end of a sleep preempts a spinner at once, where sched_yield() would leave it a whole slice (one ring
- * full of frames every 3 ms on a crowded host). Naps grow while they bring nothing: a vCPU that is preempted too soon
- * gets nowhere (one CPU for both: 25 kpps with naps of 20 us, 900 with 100). A descriptor that becomes ready ends the nap.
+ * Polls until nothing has come for QUIET_NS. Without work for SPIN_NS it naps between its rounds:
+ * the vCPU that it waits for may want this CPU, and the end of a sleep preempts a spinner at once,
+ * where sched_yield() would leave it a whole slice (one ring full of frames every 3 ms on a crowded
+ * host). Naps grow while they bring nothing: a vCPU that is preempted too soon gets nowhere (one
+ * CPU for both: 25 kpps with naps of 20 us, 900 with 100). A descriptor that becomes ready ends the
+ * nap.
  */
 static void io_poll_until_quiet(struct io *io)
 {
@@ -283,7 +287,8 @@ static void *io_main(void *arg)
 		do {
 			io_poll_until_quiet(io);
 			io_turn(io, false);
-			/* whoever signalled while we re-armed saw `polling` and did not kick: look once more after clearing it */
+			/* whoever signalled while we re-armed saw `polling` and did not kick: look
+			 * once more after clearing it */
 			atomic_store(&io->polling, false);
 			if (!io_round(io) && !atomic_load(&io->asked))
 				break;
@@ -300,7 +305,8 @@ int io_start(struct io *io)
 	int ret = pthread_create(&io->thread, NULL, io_main, io);
 
 	if (ret)
-		return err_ret(-ret, "starting the I/O thread: %s; raise 'ulimit -u'", strerror(ret));
+		return err_ret(-ret, "starting the I/O thread: %s; raise 'ulimit -u'",
+			       strerror(ret));
 	io->started = true;
 	return 0;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The I/O thread of a monitor: one thread that waits for descriptors while nothing happens and polls while there is work.
+ * The I/O thread of a monitor: one thread that waits for descriptors while nothing happens and
+ * polls while there is work.
  *
- * A device is a poller (struct io_poller): while any poller finds work the thread goes round them; when a whole quiet
- * time has passed it calls every `rest` (re-arm notifications), polls once more and sleeps in epoll. Things that wake it: a
- * descriptor (struct io_fd), io_wake() from any thread.
+ * A device is a poller (struct io_poller): while any poller finds work the thread goes round them;
+ * when a whole quiet time has passed it calls every `rest` (re-arm notifications), polls once more
+ * and sleeps in epoll. Things that wake it: a descriptor (struct io_fd), io_wake() from any thread.
  */
 #ifndef CORE_IO_H
 #define CORE_IO_H
@@ -16,10 +17,10 @@ struct io;
 
 struct io_fd {
 	int fd;
-	uint32_t events;	/* EPOLLIN, ... */
+	uint32_t events; /* EPOLLIN, ... */
 	/*
-	 * On the I/O thread, when the descriptor is ready. An eventfd used as a doorbell is read by the handler.
-	 * Whoever finds work here calls io_busy(), and the pollers begin to run.
+	 * On the I/O thread, when the descriptor is ready. An eventfd used as a doorbell is read by
+	 * the handler. Whoever finds work here calls io_busy(), and the pollers begin to run.
 	 */
 	void (*ready)(struct io_fd *f, uint32_t events);
 	void *opaque;
@@ -28,25 +29,29 @@ struct io_fd {
 struct io_poller {
 	/* A burst of work, without blocking. Returns how much was done (0: nothing). */
 	unsigned int (*poll)(struct io_poller *p);
-	/* The thread begins to poll after a sleep: suppress notifications, register coalesced zones. May be NULL. */
+	/*
+	 * The thread begins to poll after a sleep: suppress notifications, register coalesced
+	 * zones. May be NULL.
+	 */
 	void (*wake)(struct io_poller *p);
 	/*
-	 * The thread is about to sleep: re-enable notifications. poll() runs once more afterwards, so nothing that came in between is
-	 * lost. May be NULL.
+	 * The thread is about to sleep: re-enable notifications. poll() runs once more afterwards,
+	 * so nothing that came in between is lost. May be NULL.
 	 */
 	void (*rest)(struct io_poller *p);
 	void *opaque;
 };
 
 int io_create(struct io **out);
-void io_destroy(struct io *io);		/* accepts NULL; the thread must have been stopped */
+void io_destroy(struct io *io); /* accepts NULL; the thread must have been stopped */
 int io_start(struct io *io);
-void io_stop(struct io *io);		/* joins the thread; idempotent */
+void io_stop(struct io *io); /* joins the thread; idempotent */
 
 /*
- * From any thread; adding and removing take effect before they return, also while the thread runs. The structs belong to the
- * caller and outlive their stay. Handlers and pollers run under the same lock that these take: do not call them while
- * holding a lock that a poller takes (a device's own lock), or the two threads wait for each other.
+ * From any thread; adding and removing take effect before they return, also while the thread runs.
+ * The structs belong to the caller and outlive their stay. Handlers and pollers run under the same
+ * lock that these take: do not call them while holding a lock that a poller takes (a device's own
+ * lock), or the two threads wait for each other.
  */
 int io_add_fd(struct io *io, struct io_fd *f);
 void io_remove_fd(struct io *io, struct io_fd *f);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vCPUs: creation, the state in which a PVH kernel starts, the run loop with its exits counted by reason, KVM's own
- * statistics. One of the three files that call KVM ioctls. A vCPU's thread owns its struct vcpu while it runs.
+ * vCPUs: creation, the state in which a PVH kernel starts, the run loop with its exits counted by
+ * reason, KVM's own statistics. One of the three files that call KVM ioctls. A vCPU's thread owns
+ * its struct vcpu while it runs.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,7 +19,7 @@
 #include "core/vm_priv.h"
 
 #define KICK_SIGNAL SIGUSR1
-#define MAX_CPUID 256
+#define MAX_CPUID   256
 
 static int vcpu_set_cpuid(struct vcpu *v)
 {
@@ -34,7 +35,7 @@ static int vcpu_set_cpuid(struct vcpu *v)
 		struct kvm_cpuid_entry2 *e = &c->entries[i];
 
 		if (e->function == 1)
-			e->ebx = (e->ebx & 0x00ffffff) | v->index << 24;	/* initial APIC id */
+			e->ebx = (e->ebx & 0x00ffffff) | v->index << 24; /* initial APIC id */
 		else if (e->function == 0xb || e->function == 0x1f)
 			e->edx = v->index;
 	}
@@ -53,22 +54,27 @@ int kvm_vcpu_create(struct vm *vm, unsigned int index)
 	*v = (struct vcpu){ .vm = vm, .index = index, .fd = -1, .stats_fd = -1 };
 	v->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
 	if (v->fd < 0)
-		return err_ret(-errno, "creating vCPU %u: %s; give the guest fewer CPUs", index, strerror(errno));
+		return err_ret(-errno, "creating vCPU %u: %s; give the guest fewer CPUs", index,
+			       strerror(errno));
 	vm->n_vcpus = index + 1;
 	v->run = mmap(NULL, (size_t)vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
 	if (v->run == MAP_FAILED) {
 		v->run = NULL;
-		return err_ret(-errno, "mapping vCPU %u: %s; free some memory", index, strerror(errno));
+		return err_ret(-errno, "mapping vCPU %u: %s; free some memory", index,
+			       strerror(errno));
 	}
 	/* taken before the first run: the ioctl waits for a running vCPU */
 	v->stats_fd = ioctl(v->fd, KVM_GET_STATS_FD, NULL);
 	ring_page = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
 	if (index == 0 && ring_page > 0 && (ring_page + 1) * 4096 <= vm->run_size) {
 		vm->ring = (void *)((char *)v->run + ring_page * 4096);
-		vm->ring_max = (uint32_t)((4096 - sizeof(*vm->ring)) / sizeof(vm->ring->coalesced_mmio[0]));
+		vm->ring_max = (uint32_t)((4096 - sizeof(*vm->ring)) /
+					  sizeof(vm->ring->coalesced_mmio[0]));
 	}
 	ret = vcpu_set_cpuid(v);
-	return ret < 0 ? err_ret(ret, "setting CPUID of vCPU %u: %s; use a newer kernel", index, strerror(-ret)) : 0;
+	return ret < 0 ? err_ret(ret, "setting CPUID of vCPU %u: %s; use a newer kernel", index,
+				 strerror(-ret))
+		       : 0;
 }
 
 void kvm_vcpu_destroy(struct vcpu *v)
@@ -83,11 +89,16 @@ void kvm_vcpu_destroy(struct vcpu *v)
 	v->fd = v->stats_fd = -1;
 }
 
-/* Xen's PVH start ABI (docs/misc/pvh.pandoc): flat 32-bit segments, paging off, ebx = the physical address of hvm_start_info. */
+/* Xen's PVH start ABI (docs/misc/pvh.pandoc): flat 32-bit segments, paging off, ebx = the physical
+ * address of hvm_start_info. */
 int kvm_vcpu_set_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info)
 {
-	struct kvm_segment code = { .limit = ~0u, .selector = 8, .type = 11, .present = 1, .s = 1, .db = 1, .g = 1 };
-	struct kvm_segment data = { .limit = ~0u, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1 };
+	struct kvm_segment code = {
+		.limit = ~0u, .selector = 8, .type = 11, .present = 1, .s = 1, .db = 1, .g = 1
+	};
+	struct kvm_segment data = {
+		.limit = ~0u, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1
+	};
 	struct kvm_regs regs = { .rip = entry, .rbx = start_info, .rflags = 2 };
 	struct kvm_sregs s;
 
@@ -97,11 +108,12 @@ int kvm_vcpu_set_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info)
 	s.ds = s.es = s.fs = s.gs = s.ss = data;
 	s.tr.type = 11;
 	s.tr.limit = 0x67;
-	s.cr0 = 0x11;	/* PE | ET */
+	s.cr0 = 0x11; /* PE | ET */
 	s.cr4 = 0;
 	s.efer = 0;
 	if (ioctl(v->fd, KVM_SET_SREGS, &s) < 0 || ioctl(v->fd, KVM_SET_REGS, &regs) < 0)
-		return err_ret(-errno, "setting the registers of vCPU %u: %s; use a newer kernel", v->index, strerror(errno));
+		return err_ret(-errno, "setting the registers of vCPU %u: %s; use a newer kernel",
+			       v->index, strerror(errno));
 	return 0;
 }
 
@@ -146,7 +158,8 @@ static void vcpu_mmio(struct vcpu *v)
 static void vcpu_count(_Atomic uint64_t *n)
 {
 	/* one writer: no locked instruction is needed */
-	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
 }
 
 static void vcpu_fatal(struct vcpu *v)
@@ -154,13 +167,16 @@ static void vcpu_fatal(struct vcpu *v)
 	struct kvm_regs r = { 0 };
 
 	ioctl(v->fd, KVM_GET_REGS, &r);
-	err_say("vCPU %u stopped: exit reason %u (suberror %u) at rip %#llx; the guest did what this KVM cannot run", v->index,
-		v->run->exit_reason, v->run->exit_reason == KVM_EXIT_INTERNAL_ERROR ? v->run->internal.suberror : 0,
+	err_say("vCPU %u stopped: exit reason %u (suberror %u) at rip %#llx; the guest did what "
+		"this KVM cannot run",
+		v->index, v->run->exit_reason,
+		v->run->exit_reason == KVM_EXIT_INTERNAL_ERROR ? v->run->internal.suberror : 0,
 		(unsigned long long)r.rip);
 	vm_request_stop(v->vm, VM_STOP_ERROR);
 }
 
-/* One exit to user space. The coalesced ring goes first: what the guest wrote there happened before this exit. */
+/* One exit to user space. The coalesced ring goes first: what the guest wrote there happened before
+ * this exit. */
 static void vcpu_serve(struct vcpu *v)
 {
 	vcpu_count(&v->exits.total);
@@ -175,24 +191,23 @@ static void vcpu_serve(struct vcpu *v)
 		vcpu_mmio(v);
 		break;
 	case KVM_EXIT_INTR:
-	case KVM_EXIT_IRQ_WINDOW_OPEN:
-		vcpu_count(&v->exits.intr);
-		break;
-	case KVM_EXIT_HLT:	/* only without an in-kernel irqchip, or by a guest that can never wake */
+	case KVM_EXIT_IRQ_WINDOW_OPEN: vcpu_count(&v->exits.intr); break;
+	case KVM_EXIT_HLT: /* only without an in-kernel irqchip, or by a guest that can never wake
+			    */
 		vcpu_count(&v->exits.hlt);
 		vm_request_stop(v->vm, VM_STOP_POWEROFF);
 		break;
-	case KVM_EXIT_SHUTDOWN:		/* triple fault: the way old guests reset */
+	case KVM_EXIT_SHUTDOWN: /* triple fault: the way old guests reset */
 		vcpu_count(&v->exits.shutdown);
 		vm_request_stop(v->vm, VM_STOP_RESET);
 		break;
 	case KVM_EXIT_SYSTEM_EVENT:
 		vcpu_count(&v->exits.other);
-		vm_request_stop(v->vm, v->run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN ? VM_STOP_POWEROFF : VM_STOP_RESET);
+		vm_request_stop(v->vm, v->run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN
+					       ? VM_STOP_POWEROFF
+					       : VM_STOP_RESET);
 		break;
-	default:
-		vcpu_count(&v->exits.other);
-		vcpu_fatal(v);
+	default: vcpu_count(&v->exits.other); vcpu_fatal(v);
 	}
 }
 
@@ -209,7 +224,8 @@ static void *vcpu_main(void *arg)
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vcpu_count(&v->exits.intr);
 		} else {
-			err_say("running vCPU %u: %s; the guest did what this KVM cannot run", v->index, strerror(errno));
+			err_say("running vCPU %u: %s; the guest did what this KVM cannot run",
+				v->index, strerror(errno));
 			vm_request_stop(v->vm, VM_STOP_ERROR);
 		}
 	}
@@ -229,7 +245,8 @@ int kvm_vcpu_start(struct vcpu *v)
 	sigaction(KICK_SIGNAL, &sa, NULL);
 	ret = pthread_create(&v->thread, NULL, vcpu_main, v);
 	if (ret)
-		return err_ret(-ret, "starting vCPU %u: %s; raise 'ulimit -u'", v->index, strerror(ret));
+		return err_ret(-ret, "starting vCPU %u: %s; raise 'ulimit -u'", v->index,
+			       strerror(ret));
 	v->started = true;
 	return 0;
 }
@@ -256,20 +273,23 @@ void kvm_vcpu_join_all(struct vm *vm)
 		}
 }
 
-/* Binary statistics, api.rst section 4.133: header, descriptors with names, one block of 64-bit values. */
+/* Binary statistics, api.rst section 4.133: header, descriptors with names, one block of 64-bit
+ * values. */
 int kvm_stats_read(int stats_fd, struct stats_sink *sink)
 {
 	struct kvm_stats_header h;
 	size_t desc_size;
 	char *desc;
 
-	if (stats_fd < 0 || pread(stats_fd, &h, sizeof(h), 0) != sizeof(h) || h.name_size > 256 || h.num_desc > 4096)
+	if (stats_fd < 0 || pread(stats_fd, &h, sizeof(h), 0) != sizeof(h) || h.name_size > 256 ||
+	    h.num_desc > 4096)
 		return -EOPNOTSUPP;
 	desc_size = sizeof(struct kvm_stats_desc) + h.name_size;
 	desc = calloc(h.num_desc, desc_size);
 	if (!desc)
 		return -ENOMEM;
-	if (pread(stats_fd, desc, desc_size * h.num_desc, h.desc_offset) != (ssize_t)(desc_size * h.num_desc)) {
+	if (pread(stats_fd, desc, desc_size * h.num_desc, h.desc_offset) !=
+	    (ssize_t)(desc_size * h.num_desc)) {
 		free(desc);
 		return -EIO;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The KVM VM: memory slots, ioeventfd, the coalesced ring. One of the three files that call KVM ioctls.
- * Documentation/virt/kvm/api.rst of Linux 6.12. MMIO of the local APIC and the identity map page lie below 4 GiB as usual.
+ * The KVM VM: memory slots, ioeventfd, the coalesced ring. One of the three files that call KVM
+ * ioctls. Documentation/virt/kvm/api.rst of Linux 6.12. MMIO of the local APIC and the identity map
+ * page lie below 4 GiB as usual.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,14 +14,17 @@
 #include "core/err.h"
 #include "core/vm_priv.h"
 
-#define TSS_ADDR	0xfffbd000ul
-#define IDENTITY_ADDR	0xfffbc000ull
+#define TSS_ADDR      0xfffbd000ul
+#define IDENTITY_ADDR 0xfffbc000ull
 
 static int kvm_ioeventfd(struct vm *vm, uint64_t addr, unsigned int len, int fd, bool pio, bool on)
 {
 	struct kvm_ioeventfd io = {
-		.addr = addr, .len = len, .fd = fd,
-		.flags = (pio ? KVM_IOEVENTFD_FLAG_PIO : 0u) | (on ? 0u : KVM_IOEVENTFD_FLAG_DEASSIGN),
+		.addr = addr,
+		.len = len,
+		.fd = fd,
+		.flags = (pio ? KVM_IOEVENTFD_FLAG_PIO : 0u) |
+			 (on ? 0u : KVM_IOEVENTFD_FLAG_DEASSIGN),
 	};
 
 	return ioctl(vm->fd, KVM_IOEVENTFD, &io) < 0 ? -errno : 0;
@@ -32,13 +36,19 @@ static int kvm_coalesce(struct vm *vm, uint64_t addr, uint64_t size, bool on)
 
 	if (!vm->ring)
 		return -ENOSYS;
-	return ioctl(vm->fd, on ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO, &zone) < 0 ? -errno : 0;
+	return ioctl(vm->fd, on ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO,
+		     &zone) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int kvm_slot_set(struct vm *vm, int slot, gpa_t gpa, uint64_t size, void *hva)
 {
 	struct kvm_userspace_memory_region r = {
-		.slot = (uint32_t)slot, .guest_phys_addr = gpa, .memory_size = size, .userspace_addr = (uintptr_t)hva,
+		.slot = (uint32_t)slot,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
 	};
 
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r) < 0 ? -errno : 0;
@@ -49,7 +59,9 @@ static int kvm_vfio_group(struct vm *vm, int group_fd, bool on)
 	struct kvm_create_device create = { .type = KVM_DEV_TYPE_VFIO };
 	int32_t fd = group_fd;
 	struct kvm_device_attr attr = {
-		.group = KVM_DEV_VFIO_GROUP, .attr = on ? KVM_DEV_VFIO_GROUP_ADD : KVM_DEV_VFIO_GROUP_DEL, .addr = (uintptr_t)&fd,
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = on ? KVM_DEV_VFIO_GROUP_ADD : KVM_DEV_VFIO_GROUP_DEL,
+		.addr = (uintptr_t)&fd,
 	};
 
 	if (vm->vfio_dev < 0) {
@@ -75,24 +87,42 @@ static void kvm_destroy(struct vm *vm)
 }
 
 static const struct vm_ops kvm_ops = {
-	.ioeventfd = kvm_ioeventfd, .coalesce = kvm_coalesce, .route = kvm_irq_route, .irqfd = kvm_irq_fd, .irq_line = kvm_irq_line,
-	.slot_set = kvm_slot_set, .vfio_group = kvm_vfio_group, .kick = kvm_vcpu_kick_all, .destroy = kvm_destroy,
+	.ioeventfd = kvm_ioeventfd,
+	.coalesce = kvm_coalesce,
+	.route = kvm_irq_route,
+	.irqfd = kvm_irq_fd,
+	.irq_line = kvm_irq_line,
+	.slot_set = kvm_slot_set,
+	.vfio_group = kvm_vfio_group,
+	.kick = kvm_vcpu_kick_all,
+	.destroy = kvm_destroy,
 };
 
 static int kvm_check(int kvm_fd)
 {
-	static const struct { int cap; const char *name; } need[] = {
-		{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" }, { KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
-		{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" }, { KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
-		{ KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING" }, { KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
+	static const struct {
+		int cap;
+		const char *name;
+	} need[] = {
+		{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
+		{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
+		{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
+		{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
+		{ KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING" },
+		{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
 	};
 	int api = ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
 
 	if (api != 12)
-		return err_ret(-EOPNOTSUPP, "using /dev/kvm: its API version is %d, not 12; use a Linux kernel of this century", api);
+		return err_ret(-EOPNOTSUPP,
+			       "using /dev/kvm: its API version is %d, not 12; use a Linux kernel "
+			       "of this century",
+			       api);
 	for (size_t i = 0; i < sizeof(need) / sizeof(need[0]); i++)
 		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, need[i].cap) <= 0)
-			return err_ret(-EOPNOTSUPP, "using /dev/kvm: it has no %s; use a newer kernel", need[i].name);
+			return err_ret(-EOPNOTSUPP,
+				       "using /dev/kvm: it has no %s; use a newer kernel",
+				       need[i].name);
 	return 0;
 }
 
@@ -103,8 +133,9 @@ static int kvm_add_ram(struct vm *vm)
 		int ret = kvm_slot_set(vm, (int)i, r->gpa, r->size, r->hva);
 
 		if (ret < 0)
-			return err_ret(ret, "giving KVM %llu MiB of guest memory: %s; give the guest less",
-				       (unsigned long long)(r->size >> 20), strerror(-ret));
+			return err_ret(
+				ret, "giving KVM %llu MiB of guest memory: %s; give the guest less",
+				(unsigned long long)(r->size >> 20), strerror(-ret));
 	}
 	return 0;
 }
@@ -130,18 +161,23 @@ int kvm_vm_create(int kvm_fd, struct guest_mem *mem, struct vm **out)
 		goto fail;
 	vm->fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
 	if (vm->fd < 0) {
-		ret = err_ret(-errno, "creating a VM: %s; is another hypervisor using the CPU's virtualisation?", strerror(errno));
+		ret = err_ret(
+			-errno,
+			"creating a VM: %s; is another hypervisor using the CPU's virtualisation?",
+			strerror(errno));
 		goto fail;
 	}
 	vm->run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (vm->run_size < (int)sizeof(struct kvm_run)) {
-		ret = err_ret(-EOPNOTSUPP, "using /dev/kvm: its kvm_run is too small; use a newer kernel");
+		ret = err_ret(-EOPNOTSUPP,
+			      "using /dev/kvm: its kvm_run is too small; use a newer kernel");
 		goto fail;
 	}
-	ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDR);		/* wanted by VT-x only */
+	ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDR); /* wanted by VT-x only */
 	ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
 	vm->vm_stats_fd = ioctl(vm->fd, KVM_GET_STATS_FD, NULL);
-	if ((ret = vm_init(vm, &kvm_ops)) < 0 || (ret = kvm_add_ram(vm)) < 0 || (ret = kvm_irq_init(vm)) < 0)
+	if ((ret = vm_init(vm, &kvm_ops)) < 0 || (ret = kvm_add_ram(vm)) < 0 ||
+	    (ret = kvm_irq_init(vm)) < 0)
 		goto fail;
 	*out = vm;
 	return 0;

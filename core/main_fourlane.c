@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The program `fourlane`: the commands register themselves (core/cmd.h), this only starts the table. */
+/* The program `fourlane`: the commands register themselves (core/cmd.h), this only starts the
+ * table. */
 #include <signal.h>
 
 #include "core/cmd.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest memory in shared memfds (see mem.h). Created by the monitor's start and by tests; used by everything that follows an
- * address given by a guest. Huge pages are left to the kernel (MADV_HUGEPAGE), explicit ones are not taken here.
+ * Guest memory in shared memfds (see mem.h). Created by the monitor's start and by tests; used by
+ * everything that follows an address given by a guest. Huge pages are left to the kernel
+ * (MADV_HUGEPAGE), explicit ones are not taken here.
  */
 #include "core/mem.h"
 
@@ -14,7 +15,7 @@
 #include "core/err.h"
 
 #define MEM_ALIGN (2ull << 20)
-#define MEM_MAX (1ull << 40)
+#define MEM_MAX   (1ull << 40)
 
 struct guest_mem {
 	struct mem_region region[2];
@@ -23,14 +24,17 @@ struct guest_mem {
 
 static int mem_add(struct guest_mem *m, gpa_t gpa, uint64_t size, int fd, uint64_t fd_offset)
 {
-	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)fd_offset);
+	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+			 (off_t)fd_offset);
 
 	if (hva == MAP_FAILED)
-		return err_ret(-errno, "mapping %llu MiB of guest memory: %s; give the guest less", (unsigned long long)(size >> 20),
-			       strerror(errno));
+		return err_ret(-errno, "mapping %llu MiB of guest memory: %s; give the guest less",
+			       (unsigned long long)(size >> 20), strerror(errno));
 	madvise(hva, size, MADV_HUGEPAGE);
 	madvise(hva, size, MADV_DONTDUMP);
-	m->region[m->n++] = (struct mem_region){ .gpa = gpa, .size = size, .hva = hva, .fd = fd, .fd_offset = fd_offset };
+	m->region[m->n++] = (struct mem_region){
+		.gpa = gpa, .size = size, .hva = hva, .fd = fd, .fd_offset = fd_offset
+	};
 	return 0;
 }
 
@@ -41,14 +45,18 @@ int mem_create(uint64_t size, struct guest_mem **out)
 	int fd, ret;
 
 	if (!size || size > MEM_MAX)
-		return err_ret(-EINVAL, "guest memory of %llu bytes: not between 1 byte and 1 TiB; give another size", (unsigned long long)size);
+		return err_ret(-EINVAL,
+			       "guest memory of %llu bytes: not between 1 byte and 1 TiB; give "
+			       "another size",
+			       (unsigned long long)size);
 	size = (size + MEM_ALIGN - 1) & ~(MEM_ALIGN - 1);
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
 	fd = memfd_create("fourlane-guest", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
-		ret = err_ret(-errno, "making %llu MiB of guest memory: %s; give the guest less", (unsigned long long)(size >> 20), strerror(errno));
+		ret = err_ret(-errno, "making %llu MiB of guest memory: %s; give the guest less",
+			      (unsigned long long)(size >> 20), strerror(errno));
 		goto fail;
 	}
 	low = size < MEM_LOW_END ? size : MEM_LOW_END;
@@ -77,10 +85,7 @@ void mem_destroy(struct guest_mem *m)
 	free(m);
 }
 
-size_t mem_n_regions(const struct guest_mem *m)
-{
-	return m->n;
-}
+size_t mem_n_regions(const struct guest_mem *m) { return m->n; }
 
 const struct mem_region *mem_region(const struct guest_mem *m, size_t i)
 {
@@ -91,7 +96,8 @@ void *mem_ptr(const struct guest_mem *m, gpa_t gpa, size_t len)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct mem_region *r = &m->region[i];
-		uint64_t off = gpa - r->gpa;	/* wraps below the region: then it is beyond the size */
+		uint64_t off =
+			gpa - r->gpa; /* wraps below the region: then it is beyond the size */
 
 		if (off < r->size && len && len <= r->size - off)
 			return (char *)r->hva + off;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest memory: shared memfd regions and the one function that turns a guest physical address into a pointer.
+ * Guest memory: shared memfd regions and the one function that turns a guest physical address into
+ * a pointer.
  *
- * Below the PCI hole (3 GiB) lies the first region, what is more goes above 4 GiB. Regions are fixed after creation, so
- * any thread may translate without a lock. Tests create one without KVM.
+ * Below the PCI hole (3 GiB) lies the first region, what is more goes above 4 GiB. Regions are
+ * fixed after creation, so any thread may translate without a lock. Tests create one without KVM.
  */
 #ifndef CORE_MEM_H
 #define CORE_MEM_H
@@ -14,29 +15,32 @@
 
 typedef uint64_t gpa_t;
 
-#define MEM_LOW_END	0xc0000000ull	/* RAM below 4 GiB ends here at the latest */
-#define MEM_HIGH_START	0x100000000ull
+#define MEM_LOW_END    0xc0000000ull /* RAM below 4 GiB ends here at the latest */
+#define MEM_HIGH_START 0x100000000ull
 
 struct guest_mem;
 
 struct mem_region {
 	gpa_t gpa;
-	uint64_t size;		/* bytes, a multiple of 4096 */
+	uint64_t size; /* bytes, a multiple of 4096 */
 	void *hva;
-	int fd;			/* the memfd, owned by the guest_mem */
+	int fd; /* the memfd, owned by the guest_mem */
 	uint64_t fd_offset;
 };
 
-/* mem_create - `size` bytes (rounded up to 2 MiB). -ENOMEM, -EINVAL (0 or above 1 TiB). Message where it fails. */
+/*
+ * mem_create - `size` bytes (rounded up to 2 MiB). -ENOMEM, -EINVAL (0 or above 1 TiB). Message
+ * where it fails.
+ */
 int mem_create(uint64_t size, struct guest_mem **out);
-void mem_destroy(struct guest_mem *m);	/* accepts NULL */
+void mem_destroy(struct guest_mem *m); /* accepts NULL */
 
 size_t mem_n_regions(const struct guest_mem *m);
 const struct mem_region *mem_region(const struct guest_mem *m, size_t i);
 
 /*
- * mem_ptr - the host address of guest bytes [gpa, gpa+len), or NULL unless all of them lie in one region. len 0 is
- * NULL. Nothing else in the project may compute such an address.
+ * mem_ptr - the host address of guest bytes [gpa, gpa+len), or NULL unless all of them lie in one
+ * region. len 0 is NULL. Nothing else in the project may compute such an address.
  */
 void *mem_ptr(const struct guest_mem *m, gpa_t gpa, size_t len);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * See monitor.h. The first message is `start`: memory, kernel, command line, devices, and all descriptors that they need. Then the
- * main thread waits for questions (`stats`, `stop`), console input and the guest's end; messages for people go to
- * the supervisor as notifications (`log`), since the jail has no stderr.
+ * See monitor.h. The first message is `start`: memory, kernel, command line, devices, and all
+ * descriptors that they need. Then the main thread waits for questions (`stats`, `stop`), console
+ * input and the guest's end; messages for people go to the supervisor as notifications (`log`),
+ * since the jail has no stderr.
  */
 #include "core/monitor.h"
 
@@ -38,14 +39,14 @@ struct monitor {
 	struct serial *serial;
 	struct monitor_nic nic[MONITOR_MAX_NICS];
 	unsigned int n_nics;
-	struct device_fd fd[RPC_MAX_FDS];	/* what came with `start` and was not taken yet */
+	struct device_fd fd[RPC_MAX_FDS]; /* what came with `start` and was not taken yet */
 	unsigned int n_fds;
 	int console_in;
 	const char *jail;
 	struct timespec started;
 };
 
-/* --- descriptors of `start` ---------------------------------------------------------------------------------- */
+/* --- descriptors of `start` --- */
 static int monitor_take_fd(struct monitor *m, const char *name)
 {
 	for (unsigned int i = 0; i < m->n_fds; i++)
@@ -94,7 +95,7 @@ static int monitor_name_fds(struct monitor *m, json_t *names, const int *fds, un
 	return 0;
 }
 
-/* --- building the guest ---------------------------------------------------------------------------------------- */
+/* --- building the guest --- */
 static int monitor_make_vm(struct monitor *m, json_t *params)
 {
 	uint64_t size = (uint64_t)json_integer_value(json_object_get(params, "mem_bytes"));
@@ -130,7 +131,8 @@ static int monitor_boot(struct monitor *m, json_t *params)
 
 static int monitor_add_nic(struct monitor *m, json_t *desc)
 {
-	const char *name = json_string_value(json_object_get(desc, "name")), *text = json_string_value(json_object_get(desc, "opts"));
+	const char *name = json_string_value(json_object_get(desc, "name")),
+		   *text = json_string_value(json_object_get(desc, "opts"));
 	struct monitor_nic *nic = &m->nic[m->n_nics];
 	int ret;
 
@@ -197,7 +199,7 @@ static void monitor_destroy(struct monitor *m)
 			close(m->fd[i].fd);
 }
 
-/* --- questions ---------------------------------------------------------------------------------------------------- */
+/* --- questions --- */
 struct json_sink {
 	struct stats_sink sink;
 	json_t *object;
@@ -214,9 +216,11 @@ static json_t *monitor_vcpu_stats(struct vcpu *v)
 	struct vcpu_exits *e = &v->exits;
 
 	kvm_stats_read(v->stats_fd, &kvm.sink);
-	return json_pack("{s:i, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "index", (int)v->index, "user_exits",
-			 "total", (json_int_t)e->total, "io", (json_int_t)e->io, "mmio", (json_int_t)e->mmio, "hlt", (json_int_t)e->hlt,
-			 "intr", (json_int_t)e->intr, "shutdown", (json_int_t)e->shutdown, "other", (json_int_t)e->other, "kvm", kvm.object);
+	return json_pack("{s:i, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "index",
+			 (int)v->index, "user_exits", "total", (json_int_t)e->total, "io",
+			 (json_int_t)e->io, "mmio", (json_int_t)e->mmio, "hlt", (json_int_t)e->hlt,
+			 "intr", (json_int_t)e->intr, "shutdown", (json_int_t)e->shutdown, "other",
+			 (json_int_t)e->other, "kvm", kvm.object);
 }
 
 static json_t *monitor_stats(struct monitor *m)
@@ -235,12 +239,15 @@ static json_t *monitor_stats(struct monitor *m)
 
 		if (d->ops->stats)
 			d->ops->stats(d, &c.sink);
-		json_array_append_new(nics, json_pack("{s:s, s:s, s:o}", "name", m->nic[i].name, "type", d->type->name, "counters", c.object));
+		json_array_append_new(nics, json_pack("{s:s, s:s, s:o}", "name", m->nic[i].name,
+						      "type", d->type->name, "counters", c.object));
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return json_pack("{s:I, s:s, s:o, s:o, s:I, s:b, s:o}", "uptime_ms",
-			 (json_int_t)((now.tv_sec - m->started.tv_sec) * 1000 + (now.tv_nsec - m->started.tv_nsec) / 1000000), "jail", m->jail,
-			 "vcpus", vcpus, "regions", regions.object, "coalesced_writes", (json_int_t)atomic_load(&m->vm->coalesced_writes),
+			 (json_int_t)((now.tv_sec - m->started.tv_sec) * 1000 +
+				      (now.tv_nsec - m->started.tv_nsec) / 1000000),
+			 "jail", m->jail, "vcpus", vcpus, "regions", regions.object,
+			 "coalesced_writes", (json_int_t)atomic_load(&m->vm->coalesced_writes),
 			 "io_polling", io_is_polling(m->vm->io), "nics", nics);
 }
 
@@ -295,7 +302,8 @@ static void monitor_serve(struct monitor *m)
 	while (atomic_load(&m->vm->stop) == VM_STOP_NONE) {
 		bool room = m->console_in >= 0 && serial_room(m->serial);
 		struct pollfd p[] = {
-			{ .fd = m->control, .events = POLLIN }, { .fd = m->vm->stop_fd, .events = POLLIN },
+			{ .fd = m->control, .events = POLLIN },
+			{ .fd = m->vm->stop_fd, .events = POLLIN },
 			{ .fd = room ? m->console_in : -1, .events = POLLIN },
 		};
 		/* a full FIFO is looked at again soon: the guest takes bytes without telling us */
@@ -318,8 +326,8 @@ static void monitor_log(void *opaque, const char *line)
 }
 
 static const char *const stop_word[] = {
-	[VM_STOP_NONE] = "supervisor gone", [VM_STOP_ASKED] = "stopped", [VM_STOP_RESET] = "reset", [VM_STOP_POWEROFF] = "poweroff",
-	[VM_STOP_ERROR] = "error",
+	[VM_STOP_NONE] = "supervisor gone", [VM_STOP_ASKED] = "stopped", [VM_STOP_RESET] = "reset",
+	[VM_STOP_POWEROFF] = "poweroff",    [VM_STOP_ERROR] = "error",
 };
 
 int monitor_main(int control)
@@ -333,7 +341,10 @@ int monitor_main(int control)
 	signal(SIGPIPE, SIG_IGN);
 	ret = rpc_recv(control, 10000, &msg, fds, RPC_MAX_FDS, &n);
 	if (ret < 0)
-		return err_ret(FL_USAGE, "fourlane-vmm: no guest was described on descriptor %d; it is started by 'fourlane run'", control);
+		return err_ret(FL_USAGE,
+			       "fourlane-vmm: no guest was described on descriptor %d; it is "
+			       "started by 'fourlane run'",
+			       control);
 	err_set_sink(monitor_log, &m);
 	params = json_object_get(msg, "params");
 	ret = monitor_name_fds(&m, json_object_get(params, "fds"), fds, n);
@@ -351,6 +362,7 @@ int monitor_main(int control)
 	monitor_serve(&m);
 	stop = atomic_load(&m.vm->stop);
 	monitor_destroy(&m);
-	rpc_send(control, rpc_request(-1, "ended", json_pack("{s:s}", "why", stop_word[stop])), NULL, 0);
+	rpc_send(control, rpc_request(-1, "ended", json_pack("{s:s}", "why", stop_word[stop])),
+		 NULL, 0);
 	return stop == VM_STOP_ERROR ? FL_FAILED : FL_DONE;
 }

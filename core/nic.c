@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What every NIC back-end shares (see nic.h): the registry, receive filters, collecting posted buffers, counters. */
+/* What every NIC back-end shares (see nic.h): the registry, receive filters, collecting posted
+ * buffers, counters. */
 #include "core/nic.h"
 
 #include <errno.h>
@@ -11,11 +12,14 @@
 REGISTRY(fl_nic_backends, struct nic_backend_type);
 
 static const char *const drop_name[NIC_N_DROPS] = {
-	[NIC_DROP_NO_BUFFER] = "no_buffer", [NIC_DROP_FILTERED] = "filtered", [NIC_DROP_TOO_LONG] = "too_long",
-	[NIC_DROP_TOO_SHORT] = "too_short", [NIC_DROP_SINK] = "sink", [NIC_DROP_ERROR] = "error", [NIC_DROP_LINK_DOWN] = "link_down",
+	[NIC_DROP_NO_BUFFER] = "no_buffer", [NIC_DROP_FILTERED] = "filtered",
+	[NIC_DROP_TOO_LONG] = "too_long",   [NIC_DROP_TOO_SHORT] = "too_short",
+	[NIC_DROP_SINK] = "sink",           [NIC_DROP_ERROR] = "error",
+	[NIC_DROP_LINK_DOWN] = "link_down",
 };
 
-int nic_backend_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe, struct nic_backend **out)
+int nic_backend_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,
+		       struct nic_backend **out)
 {
 	struct nic_backend_type const *const *it;
 	const char *name = opts_take(conf->opts, "backend");
@@ -38,7 +42,8 @@ int nic_backend_create(struct vm *vm, struct device_conf *conf, struct nic_front
 		}
 		snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", (*it)->name);
 	}
-	return err_ret(-EINVAL, "%s: there is no back-end '%s'; there are: %s", conf->name, name, list);
+	return err_ret(-EINVAL, "%s: there is no back-end '%s'; there are: %s", conf->name, name,
+		       list);
 }
 
 void nic_backend_destroy(struct nic_backend *be)
@@ -59,10 +64,7 @@ int nic_rx_fd(struct nic_backend *be, unsigned int q)
 	return be->ops->rx_fd ? be->ops->rx_fd(be, q) : -1;
 }
 
-bool nic_link_up(struct nic_backend *be)
-{
-	return be->ops->link_up ? be->ops->link_up(be) : true;
-}
+bool nic_link_up(struct nic_backend *be) { return be->ops->link_up ? be->ops->link_up(be) : true; }
 
 void nic_reset(struct nic_backend *be)
 {
@@ -114,7 +116,8 @@ static bool filter_mac(const struct nic_filter *f, const uint8_t *dst)
 	for (unsigned int i = 0; i < f->n_macs && i < NIC_FILTER_MACS; i++)
 		if (!memcmp(dst, f->mac[i], 6))
 			return true;
-	return f->hash && dst[0] & 1 && table_bit(f->hash_table, (dst[4] | dst[5] << 8) >> f->hash_shift & 0xfff);
+	return f->hash && dst[0] & 1 &&
+	       table_bit(f->hash_table, (dst[4] | dst[5] << 8) >> f->hash_shift & 0xfff);
 }
 
 bool nic_filter_match(const struct nic_filter *f, const uint8_t *frame, uint32_t len)
@@ -122,15 +125,17 @@ bool nic_filter_match(const struct nic_filter *f, const uint8_t *frame, uint32_t
 	return len >= 14 && filter_mac(f, frame) && filter_vlan(f, frame, len);
 }
 
-unsigned int nic_rx_gather(struct nic_frontend *fe, unsigned int q, unsigned int pos, uint32_t want, struct iovec *iov,
-			   unsigned int max_iov, unsigned int *n_bufs, uint32_t *room)
+unsigned int nic_rx_gather(struct nic_frontend *fe, unsigned int q, unsigned int pos, uint32_t want,
+			   struct iovec *iov, unsigned int max_iov, unsigned int *n_bufs,
+			   uint32_t *room)
 {
 	unsigned int n = 0;
 
 	*n_bufs = 0;
 	*room = 0;
 	while (*room < want && n < max_iov) {
-		unsigned int k = fe->ops->rx_buf(fe, q, pos + *n_bufs, *n_bufs == 0, iov + n, max_iov - n);
+		unsigned int k =
+			fe->ops->rx_buf(fe, q, pos + *n_bufs, *n_bufs == 0, iov + n, max_iov - n);
 
 		if (!k)
 			return 0;

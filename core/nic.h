@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The seam between a NIC front-end (a device model: E1000, virtio-net) and a NIC back-end (null, loop, tap, vhost-user).
+ * The seam between a NIC front-end (a device model: E1000, virtio-net) and a NIC back-end (null,
+ * loop, tap, vhost-user).
  *
- * Frames never have a buffer of their own here. Transmit: the front-end shows scatter-gather lists that point into guest memory;
- * the back-end may keep using that memory until it reports the frame done. Receive: the front-end shows the buffers
- * that the guest has posted, the back-end writes the frame straight into them, and says how many it used. Everything below runs on the
- * I/O thread of the monitor, except where a comment says otherwise. Ethernet frames are without FCS and without vnet header.
+ * Frames never have a buffer of their own here. Transmit: the front-end shows scatter-gather lists
+ * that point into guest memory; the back-end may keep using that memory until it reports the frame
+ * done. Receive: the front-end shows the buffers that the guest has posted, the back-end writes the
+ * frame straight into them, and says how many it used. Everything below runs on the I/O thread of
+ * the monitor, except where a comment says otherwise. Ethernet frames are without FCS and without
+ * vnet header.
  *
- * Users of a back-end: nic_backend_create() and the nic_*() calls. Implementers: struct nic_backend_ops, nic_priv.h is not
- * needed: both sides are short enough for one header.
+ * Users of a back-end: nic_backend_create() and the nic_*() calls. Implementers: struct
+ * nic_backend_ops, nic_priv.h is not needed: both sides are short enough for one header.
  */
 #ifndef CORE_NIC_H
 #define CORE_NIC_H
@@ -22,39 +25,44 @@
 #include "core/stats.h"
 #include "core/vm.h"
 
-#define NIC_BURST	64	/* frames a call, at most */
-#define NIC_MAX_IOV	64	/* scatter-gather elements a frame, at most */
-#define NIC_MAX_FRAME	16384	/* bytes; the largest frame any front-end takes or sends without offloads */
+#define NIC_BURST     64    /* frames a call, at most */
+#define NIC_MAX_IOV   64    /* scatter-gather elements a frame, at most */
+#define NIC_MAX_FRAME 16384 /* bytes; the largest without offloads */
 
 struct nic_tx_frame {
-	const struct iovec *iov;	/* guest memory (or constant padding); the array is valid during send() only */
-	unsigned int n_iov;		/* 1..NIC_MAX_IOV */
-	uint32_t len;			/* sum of iov_len, 14..NIC_MAX_FRAME */
+	/* guest memory (or constant padding); the array is valid during send() only */
+	const struct iovec *iov;
+	unsigned int n_iov; /* 1..NIC_MAX_IOV */
+	uint32_t len;       /* sum of iov_len, 14..NIC_MAX_FRAME */
 };
 
 struct nic_rx_done {
-	uint32_t len;			/* frame bytes written */
-	uint16_t n_bufs;		/* posted buffers it took, in order, all but the last full */
+	uint32_t len;    /* frame bytes written */
+	uint16_t n_bufs; /* posted buffers it took, in order, all but the last full */
 };
 
 /*
- * Which frames a device would take, pushed down so that a back-end does not spend a posted buffer on any other. Owned by the
- * front-end, handed over by nic_set_filter() (copied).
+ * Which frames a device would take, pushed down so that a back-end does not spend a posted buffer
+ * on any other. Owned by the front-end, handed over by nic_set_filter() (copied).
  */
 #define NIC_FILTER_MACS 16
 struct nic_filter {
-	bool promisc;			/* everything: the rest is not looked at, VLANs excepted */
+	bool promisc; /* everything: the rest is not looked at, VLANs excepted */
 	bool all_unicast, all_multicast, broadcast;
 	unsigned int n_macs;
 	uint8_t mac[NIC_FILTER_MACS][6];
-	bool hash;			/* multicast by the 4096-bit table: bit (d[4] | d[5] << 8) >> hash_shift & 0xfff */
-	uint8_t hash_shift;		/* 4, 3, 2 or 0 (8254x 13.5.1: MO 0..3) */
+	/* multicast by the 4096-bit table: bit (d[4] | d[5] << 8) >> hash_shift & 0xfff */
+	bool hash;
+	uint8_t hash_shift; /* 4, 3, 2 or 0 (8254x 13.5.1: MO 0..3) */
 	uint32_t hash_table[128];
-	bool vlan;			/* tagged frames only when their VLAN's bit is set */
+	bool vlan; /* tagged frames only when their VLAN's bit is set */
 	uint32_t vlan_table[128];
 };
 
-/* nic_filter_match - `frame` has at least its first min(len, 18) bytes readable. Frames below 14 bytes match nothing. */
+/*
+ * nic_filter_match - `frame` has at least its first min(len, 18) bytes readable. Frames below 14
+ * bytes match nothing.
+ */
 bool nic_filter_match(const struct nic_filter *f, const uint8_t *frame, uint32_t len);
 
 struct nic_frontend;
@@ -62,57 +70,79 @@ struct nic_backend;
 
 struct nic_frontend_ops {
 	/*
-	 * The posted buffer at position `pos` (0: the oldest one that rx_done() has not taken yet) of queue q as host addresses
-	 * in iov[0..max_iov). `first` says that a frame begins in it (virtio keeps room for its header there). Gives the number
-	 * of elements, 0 when the guest has posted no such buffer. May be asked again until rx_done(). A queue that is
-	 * broken or off gives 0.
+	 * The posted buffer at position `pos` (0: the oldest one that rx_done() has not taken yet)
+	 * of queue q as host addresses in iov[0..max_iov). `first` says that a frame begins in it
+	 * (virtio keeps room for its header there). Gives the number of elements, 0 when the guest
+	 * has posted no such buffer. May be asked again until rx_done(). A queue that is broken or
+	 * off gives 0.
 	 */
-	unsigned int (*rx_buf)(struct nic_frontend *fe, unsigned int q, unsigned int pos, bool first, struct iovec *iov,
-			       unsigned int max_iov);
-	/* Frames have been written: give the buffers back to the guest, in order; one notification for the burst. */
-	void (*rx_done)(struct nic_frontend *fe, unsigned int q, const struct nic_rx_done *done, unsigned int n);
+	unsigned int (*rx_buf)(struct nic_frontend *fe, unsigned int q, unsigned int pos,
+			       bool first, struct iovec *iov, unsigned int max_iov);
+	/*
+	 * Frames have been written: give the buffers back to the guest, in order; one notification
+	 * for the burst.
+	 */
+	void (*rx_done)(struct nic_frontend *fe, unsigned int q, const struct nic_rx_done *done,
+			unsigned int n);
 	/* The back-end's link went up or down. May be NULL. */
 	void (*link)(struct nic_frontend *fe, bool up);
 };
 
 struct nic_frontend {
 	const struct nic_frontend_ops *ops;
-	uint32_t max_frame;		/* the largest frame it would take now; may change between bursts */
+	uint32_t max_frame; /* the largest frame it would take now; may change between bursts */
 };
 
 struct nic_backend_ops {
 	void (*destroy)(struct nic_backend *be);
 	/*
-	 * Takes frames[0..n) of queue q from the front, gives how many it took; those not taken are offered again later (the
-	 * device keeps them on its ring: back pressure). A frame that cannot be sent at all is taken and counted as dropped.
+	 * Takes frames[0..n) of queue q from the front, gives how many it took; those not taken are
+	 * offered again later (the device keeps them on its ring: back pressure). A frame that
+	 * cannot be sent at all is taken and counted as dropped.
 	 */
-	unsigned int (*send)(struct nic_backend *be, unsigned int q, const struct nic_tx_frame *frames, unsigned int n);
+	unsigned int (*send)(struct nic_backend *be, unsigned int q,
+			     const struct nic_tx_frame *frames, unsigned int n);
 	/* How many of the frames taken by send() are done with, in order, since the last call. */
 	unsigned int (*sent)(struct nic_backend *be, unsigned int q);
 	/*
-	 * Moves up to max frames into the front-end's posted buffers. Gives how many frames it handled, refused ones
-	 * included (0: nothing to do).
+	 * Moves up to max frames into the front-end's posted buffers. Gives how many frames it
+	 * handled, refused ones included (0: nothing to do).
 	 */
 	unsigned int (*receive)(struct nic_backend *be, unsigned int q, unsigned int max);
 	/* May be NULL. */
 	void (*set_filter)(struct nic_backend *be, const struct nic_filter *f);
-	/* A descriptor that is readable when receive() has work while the thread sleeps; -1 when there is none. May be NULL. */
+	/*
+	 * A descriptor that is readable when receive() has work while the thread sleeps; -1 when
+	 * there is none. May be NULL.
+	 */
 	int (*rx_fd)(struct nic_backend *be, unsigned int q);
-	bool (*link_up)(struct nic_backend *be);	/* NULL: always up */
-	/* Every queue is to be forgotten (device reset): frames in flight count as done, nothing touches guest memory afterwards. */
+	bool (*link_up)(struct nic_backend *be); /* NULL: always up */
+	/*
+	 * Every queue is to be forgotten (device reset): frames in flight count as done, nothing
+	 * touches guest memory afterwards.
+	 */
 	void (*reset)(struct nic_backend *be);
-	void (*stats)(struct nic_backend *be, struct stats_sink *s);	/* further counters; may be NULL */
+	void (*stats)(struct nic_backend *be,
+		      struct stats_sink *s); /* further counters; may be NULL */
 };
 
 /* Why a frame went nowhere: each has one cause, and in = out + sum of the causes. */
-enum nic_drop { NIC_DROP_NO_BUFFER, NIC_DROP_FILTERED, NIC_DROP_TOO_LONG, NIC_DROP_TOO_SHORT, NIC_DROP_SINK, NIC_DROP_ERROR, NIC_DROP_LINK_DOWN,
-		NIC_N_DROPS };
+enum nic_drop {
+	NIC_DROP_NO_BUFFER,
+	NIC_DROP_FILTERED,
+	NIC_DROP_TOO_LONG,
+	NIC_DROP_TOO_SHORT,
+	NIC_DROP_SINK,
+	NIC_DROP_ERROR,
+	NIC_DROP_LINK_DOWN,
+	NIC_N_DROPS
+};
 
-struct nic_counters {			/* written by the I/O thread only, read by anybody (plain, aligned 64 bit) */
-	uint64_t tx_frames, tx_bytes;	/* what went out (drops not counted) */
-	uint64_t rx_frames, rx_bytes;	/* what reached the guest */
+struct nic_counters { /* written by the I/O thread only, read by anybody (plain, aligned 64 bit) */
+	uint64_t tx_frames, tx_bytes; /* what went out (drops not counted) */
+	uint64_t rx_frames, rx_bytes; /* what reached the guest */
 	uint64_t tx_drop[NIC_N_DROPS], rx_drop[NIC_N_DROPS];
-	uint64_t rx_copies;		/* received frames whose payload was copied inside the monitor */
+	uint64_t rx_copies; /* received frames whose payload was copied inside the monitor */
 };
 
 struct nic_backend {
@@ -124,24 +154,28 @@ struct nic_backend {
 };
 
 struct nic_backend_type {
-	const char *name;		/* "tap" */
+	const char *name; /* "tap" */
 	const char *help;
 	/*
-	 * Takes its own keys of conf->opts and its descriptors of conf->fds. `fe` outlives the back-end. On success *out embeds
-	 * a struct nic_backend with ops set. Negative errno after a message.
+	 * Takes its own keys of conf->opts and its descriptors of conf->fds. `fe` outlives the
+	 * back-end. On success *out embeds a struct nic_backend with ops set. Negative errno after
+	 * a message.
 	 */
-	int (*create)(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe, struct nic_backend **out);
+	int (*create)(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,
+		      struct nic_backend **out);
 };
 #define NIC_BACKEND(ptr) REGISTER(fl_nic_backends, struct nic_backend_type, ptr)
 
 /*
- * nic_backend_create - by the key `backend` of the device's options (absent: null). -EINVAL after a message that
- * lists the registered back-ends. nic_backend_destroy() accepts NULL.
+ * nic_backend_create - by the key `backend` of the device's options (absent: null). -EINVAL after a
+ * message that lists the registered back-ends. nic_backend_destroy() accepts NULL.
  */
-int nic_backend_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe, struct nic_backend **out);
+int nic_backend_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,
+		       struct nic_backend **out);
 void nic_backend_destroy(struct nic_backend *be);
 
-static inline unsigned int nic_send(struct nic_backend *be, unsigned int q, const struct nic_tx_frame *f, unsigned int n)
+static inline unsigned int nic_send(struct nic_backend *be, unsigned int q,
+				    const struct nic_tx_frame *f, unsigned int n)
 {
 	return be->ops->send(be, q, f, n);
 }
@@ -157,16 +191,19 @@ static inline unsigned int nic_receive(struct nic_backend *be, unsigned int q, u
 }
 
 void nic_set_filter(struct nic_backend *be, const struct nic_filter *f);
-int nic_rx_fd(struct nic_backend *be, unsigned int q);	/* -1: none */
+int nic_rx_fd(struct nic_backend *be, unsigned int q); /* -1: none */
 bool nic_link_up(struct nic_backend *be);
 void nic_reset(struct nic_backend *be);
-void nic_stats(struct nic_backend *be, struct stats_sink *s);	/* all counters, with the names of enum nic_drop */
+void nic_stats(struct nic_backend *be,
+	       struct stats_sink *s); /* all counters, with the names of enum nic_drop */
 
 /*
- * nic_rx_gather - for back-ends: collects posted buffers of queue q from position pos on until they hold `want` bytes.
- * Gives the number of iov elements (0: not enough posted), *n_bufs the buffers and *room the bytes they hold.
+ * nic_rx_gather - for back-ends: collects posted buffers of queue q from position pos on until they
+ * hold `want` bytes. Gives the number of iov elements (0: not enough posted), *n_bufs the buffers
+ * and *room the bytes they hold.
  */
-unsigned int nic_rx_gather(struct nic_frontend *fe, unsigned int q, unsigned int pos, uint32_t want, struct iovec *iov,
-			   unsigned int max_iov, unsigned int *n_bufs, uint32_t *room);
+unsigned int nic_rx_gather(struct nic_frontend *fe, unsigned int q, unsigned int pos, uint32_t want,
+			   struct iovec *iov, unsigned int max_iov, unsigned int *n_bufs,
+			   uint32_t *room);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The back-end `loop`: what the guest sends comes back to it. send() only remembers the frame; receive() copies it from the
- * guest's transmit buffer into a posted receive buffer and is done with it. So a frame never comes back while it is being sent:
- * a front-end is not entered from its own transmit (CVE-2021-3416's class). One queue pair per queue index.
+ * The back-end `loop`: what the guest sends comes back to it. send() only remembers the frame;
+ * receive() copies it from the guest's transmit buffer into a posted receive buffer and is done
+ * with it. So a frame never comes back while it is being sent: a front-end is not entered from its
+ * own transmit (CVE-2021-3416's class). One queue pair per queue index.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "core/nic.h"
 
 #define LOOP_QUEUES 8
-#define LOOP_DEPTH 256		/* frames on their way, a queue */
+#define LOOP_DEPTH  256 /* frames on their way, a queue */
 
 struct loop_frame {
 	struct iovec iov[NIC_MAX_IOV];
@@ -21,8 +22,8 @@ struct loop_frame {
 
 struct loop_queue {
 	struct loop_frame frame[LOOP_DEPTH];
-	unsigned int head, len;		/* oldest one, how many wait */
-	unsigned int done;		/* delivered or dropped, not yet reported by sent() */
+	unsigned int head, len; /* oldest one, how many wait */
+	unsigned int done;      /* delivered or dropped, not yet reported by sent() */
 };
 
 struct loop_nic {
@@ -30,12 +31,10 @@ struct loop_nic {
 	struct loop_queue q[LOOP_QUEUES];
 };
 
-static void loop_destroy(struct nic_backend *be)
-{
-	free(be);
-}
+static void loop_destroy(struct nic_backend *be) { free(be); }
 
-static unsigned int loop_send(struct nic_backend *be, unsigned int qi, const struct nic_tx_frame *frames, unsigned int n)
+static unsigned int loop_send(struct nic_backend *be, unsigned int qi,
+			      const struct nic_tx_frame *frames, unsigned int n)
 {
 	struct loop_queue *q = &((struct loop_nic *)be)->q[qi % LOOP_QUEUES];
 	unsigned int i;
@@ -87,8 +86,8 @@ static void copy_iov(const struct iovec *dst, const struct iovec *src, uint32_t 
 }
 
 /* Why the frame cannot be delivered now, or NIC_N_DROPS when it was: *done says how. */
-static enum nic_drop loop_deliver(struct nic_backend *be, unsigned int qi, unsigned int pos, const struct loop_frame *f,
-				  struct nic_rx_done *done)
+static enum nic_drop loop_deliver(struct nic_backend *be, unsigned int qi, unsigned int pos,
+				  const struct loop_frame *f, struct nic_rx_done *done)
 {
 	struct iovec iov[NIC_MAX_IOV], head_iov;
 	uint8_t head[18];
@@ -145,10 +144,15 @@ static void loop_reset(struct nic_backend *be)
 }
 
 static const struct nic_backend_ops loop_ops = {
-	.destroy = loop_destroy, .send = loop_send, .sent = loop_sent, .receive = loop_receive, .reset = loop_reset,
+	.destroy = loop_destroy,
+	.send = loop_send,
+	.sent = loop_sent,
+	.receive = loop_receive,
+	.reset = loop_reset,
 };
 
-static int loop_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe, struct nic_backend **out)
+static int loop_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,
+		       struct nic_backend **out)
 {
 	struct loop_nic *s = calloc(1, sizeof(*s));
 
@@ -160,6 +164,8 @@ static int loop_create(struct vm *vm, struct device_conf *conf, struct nic_front
 }
 
 static const struct nic_backend_type loop_type = {
-	.name = "loop", .help = "what the guest sends comes back to it", .create = loop_create,
+	.name = "loop",
+	.help = "what the guest sends comes back to it",
+	.create = loop_create,
 };
 NIC_BACKEND(&loop_type);

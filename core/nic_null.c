@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The back-end `null`: a cable that ends nowhere. Every frame is taken and done at once, nothing is ever received. It is the default
- * and the measure of what a front-end costs by itself.
+ * The back-end `null`: a cable that ends nowhere. Every frame is taken and done at once, nothing is
+ * ever received. It is the default and the measure of what a front-end costs by itself.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,16 +9,14 @@
 #include "core/nic.h"
 
 struct null_nic {
-	struct nic_backend be;		/* first: the seam hands this around */
-	unsigned int done;		/* frames taken, not yet reported */
+	struct nic_backend be; /* first: the seam hands this around */
+	unsigned int done;     /* frames taken, not yet reported */
 };
 
-static void null_destroy(struct nic_backend *be)
-{
-	free(be);
-}
+static void null_destroy(struct nic_backend *be) { free(be); }
 
-static unsigned int null_send(struct nic_backend *be, unsigned int q, const struct nic_tx_frame *frames, unsigned int n)
+static unsigned int null_send(struct nic_backend *be, unsigned int q,
+			      const struct nic_tx_frame *frames, unsigned int n)
 {
 	struct null_nic *s = (struct null_nic *)be;
 
@@ -43,16 +41,18 @@ static unsigned int null_receive(struct nic_backend *be, unsigned int q, unsigne
 	return 0;
 }
 
-static void null_reset(struct nic_backend *be)
-{
-	((struct null_nic *)be)->done = 0;
-}
+static void null_reset(struct nic_backend *be) { ((struct null_nic *)be)->done = 0; }
 
 static const struct nic_backend_ops null_ops = {
-	.destroy = null_destroy, .send = null_send, .sent = null_sent, .receive = null_receive, .reset = null_reset,
+	.destroy = null_destroy,
+	.send = null_send,
+	.sent = null_sent,
+	.receive = null_receive,
+	.reset = null_reset,
 };
 
-static int null_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe, struct nic_backend **out)
+static int null_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,
+		       struct nic_backend **out)
 {
 	struct null_nic *s = calloc(1, sizeof(*s));
 
@@ -64,6 +64,8 @@ static int null_create(struct vm *vm, struct device_conf *conf, struct nic_front
 }
 
 static const struct nic_backend_type null_type = {
-	.name = "null", .help = "frames go nowhere, none comes", .create = null_create,
+	.name = "null",
+	.help = "frames go nowhere, none comes",
+	.create = null_create,
 };
 NIC_BACKEND(&null_type);

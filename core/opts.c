@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Option strings (see opts.h): type,key=value,... Used by devices, back-ends and the preparation of `fourlane run`.
- * No quoting and no nesting: a value that needs a comma has no place here.
+ * Option strings (see opts.h): type,key=value,... Used by devices, back-ends and the preparation of
+ * `fourlane run`. No quoting and no nesting: a value that needs a comma has no place here.
  */
 #include "core/opts.h"
 
@@ -20,8 +20,8 @@ struct opt_pair {
 };
 
 struct opts {
-	char *text;		/* as given */
-	char *split;		/* the copy that the pairs point into */
+	char *text;  /* as given */
+	char *split; /* the copy that the pairs point into */
 	char *type;
 	struct opt_pair pair[OPTS_MAX];
 	unsigned int n;
@@ -32,14 +32,18 @@ static int opts_add_pair(struct opts *o, char *word)
 	char *eq = strchr(word, '=');
 
 	if (!eq || eq == word)
-		return err_ret(-EINVAL, "options '%s': '%s' is no key=value; write key=value pairs with commas between them",
+		return err_ret(-EINVAL,
+			       "options '%s': '%s' is no key=value; write key=value pairs with "
+			       "commas between them",
 			       o->text, word);
 	*eq = '\0';
 	for (unsigned int i = 0; i < o->n; i++)
 		if (!strcmp(o->pair[i].key, word))
-			return err_ret(-EINVAL, "options '%s': '%s' stands twice; give it once", o->text, word);
+			return err_ret(-EINVAL, "options '%s': '%s' stands twice; give it once",
+				       o->text, word);
 	if (o->n == OPTS_MAX)
-		return err_ret(-EINVAL, "options '%s': more than %d; leave some out", o->text, OPTS_MAX);
+		return err_ret(-EINVAL, "options '%s': more than %d; leave some out", o->text,
+			       OPTS_MAX);
 	o->pair[o->n++] = (struct opt_pair){ .key = word, .value = eq + 1 };
 	return 0;
 }
@@ -56,7 +60,9 @@ int opts_parse(const char *text, struct opts **out)
 	o->type = strsep(&rest, ",");
 	ret = -EINVAL;
 	if (!*o->type || strchr(o->type, '=')) {
-		err_say("options '%s': no type in front; begin with the type, as in 'virtio,backend=tap'", text);
+		err_say("options '%s': no type in front; begin with the type, as in "
+			"'virtio,backend=tap'",
+			text);
 		goto fail;
 	}
 	while ((word = strsep(&rest, ",")))
@@ -78,15 +84,9 @@ void opts_free(struct opts *o)
 	free(o);
 }
 
-const char *opts_type(const struct opts *o)
-{
-	return o->type;
-}
+const char *opts_type(const struct opts *o) { return o->type; }
 
-const char *opts_text(const struct opts *o)
-{
-	return o->text;
-}
+const char *opts_text(const struct opts *o) { return o->text; }
 
 const char *opts_take(struct opts *o, const char *key)
 {
@@ -109,8 +109,9 @@ int opts_take_number(struct opts *o, const char *key, uint64_t min, uint64_t max
 	errno = 0;
 	n = strtoull(v, &end, 0);
 	if (errno || end == v || *end || *v == '-' || n < min || n > max)
-		return err_ret(-EINVAL, "options '%s': %s=%s is no number from %llu to %llu; mend it", o->text, key, v,
-			       (unsigned long long)min, (unsigned long long)max);
+		return err_ret(-EINVAL,
+			       "options '%s': %s=%s is no number from %llu to %llu; mend it",
+			       o->text, key, v, (unsigned long long)min, (unsigned long long)max);
 	*out = n;
 	return 0;
 }
@@ -126,7 +127,8 @@ int opts_take_bool(struct opts *o, const char *key, bool *out)
 	else if (!strcmp(v, "off") || !strcmp(v, "false") || !strcmp(v, "0"))
 		*out = false;
 	else
-		return err_ret(-EINVAL, "options '%s': %s=%s is neither on nor off; mend it", o->text, key, v);
+		return err_ret(-EINVAL, "options '%s': %s=%s is neither on nor off; mend it",
+			       o->text, key, v);
 	return 0;
 }
 
@@ -139,12 +141,20 @@ int opts_take_mac(struct opts *o, const char *key, uint8_t mac[6])
 
 	if (!v)
 		return 0;
-	if (strlen(v) != 17 || sscanf(v, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6 || end != 17)
-		return err_ret(-EINVAL, "options '%s': %s=%s is no MAC address; write aa:bb:cc:dd:ee:ff", o->text, key, v);
+	if (strlen(v) != 17 ||
+	    sscanf(v, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
+		   &end) != 6 ||
+	    end != 17)
+		return err_ret(-EINVAL,
+			       "options '%s': %s=%s is no MAC address; write aa:bb:cc:dd:ee:ff",
+			       o->text, key, v);
 	for (int i = 0; i < 6; i++)
 		mac[i] = (uint8_t)b[i];
 	if ((mac[0] & 1) || !memcmp(mac, zero, 6))
-		return err_ret(-EINVAL, "options '%s': %s=%s is a group address or zero; give a unicast address", o->text, key, v);
+		return err_ret(
+			-EINVAL,
+			"options '%s': %s=%s is a group address or zero; give a unicast address",
+			o->text, key, v);
 	return 1;
 }
 
@@ -152,6 +162,8 @@ int opts_done(const struct opts *o, const char *known)
 {
 	for (unsigned int i = 0; i < o->n; i++)
 		if (!o->pair[i].taken)
-			return err_ret(-EINVAL, "options '%s': '%s' is not known here; what there is: %s", o->text, o->pair[i].key, known);
+			return err_ret(-EINVAL,
+				       "options '%s': '%s' is not known here; what there is: %s",
+				       o->text, o->pair[i].key, known);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Folders of sockets, locks and state, and small reads and writes of sysfs files (see paths.h). XDG Base Directory 0.8.
+ * Folders of sockets, locks and state, and small reads and writes of sysfs files (see paths.h). XDG
+ * Base Directory 0.8.
  */
 #include "core/paths.h"
 
@@ -24,11 +25,13 @@ static int paths_make_dir(const char *path)
 	if (mkdir(path, 0750) < 0) {
 		if (errno == EEXIST)
 			return 0;
-		return err_ret(-errno, "making %s: %s; make it by hand, or run as root", path, strerror(errno));
+		return err_ret(-errno, "making %s: %s; make it by hand, or run as root", path,
+			       strerror(errno));
 	}
 	gr = getuid() == 0 ? getgrnam("fourlane") : NULL;
 	if (gr && chown(path, (uid_t)-1, gr->gr_gid) < 0)
-		return err_ret(-errno, "giving %s to group fourlane: %s; check the group", path, strerror(errno));
+		return err_ret(-errno, "giving %s to group fourlane: %s; check the group", path,
+			       strerror(errno));
 	return chmod(path, 0750) < 0 ? -errno : 0;
 }
 
@@ -52,12 +55,14 @@ static int paths_user_dir(char *buf, size_t size, const char *xdg, const char *u
 		*p = '/';
 	}
 	if (mkdir(parent, 0700) < 0 && errno != EEXIST)
-		return err_ret(-errno, "making %s: %s; set %s to a folder of yours", parent, strerror(errno), xdg);
+		return err_ret(-errno, "making %s: %s; set %s to a folder of yours", parent,
+			       strerror(errno), xdg);
 	n = snprintf(buf, size, "%s/fourlane", parent);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static int paths_dir(char *buf, size_t size, const char *root_path, const char *xdg, const char *under_home)
+static int paths_dir(char *buf, size_t size, const char *root_path, const char *xdg,
+		     const char *under_home)
 {
 	int ret = 0;
 
@@ -97,12 +102,16 @@ int paths_find_program(const char *name, char *buf, size_t size)
 	if (ret < 0)
 		return ret;
 	for (int i = 0; i < 2; i++) {
-		if ((size_t)snprintf(buf, size, "%s/%s%s", dir, i ? "../libexec/fourlane/" : "", name) >= size)
+		if ((size_t)snprintf(buf, size, "%s/%s%s", dir, i ? "../libexec/fourlane/" : "",
+				     name) >= size)
 			return -ENAMETOOLONG;
 		if (access(buf, R_OK) == 0)
 			return 0;
 	}
-	return err_ret(-ENOENT, "finding %s: neither in %s nor in %s/../libexec/fourlane; run 'make' or 'make install'", name, dir, dir);
+	return err_ret(-ENOENT,
+		       "finding %s: neither in %s nor in %s/../libexec/fourlane; run 'make' or "
+		       "'make install'",
+		       name, dir, dir);
 }
 
 int paths_read_line(char *buf, size_t size, const char *fmt, ...)

@@ -1,27 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where sockets, locks and state live: /run/fourlane and /var/lib/fourlane for root, the XDG folders for a plain user.
- * Folders are made with mode 0750 and group `fourlane` where that group exists.
+ * Where sockets, locks and state live: /run/fourlane and /var/lib/fourlane for root, the XDG
+ * folders for a plain user. Folders are made with mode 0750 and group `fourlane` where that group
+ * exists.
  */
 #ifndef CORE_PATHS_H
 #define CORE_PATHS_H
 
 #include <stddef.h>
 
-/* paths_run_dir / paths_state_dir - makes the folder when it is not there. 0 and the path in buf, or negative errno after a message. */
+/*
+ * paths_run_dir / paths_state_dir - makes the folder when it is not there. 0 and the path in buf,
+ * or negative errno after a message.
+ */
 int paths_run_dir(char *buf, size_t size);
 int paths_state_dir(char *buf, size_t size);
 
-/* paths_self_dir - the folder of the running executable: other programs and the microguest are looked for there (and in ../libexec/fourlane). */
+/*
+ * paths_self_dir - the folder of the running executable: other programs and the microguest are
+ * looked for there (and in ../libexec/fourlane).
+ */
 int paths_self_dir(char *buf, size_t size);
-/* paths_find_program - full path of `name` beside the running executable or in libexec. -ENOENT after a message. */
+/*
+ * paths_find_program - full path of `name` beside the running executable or in libexec. -ENOENT
+ * after a message.
+ */
 int paths_find_program(const char *name, char *buf, size_t size);
 
-/* paths_read_line - first line of a (sysfs) file without its newline. Bytes read, or negative errno without a message. */
-int paths_read_line(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* paths_write - writes `text` to a (sysfs) file with one write(2). 0 or negative errno without a message. */
+/*
+ * paths_read_line - first line of a (sysfs) file without its newline. Bytes read, or negative errno
+ * without a message.
+ */
+int paths_read_line(char *buf, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/*
+ * paths_write - writes `text` to a (sysfs) file with one write(2). 0 or negative errno without a
+ * message.
+ */
 int paths_write(const char *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* paths_link_name - last component of a symlink's target ("driver" -> "igb"). 0 or negative errno without a message. */
-int paths_link_name(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/*
+ * paths_link_name - last component of a symlink's target ("driver" -> "igb"). 0 or negative errno
+ * without a message.
+ */
+int paths_link_name(char *buf, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

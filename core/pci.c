@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PCI bus (see pci.h): configuration mechanism #1 and ECAM, BARs, capabilities, INTx. PCI Local Bus 3.0 chapter 6,
- * PCI Express Base 4.0 section 7.2.2 (ECAM). One bus, functions 0 only, no bridges: that is all a guest of ours needs.
+ * The PCI bus (see pci.h): configuration mechanism #1 and ECAM, BARs, capabilities, INTx. PCI Local
+ * Bus 3.0 chapter 6, PCI Express Base 4.0 section 7.2.2 (ECAM). One bus, functions 0 only, no
+ * bridges: that is all a guest of ours needs.
  */
 #include "core/pci.h"
 
@@ -14,19 +15,36 @@
 #include "core/pci_priv.h"
 
 enum {
-	CFG_VENDOR = 0x00, CFG_DEVICE = 0x02, CFG_COMMAND = 0x04, CFG_STATUS = 0x06, CFG_REVISION = 0x08, CFG_CLASS = 0x09,
-	CFG_HEADER = 0x0e, CFG_BAR0 = 0x10, CFG_SUBSYS_VENDOR = 0x2c, CFG_SUBSYS = 0x2e, CFG_CAP_PTR = 0x34,
-	CFG_INT_LINE = 0x3c, CFG_INT_PIN = 0x3d,
-	COMMAND_IO = 1 << 0, COMMAND_MEM = 1 << 1, COMMAND_MASTER = 1 << 2, COMMAND_INTX_OFF = 1 << 10,
-	STATUS_INTX = 1 << 3, STATUS_CAPS = 1 << 4,
-	BAR_IO = 1, BAR_64 = 4, BAR_PREFETCH = 8,
+	CFG_VENDOR = 0x00,
+	CFG_DEVICE = 0x02,
+	CFG_COMMAND = 0x04,
+	CFG_STATUS = 0x06,
+	CFG_REVISION = 0x08,
+	CFG_CLASS = 0x09,
+	CFG_HEADER = 0x0e,
+	CFG_BAR0 = 0x10,
+	CFG_SUBSYS_VENDOR = 0x2c,
+	CFG_SUBSYS = 0x2e,
+	CFG_CAP_PTR = 0x34,
+	CFG_INT_LINE = 0x3c,
+	CFG_INT_PIN = 0x3d,
+	COMMAND_IO = 1 << 0,
+	COMMAND_MEM = 1 << 1,
+	COMMAND_MASTER = 1 << 2,
+	COMMAND_INTX_OFF = 1 << 10,
+	STATUS_INTX = 1 << 3,
+	STATUS_CAPS = 1 << 4,
+	BAR_IO = 1,
+	BAR_64 = 4,
+	BAR_PREFETCH = 8,
 };
 
 /* The interrupt controllers' window: nothing may be mapped over it. */
-#define APIC_START	0xfec00000ull
-#define APIC_END	0xfef00000ull
-/* Guests get a physical address width of at least 39 bits everywhere; a BAR beyond has no meaning. */
-#define BAR_ADDR_MAX	(1ull << 46)
+#define APIC_START 0xfec00000ull
+#define APIC_END   0xfef00000ull
+/* Guests get a physical address width of at least 39 bits everywhere; a BAR beyond has no meaning.
+ */
+#define BAR_ADDR_MAX (1ull << 46)
 
 static uint16_t cfg16(const struct pci_dev *d, unsigned int off)
 {
@@ -56,7 +74,8 @@ void pci_set32(struct pci_dev *d, unsigned int off, uint32_t v, uint32_t wmask)
 	put_le(d->wmask + off, wmask, 4);
 }
 
-void pci_init(struct pci_dev *d, struct vm *vm, const char *name, const struct pci_id *id, const struct pci_dev_ops *ops)
+void pci_init(struct pci_dev *d, struct vm *vm, const char *name, const struct pci_id *id,
+	      const struct pci_dev_ops *ops)
 {
 	static const struct pci_dev_ops none;
 
@@ -72,28 +91,35 @@ void pci_init(struct pci_dev *d, struct vm *vm, const char *name, const struct p
 	put_le(d->cfg + CFG_CLASS, id->class_code, 3);
 	pci_set16(d, CFG_SUBSYS_VENDOR, id->subsys_vendor, 0);
 	pci_set16(d, CFG_SUBSYS, id->subsys, 0);
-	d->wmask[0x0c] = 0xff;		/* cache line size */
+	d->wmask[0x0c] = 0xff; /* cache line size */
 	d->wmask[CFG_INT_LINE] = 0xff;
 }
 
-int pci_add_bar(struct pci_dev *d, unsigned int idx, enum pci_bar_kind kind, uint64_t size, bool is64, bool prefetch,
-		const struct bus_ops *ops, void *opaque)
+int pci_add_bar(struct pci_dev *d, unsigned int idx, enum pci_bar_kind kind, uint64_t size,
+		bool is64, bool prefetch, const struct bus_ops *ops, void *opaque)
 {
 	unsigned int off = CFG_BAR0 + 4 * idx;
 	uint64_t min = kind == PCI_BAR_IO ? 4 : 16;
 
-	if (idx >= PCI_N_BARS || (is64 && idx + 1 >= PCI_N_BARS) || d->bar[idx].kind != PCI_BAR_NONE || size < min ||
-	    (size & (size - 1)) || (!is64 && size > 1ull << 31))
+	if (idx >= PCI_N_BARS || (is64 && idx + 1 >= PCI_N_BARS) ||
+	    d->bar[idx].kind != PCI_BAR_NONE || size < min || (size & (size - 1)) ||
+	    (!is64 && size > 1ull << 31))
 		return -EINVAL;
 	d->bar[idx] = (struct pci_bar){
-		.kind = kind, .is64 = is64, .prefetch = prefetch, .size = size, .ops = ops, .opaque = opaque,
+		.kind = kind,
+		.is64 = is64,
+		.prefetch = prefetch,
+		.size = size,
+		.ops = ops,
+		.opaque = opaque,
 	};
 	if (kind == PCI_BAR_IO) {
-		pci_set32(d, off, BAR_IO, (uint32_t)~(size - 1));
+		pci_set32(d, off, BAR_IO, (uint32_t) ~(size - 1));
 		d->wmask[CFG_COMMAND] |= COMMAND_IO;
 		return 0;
 	}
-	pci_set32(d, off, (is64 ? BAR_64 : 0u) | (prefetch ? BAR_PREFETCH : 0u), (uint32_t)~(size - 1));
+	pci_set32(d, off, (is64 ? BAR_64 : 0u) | (prefetch ? BAR_PREFETCH : 0u),
+		  (uint32_t) ~(size - 1));
 	if (is64)
 		pci_set32(d, off + 4, 0, (uint32_t)(~(size - 1) >> 32));
 	d->wmask[CFG_COMMAND] |= COMMAND_MEM;
@@ -123,7 +149,7 @@ int pci_add_cap(struct pci_dev *d, uint8_t id, unsigned int len)
 	return pci_add_cap_at(d, id, d->next_cap, len);
 }
 
-/* --- BARs -------------------------------------------------------------------------------------------------- */
+/* --- BARs --- */
 static uint64_t bar_addr(const struct pci_dev *d, unsigned int idx)
 {
 	const struct pci_bar *bar = &d->bar[idx];
@@ -150,7 +176,12 @@ static int bar_show(struct pci_dev *d, unsigned int idx)
 {
 	struct pci_bar *bar = &d->bar[idx];
 	struct bus_region r = {
-		.base = bar->addr, .size = bar->size, .ops = bar->ops, .opaque = bar->opaque, .name = d->name, .n_access = &bar->n_access,
+		.base = bar->addr,
+		.size = bar->size,
+		.ops = bar->ops,
+		.opaque = bar->opaque,
+		.name = d->name,
+		.n_access = &bar->n_access,
 	};
 
 	if (bar->kind == PCI_BAR_CUSTOM)
@@ -186,21 +217,23 @@ static void bars_update(struct pci_dev *d)
 		if (bar->kind == PCI_BAR_NONE)
 			continue;
 		addr = bar_addr(d, i);
-		on = command & (bar->kind == PCI_BAR_IO ? COMMAND_IO : COMMAND_MEM) && bar_addr_ok(bar, addr);
+		on = command & (bar->kind == PCI_BAR_IO ? COMMAND_IO : COMMAND_MEM) &&
+		     bar_addr_ok(bar, addr);
 		if (bar->mapped && (!on || addr != bar->addr))
 			bar_hide(d, i);
 		if (!on || bar->mapped)
 			continue;
 		bar->addr = addr;
 		if (bar_show(d, i) < 0)
-			continue;	/* over another BAR: it answers nowhere, until the guest moves it */
+			continue; /* over another BAR: it answers nowhere, until the guest moves it
+				   */
 		bar->mapped = true;
 		if (bar->kind != PCI_BAR_CUSTOM && d->ops->bar_map)
 			d->ops->bar_map(d, i, addr, true);
 	}
 }
 
-/* --- configuration space ----------------------------------------------------------------------------------- */
+/* --- configuration space --- */
 uint32_t pci_cfg_read(struct pci_dev *d, unsigned int off, unsigned int size)
 {
 	uint32_t v = 0;
@@ -226,9 +259,11 @@ void pci_cfg_write(struct pci_dev *d, unsigned int off, unsigned int size, uint3
 	if (off >= PCI_CFG_SIZE || size > PCI_CFG_SIZE - off)
 		return;
 	for (unsigned int i = 0; i < size; i++) {
-		uint8_t mask = d->wmask[off + i], now_byte = (uint8_t)((d->cfg[off + i] & ~mask) | ((val >> (8 * i)) & mask));
+		uint8_t mask = d->wmask[off + i],
+			now_byte = (uint8_t)((d->cfg[off + i] & ~mask) | ((val >> (8 * i)) & mask));
 
-		/* a byte that is not the guest's is not touched: STATUS's INTx bit changes under another lock */
+		/* a byte that is not the guest's is not touched: STATUS's INTx bit changes under
+		 * another lock */
 		if (mask)
 			__atomic_store_n(&d->cfg[off + i], now_byte, __ATOMIC_RELAXED);
 	}
@@ -248,7 +283,8 @@ void pci_cfg_write(struct pci_dev *d, unsigned int off, unsigned int size, uint3
 		d->ops->command_changed(d, old, now);
 }
 
-static uint32_t bus_cfg_read(struct pci_bus *b, unsigned int slot, unsigned int off, unsigned int size)
+static uint32_t bus_cfg_read(struct pci_bus *b, unsigned int slot, unsigned int off,
+			     unsigned int size)
 {
 	struct pci_dev *d;
 	uint32_t v = ~0u;
@@ -261,7 +297,8 @@ static uint32_t bus_cfg_read(struct pci_bus *b, unsigned int slot, unsigned int 
 	return size == 4 ? v : v & ((1u << (8 * size)) - 1);
 }
 
-static void bus_cfg_write(struct pci_bus *b, unsigned int slot, unsigned int off, unsigned int size, uint32_t val)
+static void bus_cfg_write(struct pci_bus *b, unsigned int slot, unsigned int off, unsigned int size,
+			  uint32_t val)
 {
 	struct pci_dev *d;
 
@@ -322,13 +359,21 @@ static void ecam_write(void *opaque, uint64_t off, unsigned int size, uint64_t v
 static const struct bus_ops cf8_ops = { .read = cf8_read, .write = cf8_write };
 static const struct bus_ops ecam_ops = { .read = ecam_read, .write = ecam_write };
 
-/* --- the bus ------------------------------------------------------------------------------------------------- */
+/* --- the bus --- */
 int pci_bus_create(struct vm *vm, struct pci_bus **out)
 {
-	static const struct pci_id bridge = { .vendor = 0x8086, .device = 0x0d57, .class_code = 0x060000 };
+	static const struct pci_id bridge = { .vendor = 0x8086,
+					      .device = 0x0d57,
+					      .class_code = 0x060000 };
 	struct pci_bus *b = calloc(1, sizeof(*b));
-	struct bus_region cf8 = { .base = 0xcf8, .size = 8, .ops = &cf8_ops, .opaque = b, .name = "pci-config" };
-	struct bus_region ecam = { .base = PCI_ECAM_BASE, .size = PCI_ECAM_SIZE, .ops = &ecam_ops, .opaque = b, .name = "pci-ecam" };
+	struct bus_region cf8 = {
+		.base = 0xcf8, .size = 8, .ops = &cf8_ops, .opaque = b, .name = "pci-config"
+	};
+	struct bus_region ecam = { .base = PCI_ECAM_BASE,
+				   .size = PCI_ECAM_SIZE,
+				   .ops = &ecam_ops,
+				   .opaque = b,
+				   .name = "pci-ecam" };
 	pthread_mutexattr_t attr;
 	uint64_t top = 0;
 	int ret;
@@ -339,7 +384,8 @@ int pci_bus_create(struct vm *vm, struct pci_bus **out)
 	for (size_t i = 0; i < mem_n_regions(vm_mem(vm)); i++)
 		top = mem_region(vm_mem(vm), i)->gpa + mem_region(vm_mem(vm), i)->size;
 	b->next_mmio = PCI_MMIO_BASE;
-	b->next_mmio64 = top < 1ull << 36 ? 1ull << 36 : (top + (1ull << 30) - 1) & ~((1ull << 30) - 1);
+	b->next_mmio64 =
+		top < 1ull << 36 ? 1ull << 36 : (top + (1ull << 30) - 1) & ~((1ull << 30) - 1);
 	b->next_pio = PCI_PIO_BASE;
 	/* recursive: a handler of config space may call pci_*() of its own device */
 	pthread_mutexattr_init(&attr);
@@ -371,7 +417,8 @@ void pci_bus_destroy(struct pci_bus *b)
 static int bar_assign(struct pci_bus *b, struct pci_dev *d, unsigned int idx)
 {
 	struct pci_bar *bar = &d->bar[idx];
-	uint64_t *next = &b->next_mmio, end = PCI_ECAM_BASE, align = bar->size < 4096 ? 4096 : bar->size, addr;
+	uint64_t *next = &b->next_mmio, end = PCI_ECAM_BASE,
+		 align = bar->size < 4096 ? 4096 : bar->size, addr;
 
 	if (bar->kind == PCI_BAR_IO) {
 		next = &b->next_pio;
@@ -385,7 +432,8 @@ static int bar_assign(struct pci_bus *b, struct pci_dev *d, unsigned int idx)
 	if (addr + bar->size > end)
 		return -ENOSPC;
 	*next = addr + (bar->size < 4096 && bar->kind != PCI_BAR_IO ? 4096 : bar->size);
-	put_le(d->cfg + CFG_BAR0 + 4 * idx, (cfg32(d, CFG_BAR0 + 4 * idx) & 15u) | (uint32_t)addr, 4);
+	put_le(d->cfg + CFG_BAR0 + 4 * idx, (cfg32(d, CFG_BAR0 + 4 * idx) & 15u) | (uint32_t)addr,
+	       4);
 	if (bar->is64)
 		put_le(d->cfg + CFG_BAR0 + 4 * idx + 4, (uint32_t)(addr >> 32), 4);
 	return 0;
@@ -412,7 +460,11 @@ int pci_register(struct pci_dev *d)
 		b->dev[slot] = d;
 	}
 	pthread_mutex_unlock(&b->lock);
-	return ret < 0 ? err_ret(ret, "putting %s on the PCI bus: no room for it; give the guest fewer devices", d->name) : 0;
+	return ret < 0 ? err_ret(ret,
+				 "putting %s on the PCI bus: no room for it; give the guest fewer "
+				 "devices",
+				 d->name)
+		       : 0;
 }
 
 void pci_unregister(struct pci_dev *d)
@@ -429,22 +481,22 @@ void pci_unregister(struct pci_dev *d)
 	pthread_mutex_unlock(&b->lock);
 }
 
-int pci_intx_gsi(const struct pci_dev *d)
-{
-	return 16 + d->slot % PCI_INTX_LINES;
-}
+int pci_intx_gsi(const struct pci_dev *d) { return 16 + d->slot % PCI_INTX_LINES; }
 
-/* Under intx_lock. Lines are shared (wired OR): the level changes with the first and the last that asserts it. */
+/* Under intx_lock. Lines are shared (wired OR): the level changes with the first and the last that
+ * asserts it. */
 static void intx_apply(struct pci_dev *d, bool level)
 {
 	struct pci_bus *b = vm_pci(d->vm);
 	unsigned int line = d->slot % PCI_INTX_LINES;
 	bool shown = d->cfg[CFG_STATUS] & STATUS_INTX;
-	bool want = level && !(__atomic_load_n(&d->cfg[CFG_COMMAND + 1], __ATOMIC_RELAXED) & COMMAND_INTX_OFF >> 8);
+	bool want = level && !(__atomic_load_n(&d->cfg[CFG_COMMAND + 1], __ATOMIC_RELAXED) &
+			       COMMAND_INTX_OFF >> 8);
 
 	if (shown == want)
 		return;
-	d->cfg[CFG_STATUS] = (uint8_t)(want ? d->cfg[CFG_STATUS] | STATUS_INTX : d->cfg[CFG_STATUS] & ~STATUS_INTX);
+	d->cfg[CFG_STATUS] = (uint8_t)(want ? d->cfg[CFG_STATUS] | STATUS_INTX
+					    : d->cfg[CFG_STATUS] & ~STATUS_INTX);
 	b->asserted[line] += want ? 1u : -1u;
 	if (b->asserted[line] == (want ? 1u : 0u))
 		vm_irq_line(d->vm, pci_intx_gsi(d), want);
@@ -477,7 +529,8 @@ void pci_bus_stats(struct pci_bus *b, struct stats_sink *sink)
 			if (b->dev[s]->bar[i].kind == PCI_BAR_NONE)
 				continue;
 			snprintf(name, sizeof(name), "%s.bar%u", b->dev[s]->name, i);
-			stats_put(sink, name, __atomic_load_n(&b->dev[s]->bar[i].n_access, __ATOMIC_RELAXED));
+			stats_put(sink, name,
+				  __atomic_load_n(&b->dev[s]->bar[i].n_access, __ATOMIC_RELAXED));
 		}
 	pthread_mutex_unlock(&b->lock);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * MSI-X (see pci.h; PCI Local Bus 3.0 section 6.8.2). Each vector has an eventfd for life. While the vector is usable the
- * eventfd is an irqfd of KVM; while it is masked the event stays in the eventfd, which so is the pending bit, and KVM
- * takes it when the irqfd is attached again. A device therefore never asks whether it may raise a vector.
+ * MSI-X (see pci.h; PCI Local Bus 3.0 section 6.8.2). Each vector has an eventfd for life. While
+ * the vector is usable the eventfd is an irqfd of KVM; while it is masked the event stays in the
+ * eventfd, which so is the pending bit, and KVM takes it when the irqfd is attached again. A device
+ * therefore never asks whether it may raise a vector.
  */
 #include <errno.h>
 #include <poll.h>
@@ -14,16 +15,22 @@
 #include "core/err.h"
 #include "core/pci_priv.h"
 
-enum { CAP_MSIX = 0x11, CAP_LEN = 12, CONTROL_MASK = 1 << 14, CONTROL_ENABLE = 1 << 15, VECTOR_MASKED = 1 };
+enum {
+	CAP_MSIX = 0x11,
+	CAP_LEN = 12,
+	CONTROL_MASK = 1 << 14,
+	CONTROL_ENABLE = 1 << 15,
+	VECTOR_MASKED = 1
+};
 
 struct msix_vector {
-	uint32_t entry[4];	/* address low, address high, data, control: as the guest sees it */
-	int fd, gsi;		/* -1: not made yet */
-	bool usable;		/* attached to KVM */
+	uint32_t entry[4]; /* address low, address high, data, control: as the guest sees it */
+	int fd, gsi;       /* -1: not made yet */
+	bool usable;       /* attached to KVM */
 };
 
 struct pci_msix {
-	pthread_mutex_t lock;	/* everything here; inside the bus's lock when both are held */
+	pthread_mutex_t lock; /* everything here; inside the bus's lock when both are held */
 	const struct pci_msix_ops *ops;
 	unsigned int cap, n;
 	bool enabled, masked;
@@ -60,7 +67,8 @@ static void vector_update(struct pci_dev *d, unsigned int i)
 	struct pci_msix *m = d->msix;
 	struct msix_vector *v = &m->v[i];
 	/* an address outside the local APICs' window is no interrupt: the vector stays unusable */
-	bool want = m->enabled && !m->masked && !(v->entry[3] & VECTOR_MASKED) && (v->entry[0] & 0xfff00003) == 0xfee00000;
+	bool want = m->enabled && !m->masked && !(v->entry[3] & VECTOR_MASKED) &&
+		    (v->entry[0] & 0xfff00003) == 0xfee00000;
 
 	if (want && vector_attach(d, v) < 0)
 		want = false;
@@ -113,7 +121,8 @@ void pci_msix_table_write(struct pci_dev *d, uint64_t off, unsigned int size, ui
 	for (unsigned int i = 0; i < size / 4; i++) {
 		uint64_t o = off + 4 * i;
 
-		m->v[o / 16].entry[o / 4 % 4] = (uint32_t)(val >> (32 * i)) & (o / 4 % 4 == 3 ? (uint32_t)VECTOR_MASKED : ~0u);
+		m->v[o / 16].entry[o / 4 % 4] = (uint32_t)(val >> (32 * i)) &
+						(o / 4 % 4 == 3 ? (uint32_t)VECTOR_MASKED : ~0u);
 		vector_update(d, (unsigned int)(o / 16));
 	}
 	pthread_mutex_unlock(&m->lock);
@@ -145,20 +154,22 @@ uint64_t pci_msix_pba_read(struct pci_dev *d, uint64_t off, unsigned int size)
 static uint64_t own_bar_read(void *opaque, uint64_t off, unsigned int size)
 {
 	struct pci_dev *d = opaque;
-	uint64_t half = (d->cfg[d->msix->cap + 8] & ~7u) | (uint64_t)d->cfg[d->msix->cap + 9] << 8 | (uint64_t)d->cfg[d->msix->cap + 10] << 16;
+	uint64_t half = (d->cfg[d->msix->cap + 8] & ~7u) | (uint64_t)d->cfg[d->msix->cap + 9] << 8 |
+			(uint64_t)d->cfg[d->msix->cap + 10] << 16;
 
-	return off < half ? pci_msix_table_read(d, off, size) : pci_msix_pba_read(d, off - half, size);
+	return off < half ? pci_msix_table_read(d, off, size)
+			  : pci_msix_pba_read(d, off - half, size);
 }
 
 static void own_bar_write(void *opaque, uint64_t off, unsigned int size, uint64_t val)
 {
-	pci_msix_table_write(opaque, off, size, val);	/* beyond the table it is ignored */
+	pci_msix_table_write(opaque, off, size, val); /* beyond the table it is ignored */
 }
 
 static const struct bus_ops own_bar_ops = { .read = own_bar_read, .write = own_bar_write };
 
-int pci_add_msix(struct pci_dev *d, unsigned int cap_off, unsigned int n, unsigned int bar, uint32_t table_off, uint32_t pba_off,
-		 bool own_bar, const struct pci_msix_ops *ops)
+int pci_add_msix(struct pci_dev *d, unsigned int cap_off, unsigned int n, unsigned int bar,
+		 uint32_t table_off, uint32_t pba_off, bool own_bar, const struct pci_msix_ops *ops)
 {
 	pthread_mutexattr_t attr;
 	struct pci_msix *m;
@@ -176,7 +187,8 @@ int pci_add_msix(struct pci_dev *d, unsigned int cap_off, unsigned int n, unsign
 		if (ret < 0)
 			return ret;
 	}
-	cap = cap_off ? pci_add_cap_at(d, CAP_MSIX, cap_off, CAP_LEN) : pci_add_cap(d, CAP_MSIX, CAP_LEN);
+	cap = cap_off ? pci_add_cap_at(d, CAP_MSIX, cap_off, CAP_LEN)
+		      : pci_add_cap(d, CAP_MSIX, CAP_LEN);
 	if (cap < 0)
 		return cap;
 	m = calloc(1, sizeof(*m) + n * sizeof(m->v[0]));
@@ -246,5 +258,5 @@ void pci_msix_raise(struct pci_dev *d, unsigned int i)
 	uint64_t one = 1;
 
 	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
-		return;		/* full: it is pending, which is what is wanted */
+		return; /* full: it is pending, which is what is wanted */
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Preparing the NICs of a guest (see prep.h): finds who prepares what, collects descriptors, makes the software NICs' MAC. */
+/* Preparing the NICs of a guest (see prep.h): finds who prepares what, collects descriptors, makes
+ * the software NICs' MAC. */
 #include "core/prep_priv.h"
 
 #include <errno.h>
@@ -14,15 +15,9 @@
 REGISTRY(fl_nic_preps, struct nic_prep);
 REGISTRY(fl_backend_preps, struct backend_prep);
 
-const char *prep_guest_name(const struct prep_guest *g)
-{
-	return g->name;
-}
+const char *prep_guest_name(const struct prep_guest *g) { return g->name; }
 
-uint64_t prep_guest_mem(const struct prep_guest *g)
-{
-	return g->mem_bytes;
-}
+uint64_t prep_guest_mem(const struct prep_guest *g) { return g->mem_bytes; }
 
 int prep_shared_fd(const struct prep_guest *g, const char *name)
 {
@@ -50,7 +45,8 @@ int prep_guest_fd(struct prep_guest *g, const char *name, int fd)
 
 	if (g->n_fds == RPC_MAX_FDS) {
 		close(fd);
-		return err_ret(-E2BIG, "guest '%s': more than %d descriptors; give it fewer NICs", g->name, RPC_MAX_FDS);
+		return err_ret(-E2BIG, "guest '%s': more than %d descriptors; give it fewer NICs",
+			       g->name, RPC_MAX_FDS);
 	}
 	snprintf(f->name, sizeof(f->name), "%s", name);
 	f->fd = fd;
@@ -63,7 +59,8 @@ int prep_add_fd(struct prep_guest *g, struct prep_nic *nic, const char *name, in
 	char full[32];
 
 	snprintf(full, sizeof(full), "%s:%s", nic->name, name);
-	/* a shared descriptor stays the guest's: the NIC gets a copy, so that each is closed once */
+	/* a shared descriptor stays the guest's: the NIC gets a copy, so that each is closed once
+	 */
 	for (unsigned int i = 0; i < g->n_shared; i++)
 		if (g->shared[i].fd == fd)
 			fd = dup(fd);
@@ -108,7 +105,8 @@ int prep_guest_nic(struct prep_guest *g, const char *spec)
 	int ret;
 
 	if (g->n_nics == MONITOR_MAX_NICS)
-		return err_ret(-E2BIG, "guest '%s': more than %d NICs; leave some out", g->name, MONITOR_MAX_NICS);
+		return err_ret(-E2BIG, "guest '%s': more than %d NICs; leave some out", g->name,
+			       MONITOR_MAX_NICS);
 	memset(s, 0, sizeof(*s));
 	s->nic.idx = g->n_nics;
 	snprintf(s->nic.name, sizeof(s->nic.name), "nic%u", g->n_nics);
@@ -151,7 +149,7 @@ void prep_guest_release(struct prep_guest *g)
 	}
 }
 
-/* --- software NICs ------------------------------------------------------------------------------------------- */
+/* --- software NICs --- */
 static const struct backend_prep *backend_prep_find(const char *name)
 {
 	struct backend_prep const *const *it;
@@ -162,7 +160,8 @@ static const struct backend_prep *backend_prep_find(const char *name)
 	return NULL;
 }
 
-/* FNV-1a over the guest's name and the NIC's index: the same guest has the same address on every start. */
+/* FNV-1a over the guest's name and the NIC's index: the same guest has the same address on every
+ * start. */
 static void stable_mac(const char *guest, unsigned int idx, uint8_t mac[6])
 {
 	uint64_t h = 0xcbf29ce484222325ull;
@@ -172,7 +171,7 @@ static void stable_mac(const char *guest, unsigned int idx, uint8_t mac[6])
 	h = (h ^ (idx + 0x100)) * 0x100000001b3ull;
 	for (int i = 0; i < 6; i++)
 		mac[i] = (uint8_t)(h >> (8 * i));
-	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);	/* unicast, locally administered */
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02); /* unicast, locally administered */
 }
 
 int prep_software(struct prep_guest *g, struct prep_nic *nic)
@@ -186,12 +185,14 @@ int prep_software(struct prep_guest *g, struct prep_nic *nic)
 		return ret;
 	if (ret == 0) {
 		stable_mac(g->name, nic->idx, mac);
-		ret = prep_set_opts(nic, "%s,mac=%02x:%02x:%02x:%02x:%02x:%02x", opts_text(nic->opts), mac[0], mac[1], mac[2], mac[3],
-				    mac[4], mac[5]);
+		ret = prep_set_opts(nic, "%s,mac=%02x:%02x:%02x:%02x:%02x:%02x",
+				    opts_text(nic->opts), mac[0], mac[1], mac[2], mac[3], mac[4],
+				    mac[5]);
 		if (ret < 0)
 			return ret;
 	}
-	/* a back-end that has nothing to open need not register here: the monitor knows the names and refuses the others */
+	/* a back-end that has nothing to open need not register here: the monitor knows the names
+	 * and refuses the others */
 	return b && b->prepare ? b->prepare(g, nic) : 0;
 }
 

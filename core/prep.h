@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `fourlane run` does for a NIC before (and after) the monitor runs: open the tap, bind and open the VFIO device, lease
- * a VF. It works with the caller's rights; the jailed monitor gets descriptors only. A folder registers a struct nic_prep
- * for each first word of --nic, and a struct backend_prep for each back-end that needs something opened.
+ * What `fourlane run` does for a NIC before (and after) the monitor runs: open the tap, bind and
+ * open the VFIO device, lease a VF. It works with the caller's rights; the jailed monitor gets
+ * descriptors only. A folder registers a struct nic_prep for each first word of --nic, and a struct
+ * backend_prep for each back-end that needs something opened.
  */
 #ifndef CORE_PREP_H
 #define CORE_PREP_H
@@ -18,52 +19,58 @@ struct prep_guest;
 const char *prep_guest_name(const struct prep_guest *g);
 uint64_t prep_guest_mem(const struct prep_guest *g);
 /*
- * A descriptor that several NICs of one guest share (the VFIO container). prep_shared_fd() gives it, or -ENOENT;
- * prep_set_shared_fd() stores it (the guest owns it from then on).
+ * A descriptor that several NICs of one guest share (the VFIO container). prep_shared_fd() gives
+ * it, or -ENOENT; prep_set_shared_fd() stores it (the guest owns it from then on).
  */
 int prep_shared_fd(const struct prep_guest *g, const char *name);
 int prep_set_shared_fd(struct prep_guest *g, const char *name, int fd);
 
 struct prep_nic {
-	char name[16];			/* "nic0" */
+	char name[16]; /* "nic0" */
 	unsigned int idx;
-	struct opts *opts;		/* as the user gave them; keys may be taken */
+	struct opts *opts; /* as the user gave them; keys may be taken */
 	/*
-	 * What the monitor is told: "type,key=value,...". NULL: the user's own text, with prep_nic_add_opt()'s pairs
-	 * appended. Allocated; freed by the owner.
+	 * What the monitor is told: "type,key=value,...". NULL: the user's own text, with
+	 * prep_nic_add_opt()'s pairs appended. Allocated; freed by the owner.
 	 */
 	char *device_opts;
-	char lane[16];			/* "emulated", "paravirtual", "direct", "vf": for ps and stats */
-	void *state;			/* the prep's own, between prepare and release */
+	char lane[16]; /* "emulated", "paravirtual", "direct", "vf": for ps and stats */
+	void *state;   /* the prep's own, between prepare and release */
 };
 
-/* prep_add_fd - hands a descriptor to the device under a name (at most 15 bytes). The descriptor is owned by the guest then. */
+/*
+ * prep_add_fd - hands a descriptor to the device under a name (at most 15 bytes). The descriptor is
+ * owned by the guest then.
+ */
 int prep_add_fd(struct prep_guest *g, struct prep_nic *nic, const char *name, int fd);
 /* prep_set_opts - device_opts by format. -ENOMEM. */
 int prep_set_opts(struct prep_nic *nic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 struct nic_prep {
-	const char *name;		/* first word of --nic */
+	const char *name; /* first word of --nic */
 	const char *lane;
-	const char *keys;		/* help, one line */
+	const char *keys; /* help, one line */
 	/* Negative errno after a message; what it changed on the host it has then put back. */
 	int (*prepare)(struct prep_guest *g, struct prep_nic *nic);
-	/* The monitor is gone: give back. May be NULL. Called once for each prepare that gave 0. */
+	/*
+	 * The monitor is gone: give back. May be NULL. Called once for each prepare that gave 0.
+	 */
 	void (*release)(struct prep_guest *g, struct prep_nic *nic);
 };
 #define NIC_PREP(ptr) REGISTER(fl_nic_preps, struct nic_prep, ptr)
 
 struct backend_prep {
-	const char *name;		/* value of backend= */
+	const char *name; /* value of backend= */
 	const char *keys;
-	int (*prepare)(struct prep_guest *g, struct prep_nic *nic);	/* NULL: nothing to open */
-	void (*release)(struct prep_guest *g, struct prep_nic *nic);	/* may be NULL */
+	int (*prepare)(struct prep_guest *g, struct prep_nic *nic);  /* NULL: nothing to open */
+	void (*release)(struct prep_guest *g, struct prep_nic *nic); /* may be NULL */
 };
 #define BACKEND_PREP(ptr) REGISTER(fl_backend_preps, struct backend_prep, ptr)
 
 /*
- * prep_software - prepare() of every software NIC: fills in the MAC that follows from the guest's name and the NIC's index
- * when none is given, and runs the back-end's prep. prep_software_release() is its counterpart.
+ * prep_software - prepare() of every software NIC: fills in the MAC that follows from the guest's
+ * name and the NIC's index when none is given, and runs the back-end's prep.
+ * prep_software_release() is its counterpart.
  */
 int prep_software(struct prep_guest *g, struct prep_nic *nic);
 void prep_software_release(struct prep_guest *g, struct prep_nic *nic);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The inside of a guest under preparation, for prep.c and supervisor.c only. Everybody else uses prep.h. */
+/*
+ * The inside of a guest under preparation, for prep.c and supervisor.c only. Everybody else uses
+ * prep.h.
+ */
 #ifndef CORE_PREP_PRIV_H
 #define CORE_PREP_PRIV_H
 
@@ -8,9 +11,9 @@
 #include "core/rpc.h"
 
 struct prep_fd {
-	char name[24];		/* "nic0:tap", "kvm", ... as the monitor is told */
+	char name[24]; /* "nic0:tap", "kvm", ... as the monitor is told */
 	int fd;
-	bool shared;		/* a copy of a descriptor that the guest keeps in shared[] */
+	bool shared; /* a copy of a descriptor that the guest keeps in shared[] */
 };
 
 struct prep_shared {
@@ -29,17 +32,27 @@ struct prep_guest {
 	uint64_t mem_bytes;
 	struct prep_fd fd[RPC_MAX_FDS];
 	unsigned int n_fds;
-	struct prep_shared shared[1 + 2 * MONITOR_MAX_NICS];	/* VFIO: a container; a group and a device for each NIC */
+	struct prep_shared shared[1 + 2 * MONITOR_MAX_NICS]; /* VFIO: a container; a group and a
+								device for each NIC */
 	unsigned int n_shared;
 	struct prep_slot slot[MONITOR_MAX_NICS];
 	unsigned int n_nics;
 };
 
-/* prep_guest_fd - one more descriptor for the monitor, owned by the guest from then on. -E2BIG (it is closed then). */
+/*
+ * prep_guest_fd - one more descriptor for the monitor, owned by the guest from then on. -E2BIG (it
+ * is closed then).
+ */
 int prep_guest_fd(struct prep_guest *g, const char *name, int fd);
-/* prep_guest_nic - prepares one --nic. Negative errno after a message; what was prepared before stays for prep_guest_release(). */
+/*
+ * prep_guest_nic - prepares one --nic. Negative errno after a message; what was prepared before
+ * stays for prep_guest_release().
+ */
 int prep_guest_nic(struct prep_guest *g, const char *spec);
-/* prep_guest_close_fds - after they were sent. prep_guest_release - gives back what the preps hold, newest first. Both idempotent. */
+/*
+ * prep_guest_close_fds - after they were sent. prep_guest_release - gives back what the preps hold,
+ * newest first. Both idempotent.
+ */
 void prep_guest_close_fds(struct prep_guest *g);
 void prep_guest_release(struct prep_guest *g);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See reset.h. IBM PC/AT technical reference, 8042: pulsing output bit 0 (command 0xfe) resets the processor. */
+/* See reset.h. IBM PC/AT technical reference, 8042: pulsing output bit 0 (command 0xfe) resets the
+ * processor. */
 #include "core/reset.h"
 
 #define PORT_8042_COMMAND 0x64
-#define CMD_PULSE_RESET 0xfe
+#define CMD_PULSE_RESET   0xfe
 
 static uint64_t reset_read(void *opaque, uint64_t off, unsigned int size)
 {
-	return 0;	/* status: input buffer empty, output buffer empty */
+	return 0; /* status: input buffer empty, output buffer empty */
 }
 
 static void reset_write(void *opaque, uint64_t off, unsigned int size, uint64_t val)
@@ -20,7 +21,11 @@ static const struct bus_ops reset_ops = { .read = reset_read, .write = reset_wri
 
 int reset_create(struct vm *vm)
 {
-	struct bus_region r = { .base = PORT_8042_COMMAND, .size = 1, .ops = &reset_ops, .opaque = vm, .name = "reset" };
+	struct bus_region r = { .base = PORT_8042_COMMAND,
+				.size = 1,
+				.ops = &reset_ops,
+				.opaque = vm,
+				.name = "reset" };
 
 	return bus_add(vm_pio(vm), &r);
 }

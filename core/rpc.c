@@ -31,7 +31,8 @@ json_t *rpc_request(json_int_t id, const char *method, json_t *params)
 
 json_t *rpc_result(json_int_t id, json_t *result)
 {
-	return json_pack("{s:s, s:I, s:o}", "jsonrpc", "2.0", "id", id, "result", result ? result : json_object());
+	return json_pack("{s:s, s:I, s:o}", "jsonrpc", "2.0", "id", id, "result",
+			 result ? result : json_object());
 }
 
 json_t *rpc_error(json_int_t id, int code, const char *message)
@@ -40,12 +41,16 @@ json_t *rpc_error(json_int_t id, int code, const char *message)
 
 	if (text && !json_string_value(text))
 		json_string_set(text, "?");
-	return json_pack("{s:s, s:I, s:{s:i, s:o}}", "jsonrpc", "2.0", "id", id, "error", "code", code, "message", text);
+	return json_pack("{s:s, s:I, s:{s:i, s:o}}", "jsonrpc", "2.0", "id", id, "error", "code",
+			 code, "message", text);
 }
 
 int rpc_send(int sock, json_t *msg, const int *fds, unsigned int n_fds)
 {
-	union { char buf[CMSG_SPACE(RPC_MAX_FDS * sizeof(int))]; struct cmsghdr align; } c;
+	union {
+		char buf[CMSG_SPACE(RPC_MAX_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} c;
 	char *text = msg ? json_dumps(msg, JSON_COMPACT) : NULL;
 	struct iovec iov = { .iov_base = text };
 	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -114,12 +119,19 @@ static int wait_readable(int sock, int timeout_ms)
 	return n < 0 ? -errno : n == 0 ? -ETIMEDOUT : 0;
 }
 
-int rpc_recv(int sock, int timeout_ms, json_t **msg, int *fds, unsigned int max_fds, unsigned int *n_fds)
+int rpc_recv(int sock, int timeout_ms, json_t **msg, int *fds, unsigned int max_fds,
+	     unsigned int *n_fds)
 {
-	union { char buf[CMSG_SPACE(RPC_MAX_FDS * sizeof(int))]; struct cmsghdr align; } c;
+	union {
+		char buf[CMSG_SPACE(RPC_MAX_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} c;
 	char *text = malloc(RPC_MAX_BYTES);
 	struct iovec iov = { .iov_base = text, .iov_len = RPC_MAX_BYTES };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf) };
+	struct msghdr h = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = c.buf,
+			    .msg_controllen = sizeof(c.buf) };
 	unsigned int taken = 0;
 	ssize_t n = 0;
 	int ret;
@@ -133,7 +145,9 @@ int rpc_recv(int sock, int timeout_ms, json_t **msg, int *fds, unsigned int max_
 	}
 	if (ret == 0) {
 		taken = take_fds(&h, fds, max_fds);
-		*msg = h.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+		*msg = h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)
+			       ? NULL
+			       : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
 		if (!json_is_object(*msg)) {
 			json_decref(*msg);
 			*msg = NULL;
@@ -168,7 +182,7 @@ int rpc_send_line(int sock, json_t *msg, int timeout_ms)
 	if (!text)
 		return -ENOMEM;
 	len = strlen(text);
-	text[len++] = '\n';	/* in place of the terminator */
+	text[len++] = '\n'; /* in place of the terminator */
 	while (done < len && ret == 0) {
 		ssize_t n = send(sock, text + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 		struct pollfd p = { .fd = sock, .events = POLLOUT };
@@ -207,7 +221,10 @@ int rpc_socket_path(const char *name, char *buf, size_t size)
 	if (ret < 0)
 		return ret;
 	if (!rpc_name_ok(name))
-		return err_ret(-EINVAL, "guest '%s': no name for a guest; use 1 to 32 letters, digits, '_', '-' or '.'", name);
+		return err_ret(-EINVAL,
+			       "guest '%s': no name for a guest; use 1 to 32 letters, digits, '_', "
+			       "'-' or '.'",
+			       name);
 	return (size_t)snprintf(buf, size, "%s/%s.sock", dir, name) >= size ? -ENAMETOOLONG : 0;
 }
 
@@ -225,8 +242,13 @@ static int rpc_connect(const char *name)
 		ret = -errno;
 		close(sock);
 		if (ret == -ENOENT || ret == -ECONNREFUSED)
-			return err_ret(-ENOENT, "guest '%s': it is not running; 'fourlane ps' lists those that are", name);
-		return err_ret(ret, "connecting to guest '%s' (%s): %s; call as the user who runs it", name, sa.sun_path, strerror(-ret));
+			return err_ret(
+				-ENOENT,
+				"guest '%s': it is not running; 'fourlane ps' lists those that are",
+				name);
+		return err_ret(ret,
+			       "connecting to guest '%s' (%s): %s; call as the user who runs it",
+			       name, sa.sun_path, strerror(-ret));
 	}
 	return sock;
 }
@@ -279,16 +301,19 @@ int rpc_call(const char *name, const char *method, json_t *params, int timeout_m
 		ret = recv_line(sock, timeout_ms, &text);
 	close(sock);
 	if (ret < 0)
-		return err_ret(ret, "asking guest '%s' for '%s': %s; look at its log, or stop it", name, method, strerror(-ret));
+		return err_ret(ret, "asking guest '%s' for '%s': %s; look at its log, or stop it",
+			       name, method, strerror(-ret));
 	answer = json_loads(text, JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, NULL);
 	free(text);
 	r = json_object_get(answer, "result");
 	if (r) {
 		*result = json_incref(r);
 	} else {
-		const char *why = json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
+		const char *why = json_string_value(
+			json_object_get(json_object_get(answer, "error"), "message"));
 
-		ret = err_ret(-EREMOTEIO, "guest '%s', %s: %s", name, method, why ? why : "its answer is no JSON-RPC; is it the same version?");
+		ret = err_ret(-EREMOTEIO, "guest '%s', %s: %s", name, method,
+			      why ? why : "its answer is no JSON-RPC; is it the same version?");
 	}
 	json_decref(answer);
 	return ret;

@@ -9,14 +9,25 @@
 
 #include "core/vm_priv.h"
 
-#define COM1 0x3f8
-#define COM1_IRQ 4
+#define COM1      0x3f8
+#define COM1_IRQ  4
 #define FIFO_SIZE 64
 
 enum { RBR_THR = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR = 7 };
 enum {
-	IER_RDI = 1, IER_THRI = 2, IIR_NONE = 1, IIR_THRI = 2, IIR_RDI = 4, IIR_FIFO = 0xc0, LCR_DLAB = 0x80,
-	MCR_LOOP = 0x10, LSR_DR = 1, LSR_THRE = 0x20, LSR_TEMT = 0x40, FCR_ENABLE = 1, FCR_CLEAR_RX = 2,
+	IER_RDI = 1,
+	IER_THRI = 2,
+	IIR_NONE = 1,
+	IIR_THRI = 2,
+	IIR_RDI = 4,
+	IIR_FIFO = 0xc0,
+	LCR_DLAB = 0x80,
+	MCR_LOOP = 0x10,
+	LSR_DR = 1,
+	LSR_THRE = 0x20,
+	LSR_TEMT = 0x40,
+	FCR_ENABLE = 1,
+	FCR_CLEAR_RX = 2,
 };
 
 struct serial {
@@ -24,7 +35,7 @@ struct serial {
 	int out_fd;
 	pthread_mutex_t lock;
 	uint8_t ier, lcr, mcr, scr, dll, dlm, fcr;
-	bool thr_pending;		/* THR-empty interrupt not taken yet */
+	bool thr_pending; /* THR-empty interrupt not taken yet */
 	bool irq;
 	uint8_t fifo[FIFO_SIZE];
 	unsigned int head, len;
@@ -72,7 +83,7 @@ static uint8_t serial_msr(const struct serial *s)
 	uint8_t m = s->mcr;
 
 	if (!(m & MCR_LOOP))
-		return 0xb0;	/* DCD, DSR, CTS */
+		return 0xb0; /* DCD, DSR, CTS */
 	return (uint8_t)((m & 2) << 3 | (m & 1) << 5 | (m & 4) << 4 | (m & 8) << 4);
 }
 
@@ -106,7 +117,8 @@ static uint64_t serial_read(void *opaque, uint64_t off, unsigned int size)
 static void serial_out(struct serial *s, uint8_t byte)
 {
 	while (s->out_fd >= 0 && write(s->out_fd, &byte, 1) < 0)
-		if ((errno != EINTR && errno != EAGAIN) || atomic_load(&s->vm->stop) != VM_STOP_NONE)
+		if ((errno != EINTR && errno != EAGAIN) ||
+		    atomic_load(&s->vm->stop) != VM_STOP_NONE)
 			return;
 }
 
@@ -150,7 +162,7 @@ static void serial_write(void *opaque, uint64_t off, unsigned int size, uint64_t
 	serial_update_irq(s);
 	pthread_mutex_unlock(&s->lock);
 	if (out)
-		serial_out(s, v);	/* outside the lock: it may wait for a slow reader */
+		serial_out(s, v); /* outside the lock: it may wait for a slow reader */
 }
 
 static const struct bus_ops serial_ops = { .read = serial_read, .write = serial_write };
@@ -158,7 +170,9 @@ static const struct bus_ops serial_ops = { .read = serial_read, .write = serial_
 int serial_create(struct vm *vm, int out_fd, struct serial **out)
 {
 	struct serial *s = calloc(1, sizeof(*s));
-	struct bus_region r = { .base = COM1, .size = 8, .ops = &serial_ops, .opaque = s, .name = "serial" };
+	struct bus_region r = {
+		.base = COM1, .size = 8, .ops = &serial_ops, .opaque = s, .name = "serial"
+	};
 	int ret;
 
 	if (!s)

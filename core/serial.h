@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A 16550A UART at COM1 (National Semiconductor PC16550D): the guest's console. Output goes to a descriptor as it is written,
- * input comes from the monitor's main thread through a bounded FIFO.
+ * A 16550A UART at COM1 (National Semiconductor PC16550D): the guest's console. Output goes to a
+ * descriptor as it is written, input comes from the monitor's main thread through a bounded FIFO.
  */
 #ifndef CORE_SERIAL_H
 #define CORE_SERIAL_H
@@ -14,9 +14,12 @@ struct serial;
 
 /* serial_create - COM1 (ports 0x3f8..0x3ff, IRQ 4), output to out_fd (not owned; -1: nowhere). */
 int serial_create(struct vm *vm, int out_fd, struct serial **out);
-void serial_destroy(struct serial *s);	/* accepts NULL */
+void serial_destroy(struct serial *s); /* accepts NULL */
 
-/* serial_room - bytes that serial_input() would take now. serial_input - from the main thread; gives how many it took. */
+/*
+ * serial_room - bytes that serial_input() would take now. serial_input - from the main thread;
+ * gives how many it took.
+ */
 unsigned int serial_room(struct serial *s);
 unsigned int serial_input(struct serial *s, const uint8_t *data, unsigned int len);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A device's counters on their way out: the device calls stats_put() once a counter, whoever asked decides what becomes
- * of them (the monitor makes JSON, a test compares). Names are stable: they appear in `fourlane stats --json`.
+ * A device's counters on their way out: the device calls stats_put() once a counter, whoever asked
+ * decides what becomes of them (the monitor makes JSON, a test compares). Names are stable: they
+ * appear in `fourlane stats --json`.
  */
 #ifndef CORE_STATS_H
 #define CORE_STATS_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * See supervisor.h. One thread, one poll loop: signals, the monitor's socket and end (pidfd), clients of the guest's socket,
- * console input. The monitor is not trusted: its messages are parsed as a stranger's.
+ * See supervisor.h. One thread, one poll loop: signals, the monitor's socket and end (pidfd),
+ * clients of the guest's socket, console input. The monitor is not trusted: its messages are parsed
+ * as a stranger's.
  */
 #include "core/supervisor.h"
 
@@ -32,11 +33,11 @@
 #include "core/prep_priv.h"
 
 #define MAX_CLIENTS 16
-#define ANSWER_MS 3000
-#define STOP_MS 5000
+#define ANSWER_MS   3000
+#define STOP_MS     5000
 
 struct client {
-	int fd;			/* -1: free */
+	int fd; /* -1: free */
 	char *line;
 	size_t len;
 };
@@ -46,16 +47,16 @@ struct supervisor {
 	struct prep_guest guest;
 	char sock_path[PATH_MAX], lock_path[PATH_MAX];
 	int lock_fd, listen_fd, sig_fd, control, pid_fd;
-	int console_w;		/* to the monitor's UART; -1: closed */
+	int console_w; /* to the monitor's UART; -1: closed */
 	pid_t pid;
 	bool stdin_open, tty_changed, stopping, started;
 	struct termios tty;
 	struct client client[MAX_CLIENTS];
 	json_int_t next_id;
-	char why[32];		/* why the guest ended, as the monitor said */
+	char why[32]; /* why the guest ended, as the monitor said */
 };
 
-/* --- the guest's name, lock and socket -------------------------------------------------------------------------- */
+/* --- the guest's name, lock and socket --- */
 static int sup_lock(struct supervisor *s)
 {
 	char dir[PATH_MAX - 64];
@@ -66,9 +67,13 @@ static int sup_lock(struct supervisor *s)
 	snprintf(s->lock_path, sizeof(s->lock_path), "%s/%s.lock", dir, s->conf->name);
 	s->lock_fd = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (s->lock_fd < 0)
-		return err_ret(-errno, "opening %s: %s; run as root, or set XDG_RUNTIME_DIR", s->lock_path, strerror(errno));
+		return err_ret(-errno, "opening %s: %s; run as root, or set XDG_RUNTIME_DIR",
+			       s->lock_path, strerror(errno));
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_ret(-EEXIST, "starting guest '%s': one of that name is running; stop it or give another --name", s->conf->name);
+		return err_ret(-EEXIST,
+			       "starting guest '%s': one of that name is running; stop it or give "
+			       "another --name",
+			       s->conf->name);
 	return 0;
 }
 
@@ -80,27 +85,35 @@ static int sup_listen(struct supervisor *s)
 
 	if (ret < 0)
 		return ret;
-	unlink(sa.sun_path);	/* we hold the lock: it is a dead guest's */
+	unlink(sa.sun_path); /* we hold the lock: it is a dead guest's */
 	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->listen_fd < 0 || bind(s->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return err_ret(-errno, "making %s: %s; check the folder", sa.sun_path, strerror(errno));
+		return err_ret(-errno, "making %s: %s; check the folder", sa.sun_path,
+			       strerror(errno));
 	snprintf(s->sock_path, sizeof(s->sock_path), "%s", sa.sun_path);
-	if (chmod(sa.sun_path, 0660) < 0 || (gr && chown(sa.sun_path, (uid_t)-1, gr->gr_gid) < 0) || listen(s->listen_fd, 8) < 0)
-		return err_ret(-errno, "listening on %s: %s; check the folder", sa.sun_path, strerror(errno));
+	if (chmod(sa.sun_path, 0660) < 0 || (gr && chown(sa.sun_path, (uid_t)-1, gr->gr_gid) < 0) ||
+	    listen(s->listen_fd, 8) < 0)
+		return err_ret(-errno, "listening on %s: %s; check the folder", sa.sun_path,
+			       strerror(errno));
 	return 0;
 }
 
-/* --- preparation -------------------------------------------------------------------------------------------------- */
+/* --- preparation --- */
 static int sup_open(struct supervisor *s, const char *what, const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC);
 
 	if (fd < 0 && !strcmp(what, "kvm") && (errno == ENOENT || errno == ENODEV))
-		return err_ret(-ENODEV, "opening /dev/kvm: %s; load kvm_intel or kvm_amd, and turn virtualisation on in the firmware", strerror(errno));
+		return err_ret(-ENODEV,
+			       "opening /dev/kvm: %s; load kvm_intel or kvm_amd, and turn "
+			       "virtualisation on in the firmware",
+			       strerror(errno));
 	if (fd < 0 && !strcmp(what, "kvm"))
-		return err_ret(-errno, "opening /dev/kvm: %s; join the group 'kvm' or run as root", strerror(errno));
+		return err_ret(-errno, "opening /dev/kvm: %s; join the group 'kvm' or run as root",
+			       strerror(errno));
 	if (fd < 0)
-		return err_ret(-errno, "opening the %s %s: %s; check the path", what, path, strerror(errno));
+		return err_ret(-errno, "opening the %s %s: %s; check the path", what, path,
+			       strerror(errno));
 	return prep_guest_fd(&s->guest, what, fd);
 }
 
@@ -115,7 +128,8 @@ static int sup_console(struct supervisor *s)
 	out = dup(STDOUT_FILENO);
 	if (out < 0) {
 		close(p[0]);
-		return err_ret(-errno, "using standard output: %s; do not close it", strerror(errno));
+		return err_ret(-errno, "using standard output: %s; do not close it",
+			       strerror(errno));
 	}
 	if (prep_guest_fd(&s->guest, "console_in", p[0]) < 0)
 		return -E2BIG;
@@ -138,14 +152,14 @@ static int sup_prepare(struct supervisor *s)
 	return ret;
 }
 
-/* --- the monitor's process ------------------------------------------------------------------------------------------ */
+/* --- the monitor's process --- */
 static void sup_child(const char *program, int control, pid_t parent)
 {
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid();	/* Ctrl-C is the supervisor's */
+	setsid(); /* Ctrl-C is the supervisor's */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(FL_FAILED);
@@ -168,16 +182,20 @@ static int sup_spawn(struct supervisor *s)
 	if (ret < 0)
 		return ret;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
-		return err_ret(-errno, "making the monitor's socket: %s; raise 'ulimit -n'", strerror(errno));
+		return err_ret(-errno, "making the monitor's socket: %s; raise 'ulimit -n'",
+			       strerror(errno));
 	s->pid = fork();
 	if (s->pid == 0)
 		sup_child(program, sv[1], parent);
 	close(sv[1]);
 	s->control = sv[0];
 	if (s->pid < 0)
-		return err_ret(-errno, "starting the monitor: %s; raise 'ulimit -u'", strerror(errno));
+		return err_ret(-errno, "starting the monitor: %s; raise 'ulimit -u'",
+			       strerror(errno));
 	s->pid_fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
-	return s->pid_fd < 0 ? err_ret(-errno, "watching the monitor: %s; use Linux 5.3 or newer", strerror(errno)) : 0;
+	return s->pid_fd < 0 ? err_ret(-errno, "watching the monitor: %s; use Linux 5.3 or newer",
+				       strerror(errno))
+			     : 0;
 }
 
 static int sup_send_start(struct supervisor *s)
@@ -187,14 +205,20 @@ static int sup_send_start(struct supervisor *s)
 	int fds[RPC_MAX_FDS];
 
 	for (unsigned int i = 0; i < g->n_nics; i++)
-		json_array_append_new(nics, json_pack("{s:s, s:s}", "name", g->slot[i].nic.name, "opts", g->slot[i].nic.device_opts));
+		json_array_append_new(nics, json_pack("{s:s, s:s}", "name", g->slot[i].nic.name,
+						      "opts", g->slot[i].nic.device_opts));
 	for (unsigned int i = 0; i < g->n_fds; i++) {
 		json_array_append_new(names, json_string(g->fd[i].name));
 		fds[i] = g->fd[i].fd;
 	}
-	return rpc_send(s->control, rpc_request(1, "start", json_pack("{s:I, s:i, s:s, s:o, s:o}", "mem_bytes", (json_int_t)s->conf->mem_bytes,
-			"cpus", (int)s->conf->cpus, "cmdline", s->conf->append ? s->conf->append : "", "nics", nics, "fds", names)),
-			fds, g->n_fds);
+	return rpc_send(
+		s->control,
+		rpc_request(1, "start",
+			    json_pack("{s:I, s:i, s:s, s:o, s:o}", "mem_bytes",
+				      (json_int_t)s->conf->mem_bytes, "cpus", (int)s->conf->cpus,
+				      "cmdline", s->conf->append ? s->conf->append : "", "nics",
+				      nics, "fds", names)),
+		fds, g->n_fds);
 }
 
 /* A notification of the monitor. */
@@ -202,7 +226,8 @@ static void sup_notified(struct supervisor *s, json_t *msg)
 {
 	const char *method = json_string_value(json_object_get(msg, "method"));
 	json_t *params = json_object_get(msg, "params");
-	const char *line = json_string_value(json_object_get(params, "line")), *why = json_string_value(json_object_get(params, "why"));
+	const char *line = json_string_value(json_object_get(params, "line")),
+		   *why = json_string_value(json_object_get(params, "why"));
 
 	if (method && line && !strcmp(method, "log")) {
 		/* it wrote the usual prefix already; say it as ours, control characters masked */
@@ -212,8 +237,10 @@ static void sup_notified(struct supervisor *s, json_t *msg)
 	}
 }
 
-/* Asks the monitor and waits for the answer, serving its notifications meanwhile. *result is a new reference. */
-static int sup_ask(struct supervisor *s, const char *method, json_t *params, int timeout_ms, json_t **answer)
+/* Asks the monitor and waits for the answer, serving its notifications meanwhile. *result is a new
+ * reference. */
+static int sup_ask(struct supervisor *s, const char *method, json_t *params, int timeout_ms,
+		   json_t **answer)
 {
 	json_int_t id = s->next_id++;
 	json_t *msg;
@@ -223,7 +250,8 @@ static int sup_ask(struct supervisor *s, const char *method, json_t *params, int
 		ret = rpc_recv(s->control, timeout_ms, &msg, NULL, 0, NULL);
 		if (ret < 0)
 			break;
-		if (json_is_integer(json_object_get(msg, "id")) && json_integer_value(json_object_get(msg, "id")) == id) {
+		if (json_is_integer(json_object_get(msg, "id")) &&
+		    json_integer_value(json_object_get(msg, "id")) == id) {
 			*answer = msg;
 			return 0;
 		}
@@ -240,21 +268,27 @@ static int sup_start(struct supervisor *s)
 
 	prep_guest_close_fds(&s->guest);
 	if (ret < 0)
-		return err_ret(ret, "telling the monitor what to run: %s; is fourlane-vmm of the same version?", strerror(-ret));
+		return err_ret(
+			ret,
+			"telling the monitor what to run: %s; is fourlane-vmm of the same version?",
+			strerror(-ret));
 	s->next_id = 1;
 	ret = sup_ask(s, NULL, NULL, 60000, &answer);
 	if (ret < 0)
-		return err_ret(ret == -EPIPE ? -ECHILD : ret, "starting guest '%s': the monitor ended before it ran; see the lines above", s->conf->name);
+		return err_ret(
+			ret == -EPIPE ? -ECHILD : ret,
+			"starting guest '%s': the monitor ended before it ran; see the lines above",
+			s->conf->name);
 	code = (int)json_integer_value(json_object_get(json_object_get(answer, "error"), "code"));
 	json_decref(answer);
 	s->next_id = 2;
 	if (code < 0)
-		return code;	/* it has said why */
+		return code; /* it has said why */
 	s->started = true;
 	return 0;
 }
 
-/* --- answers to clients --------------------------------------------------------------------------------------------- */
+/* --- answers to clients --- */
 static uint64_t sup_cpu_ns(pid_t pid)
 {
 	char path[64], line[128];
@@ -265,7 +299,8 @@ static uint64_t sup_cpu_ns(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	d = opendir(path);
 	while (d && (e = readdir(d)))
-		if (e->d_name[0] != '.' && paths_read_line(line, sizeof(line), "%s/%s/schedstat", path, e->d_name) > 0)
+		if (e->d_name[0] != '.' &&
+		    paths_read_line(line, sizeof(line), "%s/%s/schedstat", path, e->d_name) > 0)
 			sum += strtoull(line, NULL, 10);
 	if (d)
 		closedir(d);
@@ -278,7 +313,8 @@ static uint64_t sup_guest_ns(pid_t pid)
 	char line[1024], *p;
 	int field = 2;
 
-	if (paths_read_line(line, sizeof(line), "/proc/%d/stat", pid) < 0 || !(p = strrchr(line, ')')))
+	if (paths_read_line(line, sizeof(line), "/proc/%d/stat", pid) < 0 ||
+	    !(p = strrchr(line, ')')))
 		return 0;
 	while (field < 43 && (p = strchr(p, ' '))) {
 		p++;
@@ -294,8 +330,10 @@ static void sup_add_facts(struct supervisor *s, json_t *stats)
 
 	json_object_set_new(stats, "version", json_integer(1));
 	json_object_set_new(stats, "guest", json_string(s->conf->name));
-	json_object_set_new(stats, "monitor", json_pack("{s:i, s:I, s:I}", "pid", (int)s->pid, "cpu_ns", (json_int_t)sup_cpu_ns(s->pid),
-							 "guest_ns", (json_int_t)sup_guest_ns(s->pid)));
+	json_object_set_new(stats, "monitor",
+			    json_pack("{s:i, s:I, s:I}", "pid", (int)s->pid, "cpu_ns",
+				      (json_int_t)sup_cpu_ns(s->pid), "guest_ns",
+				      (json_int_t)sup_guest_ns(s->pid)));
 	json_array_foreach(nics, i, nic) {
 		struct prep_nic *n = i < s->guest.n_nics ? &s->guest.slot[i].nic : NULL;
 		const char *backend = n ? opts_take(n->opts, "backend") : NULL;
@@ -305,7 +343,8 @@ static void sup_add_facts(struct supervisor *s, json_t *stats)
 		json_object_set_new(nic, "lane", json_string(n->lane));
 		json_object_set_new(nic, "options", json_string(n->device_opts));
 		if (s->guest.slot[i].type->prepare == prep_software || backend)
-			json_object_set_new(nic, "backend", json_string(backend ? backend : "null"));
+			json_object_set_new(nic, "backend",
+					    json_string(backend ? backend : "null"));
 	}
 }
 
@@ -315,20 +354,27 @@ static json_t *sup_method(struct supervisor *s, const char *method, json_int_t i
 	int ret;
 
 	if (!strcmp(method, "info"))
-		return rpc_result(id, json_pack("{s:s, s:i, s:i, s:I, s:i}", "guest", s->conf->name, "pid", (int)getpid(), "monitor_pid", (int)s->pid,
-						"mem_bytes", (json_int_t)s->conf->mem_bytes, "cpus", (int)s->conf->cpus));
+		return rpc_result(id, json_pack("{s:s, s:i, s:i, s:I, s:i}", "guest", s->conf->name,
+						"pid", (int)getpid(), "monitor_pid", (int)s->pid,
+						"mem_bytes", (json_int_t)s->conf->mem_bytes, "cpus",
+						(int)s->conf->cpus));
 	if (strcmp(method, "stats") && strcmp(method, "stop"))
-		return rpc_error(id, RPC_NO_METHOD, "there is no such method; there are: info, stats, stop");
+		return rpc_error(id, RPC_NO_METHOD,
+				 "there is no such method; there are: info, stats, stop");
 	ret = sup_ask(s, method, NULL, ANSWER_MS, &answer);
 	if (!strcmp(method, "stop"))
 		s->stopping = true;
 	if (ret < 0)
-		return !strcmp(method, "stop") ? rpc_result(id, NULL) : rpc_error(id, RPC_FAILED, "the monitor does not answer; stop the guest");
+		return !strcmp(method, "stop")
+			       ? rpc_result(id, NULL)
+			       : rpc_error(id, RPC_FAILED,
+					   "the monitor does not answer; stop the guest");
 	result = json_incref(json_object_get(answer, "result"));
 	json_decref(answer);
 	if (!json_is_object(result)) {
 		json_decref(result);
-		return rpc_error(id, RPC_FAILED, "the monitor's answer makes no sense; stop the guest");
+		return rpc_error(id, RPC_FAILED,
+				 "the monitor's answer makes no sense; stop the guest");
 	}
 	if (!strcmp(method, "stats"))
 		sup_add_facts(s, result);
@@ -386,10 +432,11 @@ static void client_read(struct supervisor *s, struct client *c)
 		memmove(c->line, nl + 1, c->len);
 	}
 	if (c->len == RPC_MAX_BYTES)
-		client_close(c);	/* a line without end */
+		client_close(c); /* a line without end */
 }
 
-/* Root, the user who runs the guest, and members of group fourlane by their primary group may ask. */
+/* Root, the user who runs the guest, and members of group fourlane by their primary group may ask.
+ */
 static bool client_allowed(int fd)
 {
 	struct ucred cred;
@@ -416,7 +463,7 @@ static void sup_accept(struct supervisor *s)
 	close(fd);
 }
 
-/* --- the loop ---------------------------------------------------------------------------------------------------------- */
+/* --- the loop --- */
 static void sup_tty(struct supervisor *s)
 {
 	struct termios raw;
@@ -424,7 +471,7 @@ static void sup_tty(struct supervisor *s)
 	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &s->tty) < 0)
 		return;
 	raw = s->tty;
-	raw.c_lflag &= ~(unsigned int)(ICANON | ECHO);	/* signals stay: Ctrl-C ends the guest */
+	raw.c_lflag &= ~(unsigned int)(ICANON | ECHO); /* signals stay: Ctrl-C ends the guest */
 	raw.c_iflag &= ~(unsigned int)ICRNL;
 	s->tty_changed = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
@@ -488,8 +535,11 @@ static void sup_loop(struct supervisor *s)
 
 	for (;;) {
 		struct pollfd p[5 + MAX_CLIENTS] = {
-			{ .fd = s->pid_fd, .events = POLLIN }, { .fd = s->sig_fd, .events = POLLIN }, { .fd = gone ? -1 : s->control, .events = POLLIN },
-			{ .fd = s->listen_fd, .events = POLLIN }, { .fd = s->stdin_open ? STDIN_FILENO : -1, .events = POLLIN },
+			{ .fd = s->pid_fd, .events = POLLIN },
+			{ .fd = s->sig_fd, .events = POLLIN },
+			{ .fd = gone ? -1 : s->control, .events = POLLIN },
+			{ .fd = s->listen_fd, .events = POLLIN },
+			{ .fd = s->stdin_open ? STDIN_FILENO : -1, .events = POLLIN },
 		};
 		struct signalfd_siginfo si;
 
@@ -516,7 +566,7 @@ static void sup_loop(struct supervisor *s)
 		if (deadline && now > deadline)
 			kill(s->pid, SIGKILL);
 	}
-	while (!gone) {		/* what it said last */
+	while (!gone) { /* what it said last */
 		struct pollfd p = { .fd = s->control, .events = POLLIN };
 
 		if (poll(&p, 1, 0) <= 0)
@@ -540,8 +590,11 @@ static int sup_reap(struct supervisor *s)
 		return WEXITSTATUS(status);
 	if (!s->started || s->stopping)
 		return FL_DONE;
-	return err_ret(FL_FAILED, "guest '%s': its monitor was killed by signal %d (%s); %s", s->conf->name, WTERMSIG(status),
-		       strsignal(WTERMSIG(status)), WTERMSIG(status) == SIGSYS ? "it made a system call that its jail forbids: report this" : "start it again");
+	return err_ret(FL_FAILED, "guest '%s': its monitor was killed by signal %d (%s); %s",
+		       s->conf->name, WTERMSIG(status), strsignal(WTERMSIG(status)),
+		       WTERMSIG(status) == SIGSYS
+			       ? "it made a system call that its jail forbids: report this"
+			       : "start it again");
 }
 
 static void sup_cleanup(struct supervisor *s)
@@ -555,7 +608,9 @@ static void sup_cleanup(struct supervisor *s)
 		unlink(s->sock_path);
 	if (s->lock_fd >= 0 && s->sock_path[0])
 		unlink(s->lock_path);
-	for (int *fd = (int[]){ s->lock_fd, s->listen_fd, s->sig_fd, s->control, s->pid_fd, s->console_w, -2 }; *fd != -2; fd++)
+	for (int *fd = (int[]){ s->lock_fd, s->listen_fd, s->sig_fd, s->control, s->pid_fd,
+				s->console_w, -2 };
+	     *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);
 }

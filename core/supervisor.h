@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `fourlane run` is after it has read its words: it prepares the NICs with the caller's rights, starts the jailed
- * monitor, hands it descriptors, answers on the guest's socket, and gives everything back when the monitor is gone, however it went.
+ * What `fourlane run` is after it has read its words: it prepares the NICs with the caller's
+ * rights, starts the jailed monitor, hands it descriptors, answers on the guest's socket, and gives
+ * everything back when the monitor is gone, however it went.
  */
 #ifndef CORE_SUPERVISOR_H
 #define CORE_SUPERVISOR_H
@@ -12,11 +13,14 @@ struct supervisor_conf {
 	const char *name;
 	uint64_t mem_bytes;
 	unsigned int cpus;
-	const char *kernel, *initrd, *append;	/* initrd and append may be NULL */
-	const char **nics;			/* NULL-ended list of --nic strings, or NULL */
+	const char *kernel, *initrd, *append; /* initrd and append may be NULL */
+	const char **nics;                    /* NULL-ended list of --nic strings, or NULL */
 };
 
-/* supervisor_run - until the guest has ended. Returns an exit status or a negative errno, after a message. */
+/*
+ * supervisor_run - until the guest has ended. Returns an exit status or a negative errno, after a
+ * message.
+ */
 int supervisor_run(const struct supervisor_conf *conf);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is the same for a VM on KVM and for the fake one of the unit tests (see vm.h): accessors, the coalesced ring's
- * consumer, the MSI routing table, the choice of memory slots, the end.
+ * What is the same for a VM on KVM and for the fake one of the unit tests (see vm.h): accessors,
+ * the coalesced ring's consumer, the MSI routing table, the choice of memory slots, the end.
  */
 #include "core/vm_priv.h"
 
@@ -37,7 +37,8 @@ int vm_init(struct vm *vm, const struct vm_ops *ops)
 	vm->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->stop_fd < 0)
 		return err_ret(-errno, "making an eventfd: %s; raise 'ulimit -n'", strerror(errno));
-	if ((ret = bus_create(&vm->mmio)) < 0 || (ret = bus_create(&vm->pio)) < 0 || (ret = io_create(&vm->io)) < 0)
+	if ((ret = bus_create(&vm->mmio)) < 0 || (ret = bus_create(&vm->pio)) < 0 ||
+	    (ret = io_create(&vm->io)) < 0)
 		return ret;
 	return pci_bus_create(vm, &vm->pci);
 }
@@ -82,8 +83,8 @@ int vm_coalesce(struct vm *vm, uint64_t addr, uint64_t size, bool on)
 }
 
 /*
- * Documentation/virt/kvm/api.rst, KVM_REGISTER_COALESCED_MMIO: the kernel writes at `last`, we take at `first`. The ring is
- * shared with the kernel only, but indices are bounded all the same.
+ * Documentation/virt/kvm/api.rst, KVM_REGISTER_COALESCED_MMIO: the kernel writes at `last`, we take
+ * at `first`. The ring is shared with the kernel only, but indices are bounded all the same.
  */
 unsigned int vm_drain(struct vm *vm, unsigned int reader)
 {
@@ -91,7 +92,8 @@ unsigned int vm_drain(struct vm *vm, unsigned int reader)
 	unsigned int n = 0;
 	uint32_t first;
 
-	if (!ring || __atomic_load_n(&ring->last, __ATOMIC_RELAXED) == __atomic_load_n(&ring->first, __ATOMIC_RELAXED))
+	if (!ring || __atomic_load_n(&ring->last, __ATOMIC_RELAXED) ==
+			     __atomic_load_n(&ring->first, __ATOMIC_RELAXED))
 		return 0;
 	pthread_mutex_lock(&vm->drain_lock);
 	first = ring->first % vm->ring_max;
@@ -160,10 +162,7 @@ int vm_irqfd(struct vm *vm, int gsi, int fd, int resample_fd, bool on)
 	return vm->ops->irqfd(vm, gsi, fd, resample_fd, on);
 }
 
-int vm_irq_line(struct vm *vm, int gsi, bool level)
-{
-	return vm->ops->irq_line(vm, gsi, level);
-}
+int vm_irq_line(struct vm *vm, int gsi, bool level) { return vm->ops->irq_line(vm, gsi, level); }
 
 int vm_slot_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva)
 {
@@ -217,7 +216,7 @@ void vm_request_stop(struct vm *vm, enum vm_stop why)
 
 	atomic_compare_exchange_strong(&vm->stop, &none, (int)why);
 	if (write(vm->stop_fd, &one, sizeof(one)) < 0)
-		return;		/* full means readable, which is what is wanted */
+		return; /* full means readable, which is what is wanted */
 	vm->ops->kick(vm);
 }
 

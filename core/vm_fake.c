@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A VM without KVM (see vm.h): real memory, buses, PCI and I/O thread object, short cuts that only count. For unit tests;
- * a test plays the guest by bus_read()/bus_write() and calls the devices' pollers itself or starts the I/O thread.
+ * A VM without KVM (see vm.h): real memory, buses, PCI and I/O thread object, short cuts that only
+ * count. For unit tests; a test plays the guest by bus_read()/bus_write() and calls the devices'
+ * pollers itself or starts the I/O thread.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -45,22 +46,22 @@ static int fake_slot_set(struct vm *vm, int slot, gpa_t gpa, uint64_t size, void
 	return 0;
 }
 
-static int fake_vfio_group(struct vm *vm, int group_fd, bool on)
-{
-	return 0;
-}
+static int fake_vfio_group(struct vm *vm, int group_fd, bool on) { return 0; }
 
-static void fake_kick(struct vm *vm)
-{
-}
+static void fake_kick(struct vm *vm) {}
 
-static void fake_destroy(struct vm *vm)
-{
-}
+static void fake_destroy(struct vm *vm) {}
 
 static const struct vm_ops fake_ops = {
-	.ioeventfd = fake_ioeventfd, .coalesce = fake_coalesce, .route = fake_route, .irqfd = fake_irqfd, .irq_line = fake_irq_line,
-	.slot_set = fake_slot_set, .vfio_group = fake_vfio_group, .kick = fake_kick, .destroy = fake_destroy,
+	.ioeventfd = fake_ioeventfd,
+	.coalesce = fake_coalesce,
+	.route = fake_route,
+	.irqfd = fake_irqfd,
+	.irq_line = fake_irq_line,
+	.slot_set = fake_slot_set,
+	.vfio_group = fake_vfio_group,
+	.kick = fake_kick,
+	.destroy = fake_destroy,
 };
 
 int vm_create_fake(struct guest_mem *mem, struct vm **out)
@@ -81,7 +82,4 @@ int vm_create_fake(struct guest_mem *mem, struct vm **out)
 	return 0;
 }
 
-const struct vm_fake_counts *vm_fake_counts(struct vm *vm)
-{
-	return &vm->fake;
-}
+const struct vm_fake_counts *vm_fake_counts(struct vm *vm) { return &vm->fake; }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inside of struct vm, for the files vm.c, vm_fake.c, kvm_*.c and monitor.c of core only. Everybody else uses vm.h.
+ * The inside of struct vm, for the files vm.c, vm_fake.c, kvm_*.c and monitor.c of core only.
+ * Everybody else uses vm.h.
  */
 #ifndef CORE_VM_PRIV_H
 #define CORE_VM_PRIV_H
@@ -11,40 +12,44 @@
 
 #include "core/vm.h"
 
-#define VM_MAX_VCPUS	64
-#define VM_MAX_SLOTS	128	/* device BARs; the first ones are RAM */
-#define VM_MAX_SHARED	4
-#define GSI_FIRST_MSI	24	/* the IOAPIC has 24 inputs */
-#define GSI_MAX_MSI	2048
+#define VM_MAX_VCPUS  64
+#define VM_MAX_SLOTS  128 /* device BARs; the first ones are RAM */
+#define VM_MAX_SHARED 4
+#define GSI_FIRST_MSI 24 /* the IOAPIC has 24 inputs */
+#define GSI_MAX_MSI   2048
 
-/* Two implementations: KVM, and the fake one of the unit tests. Each call is described at its vm_*() in vm.h. */
+/*
+ * Two implementations: KVM, and the fake one of the unit tests. Each call is described at its
+ * vm_*() in vm.h.
+ */
 struct vm_ops {
 	int (*ioeventfd)(struct vm *vm, uint64_t addr, unsigned int len, int fd, bool pio, bool on);
 	int (*coalesce)(struct vm *vm, uint64_t addr, uint64_t size, bool on);
-	int (*route)(struct vm *vm);			/* under irq_lock: hand the whole table to KVM */
+	int (*route)(struct vm *vm); /* under irq_lock: hand the whole table to KVM */
 	int (*irqfd)(struct vm *vm, int gsi, int fd, int resample_fd, bool on);
 	int (*irq_line)(struct vm *vm, int gsi, bool level);
-	int (*slot_set)(struct vm *vm, int slot, gpa_t gpa, uint64_t size, void *hva);	/* size 0: remove */
+	int (*slot_set)(struct vm *vm, int slot, gpa_t gpa, uint64_t size,
+			void *hva); /* size 0: remove */
 	int (*vfio_group)(struct vm *vm, int group_fd, bool on);
-	void (*kick)(struct vm *vm);			/* every vCPU leaves the guest */
+	void (*kick)(struct vm *vm); /* every vCPU leaves the guest */
 	void (*destroy)(struct vm *vm);
 };
 
 struct msi_route {
-	bool used;		/* allocated */
-	bool valid;		/* has an address */
+	bool used;  /* allocated */
+	bool valid; /* has an address */
 	uint64_t addr;
 	uint32_t data;
 };
 
 struct vm_slot {
 	gpa_t gpa;
-	uint64_t size;		/* 0: free */
+	uint64_t size; /* 0: free */
 };
 
 struct vm_shared_entry {
-	const char *key;	/* static */
-	void *ptr;		/* NULL: free */
+	const char *key; /* static */
+	void *ptr;       /* NULL: free */
 };
 
 struct vcpu_exits {
@@ -58,7 +63,7 @@ struct vcpu {
 	struct kvm_run *run;
 	pthread_t thread;
 	bool started;
-	struct vcpu_exits exits;	/* written by the vCPU's thread */
+	struct vcpu_exits exits; /* written by the vCPU's thread */
 };
 
 struct vm {
@@ -70,52 +75,62 @@ struct vm {
 	struct pci_bus *pci;
 
 	int kvm_fd, fd;
-	int run_size;			/* bytes of a struct kvm_run mapping */
+	int run_size; /* bytes of a struct kvm_run mapping */
 	struct vcpu vcpu[VM_MAX_VCPUS];
 	unsigned int n_vcpus;
 	int vm_stats_fd;
 
-	pthread_mutex_t drain_lock;	/* the coalesced ring has one consumer at a time */
-	struct kvm_coalesced_mmio_ring *ring;	/* NULL: KVM has none */
+	pthread_mutex_t drain_lock;           /* the coalesced ring has one consumer at a time */
+	struct kvm_coalesced_mmio_ring *ring; /* NULL: KVM has none */
 	uint32_t ring_max;
 	_Atomic uint64_t coalesced_writes;
 
-	pthread_mutex_t irq_lock;	/* msi[] and the routing table */
+	pthread_mutex_t irq_lock; /* msi[] and the routing table */
 	struct msi_route msi[GSI_MAX_MSI];
 
 	pthread_mutex_t slot_lock;
 	struct vm_slot slot[VM_MAX_SLOTS];
 
-	struct vm_shared_entry shared[VM_MAX_SHARED];	/* main thread */
+	struct vm_shared_entry shared[VM_MAX_SHARED]; /* main thread */
 
-	int vfio_dev;			/* the KVM-VFIO device, made at first use; -1 */
+	int vfio_dev; /* the KVM-VFIO device, made at first use; -1 */
 
-	int stop_fd;			/* eventfd: readable when the guest is to end */
-	_Atomic int stop;		/* enum vm_stop */
+	int stop_fd;      /* eventfd: readable when the guest is to end */
+	_Atomic int stop; /* enum vm_stop */
 
 	struct vm_fake_counts fake;
 };
 
-/* vm_init - the part that both implementations share: buses, I/O thread object, PCI bus, locks. vm->mem is set before. */
+/*
+ * vm_init - the part that both implementations share: buses, I/O thread object, PCI bus, locks.
+ * vm->mem is set before.
+ */
 int vm_init(struct vm *vm, const struct vm_ops *ops);
 
-/* --- kvm_vm.c -------------------------------------------------------------------------------------------- */
-/* kvm_vm_create - takes kvm_fd (an open /dev/kvm; closed with the VM). Owns `mem` from then on, also on failure. */
+/* --- kvm_vm.c --- */
+/*
+ * kvm_vm_create - takes kvm_fd (an open /dev/kvm; closed with the VM). Owns `mem` from then on,
+ * also on failure.
+ */
 int kvm_vm_create(int kvm_fd, struct guest_mem *mem, struct vm **out);
-/* --- kvm_irq.c ------------------------------------------------------------------------------------------- */
-int kvm_irq_init(struct vm *vm);	/* in-kernel PIC, IOAPIC, PIT */
+/* --- kvm_irq.c --- */
+int kvm_irq_init(struct vm *vm); /* in-kernel PIC, IOAPIC, PIT */
 int kvm_irq_route(struct vm *vm);
 int kvm_irq_fd(struct vm *vm, int gsi, int fd, int resample_fd, bool on);
 int kvm_irq_line(struct vm *vm, int gsi, bool level);
-/* --- kvm_vcpu.c ------------------------------------------------------------------------------------------ */
+/* --- kvm_vcpu.c --- */
 int kvm_vcpu_create(struct vm *vm, unsigned int index);
-/* kvm_vcpu_set_pvh - 32-bit protected mode at `entry` with ebx = start_info, as the PVH ABI has it. */
+/*
+ * kvm_vcpu_set_pvh - 32-bit protected mode at `entry` with ebx = start_info, as the PVH ABI has it.
+ */
 int kvm_vcpu_set_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info);
 int kvm_vcpu_start(struct vcpu *v);
 void kvm_vcpu_kick_all(struct vm *vm);
 void kvm_vcpu_join_all(struct vm *vm);
 void kvm_vcpu_destroy(struct vcpu *v);
-/* kvm_stats_read - calls sink->put() for every cumulative counter of a KVM_GET_STATS_FD descriptor. */
+/*
+ * kvm_stats_read - calls sink->put() for every cumulative counter of a KVM_GET_STATS_FD descriptor.
+ */
 int kvm_stats_read(int stats_fd, struct stats_sink *sink);
 
 #endif

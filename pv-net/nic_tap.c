@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The back-end `tap`: frames go to and come from a tap interface of the host. The descriptor is opened by prep_tap.c (the
- * monitor has no right to); here it is written and read, one system call a frame, straight from and to guest memory. Follows
- * linux/if_tun.h, IFF_TAP | IFF_NO_PI. Left out: the vnet header (offloads), several queues.
+ * The back-end `tap`: frames go to and come from a tap interface of the host. The descriptor is
+ * opened by prep_tap.c (the monitor has no right to); here it is written and read, one system call
+ * a frame, straight from and to guest memory. Follows linux/if_tun.h, IFF_TAP | IFF_NO_PI. Left
+ * out: the vnet header (offloads), several queues.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,23 +15,22 @@
 #include "core/err.h"
 #include "core/nic.h"
 
-#define TAP_FRAME_MAX	65536		/* more than any frame without vnet header */
-#define TAP_FRAME_STD	1514
-#define TAP_EXACT_MACS	8		/* what the kernel's filter compares exactly; further ones would open it */
+#define TAP_FRAME_MAX  65536 /* more than any frame without vnet header */
+#define TAP_FRAME_STD  1514
+#define TAP_EXACT_MACS 8 /* what the kernel's filter compares exactly; further ones would open it \
+			  */
 
 struct tap_nic {
-	struct nic_backend be;		/* first */
+	struct nic_backend be; /* first */
 	int fd;
-	unsigned int done;		/* sent, not yet reported */
-	uint32_t want;			/* bytes of posted buffers before a read: the longest frame seen */
-	uint64_t n_send_again;		/* the kernel took no frame: it stays on the guest's ring */
-	uint8_t spill[TAP_FRAME_MAX];	/* where the rest of a frame goes that is longer than `want` */
+	unsigned int done;     /* sent, not yet reported */
+	uint32_t want;         /* bytes of posted buffers before a read: the longest frame seen */
+	uint64_t n_send_again; /* the kernel took no frame: it stays on the guest's ring */
+	uint8_t spill[TAP_FRAME_MAX]; /* where the rest of a frame goes that is longer than `want`
+				       */
 };
 
-static struct tap_nic *tap_of(struct nic_backend *be)
-{
-	return (struct tap_nic *)be;
-}
+static struct tap_nic *tap_of(struct nic_backend *be) { return (struct tap_nic *)be; }
 
 static void tap_destroy(struct nic_backend *be)
 {
@@ -38,7 +38,7 @@ static void tap_destroy(struct nic_backend *be)
 	free(be);
 }
 
-/* --- out --------------------------------------------------------------------------------------------------- */
+/* --- out --- */
 /* False when the kernel has no room for the frame now. */
 static bool tap_send_one(struct tap_nic *t, const struct nic_tx_frame *f)
 {
@@ -58,7 +58,8 @@ static bool tap_send_one(struct tap_nic *t, const struct nic_tx_frame *f)
 	return true;
 }
 
-static unsigned int tap_send(struct nic_backend *be, unsigned int q, const struct nic_tx_frame *frames, unsigned int n)
+static unsigned int tap_send(struct nic_backend *be, unsigned int q,
+			     const struct nic_tx_frame *frames, unsigned int n)
 {
 	struct tap_nic *t = tap_of(be);
 	unsigned int i = 0;
@@ -78,10 +79,11 @@ static unsigned int tap_sent(struct nic_backend *be, unsigned int q)
 	return n;
 }
 
-/* --- in ---------------------------------------------------------------------------------------------------- */
-/* Posted buffers for the next frame: as many as `want` asks for, or the few that there are. Gives the elements, 0: none. */
-static unsigned int tap_gather(struct tap_nic *t, unsigned int q, unsigned int pos, uint32_t want, struct iovec *iov,
-			       unsigned int *n_bufs, uint32_t *room)
+/* --- in --- */
+/* Posted buffers for the next frame: as many as `want` asks for, or the few that there are. Gives
+ * the elements, 0: none. */
+static unsigned int tap_gather(struct tap_nic *t, unsigned int q, unsigned int pos, uint32_t want,
+			       struct iovec *iov, unsigned int *n_bufs, uint32_t *room)
 {
 	unsigned int n = nic_rx_gather(t->be.fe, q, pos, want, iov, NIC_MAX_IOV, n_bufs, room);
 
@@ -91,20 +93,25 @@ static unsigned int tap_gather(struct tap_nic *t, unsigned int q, unsigned int p
 }
 
 /* How many buffers of the gathered ones a frame of `len` bytes takes. */
-static unsigned int tap_bufs_used(struct tap_nic *t, unsigned int q, unsigned int pos, uint32_t len, unsigned int n_bufs)
+static unsigned int tap_bufs_used(struct tap_nic *t, unsigned int q, unsigned int pos, uint32_t len,
+				  unsigned int n_bufs)
 {
 	struct iovec iov[NIC_MAX_IOV];
 	unsigned int used = n_bufs;
 	uint32_t room;
 
-	return n_bufs > 1 && nic_rx_gather(t->be.fe, q, pos, len, iov, NIC_MAX_IOV, &used, &room) ? used : n_bufs;
+	return n_bufs > 1 && nic_rx_gather(t->be.fe, q, pos, len, iov, NIC_MAX_IOV, &used, &room)
+		       ? used
+		       : n_bufs;
 }
 
 /*
- * A frame was longer than the buffers it was read into; its rest lies in spill. More buffers are gathered and the rest is
- * copied, once: `want` grows with it. False when the guest cannot take the frame.
+ * A frame was longer than the buffers it was read into; its rest lies in spill. More buffers are
+ * gathered and the rest is copied, once: `want` grows with it. False when the guest cannot take the
+ * frame.
  */
-static bool tap_spilt(struct tap_nic *t, unsigned int q, unsigned int pos, uint32_t len, uint32_t had, unsigned int *n_bufs)
+static bool tap_spilt(struct tap_nic *t, unsigned int q, unsigned int pos, uint32_t len,
+		      uint32_t had, unsigned int *n_bufs)
 {
 	struct iovec iov[NIC_MAX_IOV];
 	const uint8_t *src = t->spill;
@@ -123,7 +130,9 @@ static bool tap_spilt(struct tap_nic *t, unsigned int q, unsigned int pos, uint3
 	}
 	for (unsigned int i = 0; i < n && left; i++) {
 		uint32_t off = skip < iov[i].iov_len ? skip : (uint32_t)iov[i].iov_len;
-		uint32_t part = (uint32_t)iov[i].iov_len - off < left ? (uint32_t)iov[i].iov_len - off : left;
+		uint32_t part = (uint32_t)iov[i].iov_len - off < left
+					? (uint32_t)iov[i].iov_len - off
+					: left;
 
 		memcpy((char *)iov[i].iov_base + off, src, part);
 		skip -= off;
@@ -134,7 +143,8 @@ static bool tap_spilt(struct tap_nic *t, unsigned int q, unsigned int pos, uint3
 	return true;
 }
 
-/* What a filter has to see of a frame, copied once: the guest could change its buffer while we look. */
+/* What a filter has to see of a frame, copied once: the guest could change its buffer while we
+ * look. */
 static bool tap_passes(struct tap_nic *t, const struct iovec *iov, uint32_t len)
 {
 	uint8_t head[18];
@@ -149,17 +159,20 @@ static bool tap_passes(struct tap_nic *t, const struct iovec *iov, uint32_t len)
 	return nic_filter_match(&t->be.filter, head, len);
 }
 
-/* Reads one frame to position pos. 1: *done is it. 0: it was dropped, its buffers are still free. Negative: nothing there. */
-static int tap_receive_one(struct tap_nic *t, unsigned int q, unsigned int pos, struct nic_rx_done *done)
+/* Reads one frame to position pos. 1: *done is it. 0: it was dropped, its buffers are still free.
+ * Negative: nothing there. */
+static int tap_receive_one(struct tap_nic *t, unsigned int q, unsigned int pos,
+			   struct nic_rx_done *done)
 {
 	struct iovec iov[NIC_MAX_IOV + 1];
 	unsigned int n_bufs, n;
 	uint32_t room, len;
 	ssize_t ret;
 
-	n = tap_gather(t, q, pos, t->want < t->be.fe->max_frame ? t->want : t->be.fe->max_frame, iov, &n_bufs, &room);
+	n = tap_gather(t, q, pos, t->want < t->be.fe->max_frame ? t->want : t->be.fe->max_frame,
+		       iov, &n_bufs, &room);
 	if (!n)
-		return -ENOBUFS;	/* frames wait in the interface's own queue */
+		return -ENOBUFS; /* frames wait in the interface's own queue */
 	iov[n] = (struct iovec){ .iov_base = t->spill, .iov_len = sizeof(t->spill) };
 	ret = readv(t->fd, iov, (int)n + 1);
 	if (ret < 0)
@@ -202,15 +215,13 @@ static unsigned int tap_receive(struct nic_backend *be, unsigned int q, unsigned
 	return handled;
 }
 
-static int tap_rx_fd(struct nic_backend *be, unsigned int q)
-{
-	return q ? -1 : tap_of(be)->fd;
-}
+static int tap_rx_fd(struct nic_backend *be, unsigned int q) { return q ? -1 : tap_of(be)->fd; }
 
-/* --- the rest ---------------------------------------------------------------------------------------------- */
+/* --- the rest --- */
 /*
- * Hands the kernel a filter that lets through at least what the device takes; the exact check is made after the read. So a filter
- * that cannot be expressed, or a kernel that refuses it, costs reads and nothing else.
+ * Hands the kernel a filter that lets through at least what the device takes; the exact check is
+ * made after the read. So a filter that cannot be expressed, or a kernel that refuses it, costs
+ * reads and nothing else.
  */
 static void tap_set_filter(struct nic_backend *be, const struct nic_filter *f)
 {
@@ -220,22 +231,20 @@ static void tap_set_filter(struct nic_backend *be, const struct nic_filter *f)
 	} tf = { .head.flags = f->all_multicast || f->hash ? TUN_FLT_ALLMULTI : 0 };
 	unsigned int n = f->n_macs + f->broadcast;
 
-	_Static_assert(offsetof(typeof(tf), mac) == sizeof(struct tun_filter), "the addresses follow the header");
+	_Static_assert(offsetof(typeof(tf), mac) == sizeof(struct tun_filter),
+		       "the addresses follow the header");
 	if (!f->promisc && !f->all_unicast && n <= TAP_EXACT_MACS) {
 		for (unsigned int i = 0; i < f->n_macs; i++)
 			memcpy(tf.mac[i], f->mac[i], ETH_ALEN);
 		if (f->broadcast)
 			memset(tf.mac[f->n_macs], 0xff, ETH_ALEN);
-		tf.head.count = (uint16_t)n;	/* 0 means no filter */
+		tf.head.count = (uint16_t)n; /* 0 means no filter */
 	}
 	if (ioctl(tap_of(be)->fd, TUNSETTXFILTER, &tf) < 0)
 		return;
 }
 
-static void tap_reset(struct nic_backend *be)
-{
-	tap_of(be)->done = 0;
-}
+static void tap_reset(struct nic_backend *be) { tap_of(be)->done = 0; }
 
 static void tap_stats(struct nic_backend *be, struct stats_sink *s)
 {
@@ -243,19 +252,28 @@ static void tap_stats(struct nic_backend *be, struct stats_sink *s)
 }
 
 static const struct nic_backend_ops tap_ops = {
-	.destroy = tap_destroy, .send = tap_send, .sent = tap_sent, .receive = tap_receive, .set_filter = tap_set_filter,
-	.rx_fd = tap_rx_fd, .reset = tap_reset, .stats = tap_stats,
+	.destroy = tap_destroy,
+	.send = tap_send,
+	.sent = tap_sent,
+	.receive = tap_receive,
+	.set_filter = tap_set_filter,
+	.rx_fd = tap_rx_fd,
+	.reset = tap_reset,
+	.stats = tap_stats,
 };
 
-static int tap_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe, struct nic_backend **out)
+static int tap_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,
+		      struct nic_backend **out)
 {
 	struct tap_nic *t;
 	int fd;
 
-	opts_take(conf->opts, "ifname");	/* prep_tap.c has seen to it */
+	opts_take(conf->opts, "ifname"); /* prep_tap.c has seen to it */
 	fd = device_take_fd(conf, "tap");
 	if (fd < 0)
-		return err_ret(fd, "%s: no tap was opened for it: start the guest by 'fourlane run'", conf->name);
+		return err_ret(fd,
+			       "%s: no tap was opened for it: start the guest by 'fourlane run'",
+			       conf->name);
 	t = calloc(1, sizeof(*t));
 	if (!t) {
 		close(fd);
@@ -269,6 +287,8 @@ static int tap_create(struct vm *vm, struct device_conf *conf, struct nic_fronte
 }
 
 static const struct nic_backend_type tap_type = {
-	.name = "tap", .help = "a tap interface of the host: ifname=", .create = tap_create,
+	.name = "tap",
+	.help = "a tap interface of the host: ifname=",
+	.create = tap_create,
 };
 NIC_BACKEND(&tap_type);

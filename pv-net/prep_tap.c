@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `backend=tap` on the host's side: opens the interface before the guest starts and hands its descriptor to the monitor under
- * the name "tap"; puts an interface that was there before back as it was. Called by prep_software().
+ * `backend=tap` on the host's side: opens the interface before the guest starts and hands its
+ * descriptor to the monitor under the name "tap"; puts an interface that was there before back as
+ * it was. Called by prep_software().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,8 @@
 
 struct prep_tap {
 	struct tap_iface iface;
-	int fd;			/* a copy, for an interface that is to be put back; -1 for one that goes by itself */
+	int fd; /* a copy, for an interface that is to be put back; -1 for one that goes by itself
+		 */
 };
 
 static void prep_tap_drop(struct prep_tap *p)

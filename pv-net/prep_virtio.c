@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `fourlane run --nic virtio,...` and `fourlane host` need to know of the paravirtual lane. The device wants nothing
- * from the host but KVM; its back-end may, and prep_software() asks it. A host without tun still has `loop` and `null`.
+ * What `fourlane run --nic virtio,...` and `fourlane host` need to know of the paravirtual lane.
+ * The device wants nothing from the host but KVM; its back-end may, and prep_software() asks it. A
+ * host without tun still has `loop` and `null`.
  */
 #include "core/host.h"
 #include "core/prep.h"

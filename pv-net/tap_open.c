@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * See tap_open.h. Called by prep_tap.c with the rights of who started the guest; calls the kernel only. linux/if_tun.h, netdevice(7).
+ * See tap_open.h. Called by prep_tap.c with the rights of who started the guest; calls the kernel
+ * only. linux/if_tun.h, netdevice(7).
  */
 #include "pv-net/tap_open.h"
 
@@ -23,7 +24,7 @@ _Static_assert(TAP_NAME_SIZE == IFNAMSIZ, "names of interfaces");
 
 void tap_name_make(char name[TAP_NAME_SIZE], const char *guest, unsigned int idx)
 {
-	uint32_t hash = 2166136261u;	/* FNV-1a */
+	uint32_t hash = 2166136261u; /* FNV-1a */
 
 	for (; *guest; guest++)
 		hash = (hash ^ (unsigned char)*guest) * 16777619u;
@@ -38,7 +39,10 @@ int tap_name_check(const char *name)
 	/* the kernel would make a number of a '%' */
 	for (const char *c = name; ok && *c; c++)
 		ok = *c != '/' && *c != ':' && *c != '%' && isgraph((unsigned char)*c);
-	return ok ? 0 : err_ret(-EINVAL, "ifname=%s: no name of an interface; give 1 to %d letters and digits", name, TAP_NAME_SIZE - 1);
+	return ok ? 0
+		  : err_ret(-EINVAL,
+			    "ifname=%s: no name of an interface; give 1 to %d letters and digits",
+			    name, TAP_NAME_SIZE - 1);
 }
 
 /* Sets or clears IFF_UP. 1 when that changed something. */
@@ -75,16 +79,28 @@ static int tap_fail(const char *name, int err, bool must_be_new)
 {
 	switch (err) {
 	case -EPERM:
-		return err_ret(err, "opening tap %s: not permitted; run as root or with CAP_NET_ADMIN, or make it beforehand with 'ip tuntap add %s mode tap user NAME'",
+		return err_ret(err,
+			       "opening tap %s: not permitted; run as root or with CAP_NET_ADMIN, "
+			       "or make it beforehand with 'ip tuntap add %s mode tap user NAME'",
 			       name, name);
 	case -EBUSY:
 		if (must_be_new)
-			return err_ret(-EEXIST, "creating tap %s: an interface of that name is there; is another guest of that name running? give ifname=", name);
-		return err_ret(err, "opening tap %s: another program has it open; stop that one or give another ifname=", name);
+			return err_ret(-EEXIST,
+				       "creating tap %s: an interface of that name is there; is "
+				       "another guest of that name running? give ifname=",
+				       name);
+		return err_ret(err,
+			       "opening tap %s: another program has it open; stop that one or give "
+			       "another ifname=",
+			       name);
 	case -EINVAL:
-		return err_ret(err, "opening tap %s: the interface of that name is no tap with one queue; give another ifname=", name);
+		return err_ret(err,
+			       "opening tap %s: the interface of that name is no tap with one "
+			       "queue; give another ifname=",
+			       name);
 	default:
-		return err_ret(err, "opening tap %s: %s; give another ifname=", name, strerror(-err));
+		return err_ret(err, "opening tap %s: %s; give another ifname=", name,
+			       strerror(-err));
 	}
 }
 
@@ -93,9 +109,12 @@ int tap_open(const char *name, bool must_be_new, struct tap_iface *t)
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), ret;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
-		return err_ret(-ENODEV, "opening /dev/net/tun: the kernel has no tun driver; load it with 'modprobe tun'");
+		return err_ret(-ENODEV, "opening /dev/net/tun: the kernel has no tun driver; load "
+					"it with 'modprobe tun'");
 	if (fd < 0)
-		return err_ret(-errno, "opening /dev/net/tun: %s; run as root or with CAP_NET_ADMIN", strerror(errno));
+		return err_ret(-errno,
+			       "opening /dev/net/tun: %s; run as root or with CAP_NET_ADMIN",
+			       strerror(errno));
 	*t = (struct tap_iface){ .created = true };
 	snprintf(t->name, sizeof(t->name), "%s", name);
 	ret = tap_attach(fd, name, IFF_TUN_EXCL);
@@ -108,12 +127,15 @@ int tap_open(const char *name, bool must_be_new, struct tap_iface *t)
 		close(fd);
 		return ret == -EBUSY && must_be_new ? -EEXIST : ret;
 	}
-	/* a host that speaks IPv6 would greet the guest by itself, and each guest's counters would show it */
+	/* a host that speaks IPv6 would greet the guest by itself, and each guest's counters would
+	 * show it */
 	if (t->created)
 		paths_write("1", "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
 	ret = tap_set_up(name, true);
 	if (ret < 0) {
-		err_say("putting tap %s up: %s; run as root or with CAP_NET_ADMIN, or put it up beforehand", name, strerror(-ret));
+		err_say("putting tap %s up: %s; run as root or with CAP_NET_ADMIN, or put it up "
+			"beforehand",
+			name, strerror(-ret));
 		close(fd);
 		return ret;
 	}
@@ -127,9 +149,11 @@ void tap_put_back(const struct tap_iface *t, int fd)
 
 	if (t->created)
 		return;
-	/* the filter belongs to the interface: the next program would wonder where its frames are */
+	/* the filter belongs to the interface: the next program would wonder where its frames are
+	 */
 	if (ioctl(fd, TUNSETTXFILTER, &none) < 0)
-		err_say("taking the filter off tap %s: %s; delete the interface", t->name, strerror(errno));
+		err_say("taking the filter off tap %s: %s; delete the interface", t->name,
+			strerror(errno));
 	if (t->raised)
 		tap_set_up(t->name, false);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virtio-net for the guest: the device behind `--nic virtio`. Here are its life, its configuration and its poller; frames go through
- * virtio_net_tx.c and virtio_net_rx.c, registers through virtio_dev.c. VIRTIO 1.2 section 5.1. Offered: MAC, STATUS,
- * MRG_RXBUF and the ring's features. Left out: control queue, several pairs (the structure has them), offloads.
+ * virtio-net for the guest: the device behind `--nic virtio`. Here are its life, its configuration
+ * and its poller; frames go through virtio_net_tx.c and virtio_net_rx.c, registers through
+ * virtio_dev.c. VIRTIO 1.2 section 5.1. Offered: MAC, STATUS, MRG_RXBUF and the ring's features.
+ * Left out: control queue, several pairs (the structure has them), offloads.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,10 +16,10 @@
 
 static struct vnet *vnet_of_vd(struct virtio_dev *vd)
 {
-	return (struct vnet *)vd;	/* its first member */
+	return (struct vnet *)vd; /* its first member */
 }
 
-/* --- what the transport asks ------------------------------------------------------------------------------- */
+/* --- what the transport asks --- */
 static void vnet_start(struct virtio_dev *vd)
 {
 	struct vnet *v = vnet_of_vd(vd);
@@ -33,7 +34,7 @@ static void vnet_stop(struct virtio_dev *vd)
 
 	nic_reset(v->be);
 	for (unsigned int i = 0; i < v->n_pairs; i++) {
-		nic_sent(v->be, i);	/* what it counts as done is of the driver that went */
+		nic_sent(v->be, i); /* what it counts as done is of the driver that went */
 		vnet_tx_forget(&v->tx[i]);
 		vnet_rx_forget(&v->rx[i]);
 	}
@@ -42,7 +43,8 @@ static void vnet_stop(struct virtio_dev *vd)
 static void vnet_config(struct virtio_dev *vd, uint8_t cfg[VIRTIO_CONFIG_MAX])
 {
 	struct vnet *v = vnet_of_vd(vd);
-	struct virtio_net_config c = { .status = atomic_load(&v->link_up) ? VIRTIO_NET_S_LINK_UP : 0 };
+	struct virtio_net_config c = { .status = atomic_load(&v->link_up) ? VIRTIO_NET_S_LINK_UP
+									  : 0 };
 
 	memcpy(c.mac, v->mac, sizeof(c.mac));
 	memcpy(cfg, &c, sizeof(c));
@@ -50,7 +52,10 @@ static void vnet_config(struct virtio_dev *vd, uint8_t cfg[VIRTIO_CONFIG_MAX])
 
 /* Only what was offered: the fields behind `status` belong to features that are not. */
 static const struct virtio_dev_ops vnet_ops = {
-	.start = vnet_start, .stop = vnet_stop, .config = vnet_config, .config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs),
+	.start = vnet_start,
+	.stop = vnet_stop,
+	.config = vnet_config,
+	.config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs),
 };
 
 void vnet_link(struct nic_frontend *fe, bool up)
@@ -63,11 +68,8 @@ void vnet_link(struct nic_frontend *fe, bool up)
 	io_wake(vm_io(v->vd.pci.vm));
 }
 
-/* --- the poller -------------------------------------------------------------------------------------------- */
-static struct vnet *vnet_of_poller(struct io_poller *p)
-{
-	return p->opaque;
-}
+/* --- the poller --- */
+static struct vnet *vnet_of_poller(struct io_poller *p) { return p->opaque; }
 
 static void vnet_notify_off(struct vnet *v)
 {
@@ -100,7 +102,8 @@ static unsigned int vnet_poll(struct io_poller *p)
 		virtio_config_changed(vd);
 	if (v->fresh && !v->resting)
 		vnet_notify_off(v);
-	for (unsigned int i = 0; i < v->n_pairs && atomic_load(&vd->live) && pci_bus_master(&vd->pci); i++)
+	for (unsigned int i = 0;
+	     i < v->n_pairs && atomic_load(&vd->live) && pci_bus_master(&vd->pci); i++)
 		work += vnet_poll_pair(v, i);
 	virtio_unlock(vd);
 	return work;
@@ -141,7 +144,7 @@ static void vnet_rx_ready(struct io_fd *f, uint32_t events)
 		io_busy(vm_io(v->vd.pci.vm));
 }
 
-/* --- life -------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 static void vnet_destroy(struct device *d)
 {
 	struct vnet *v = (struct vnet *)((char *)d - offsetof(struct vnet, dev));
@@ -172,7 +175,9 @@ static const struct device_ops vnet_device_ops = { .destroy = vnet_destroy, .sta
 
 static int vnet_take_options(struct vnet *v, struct device_conf *conf, uint64_t *queue_size)
 {
-	static const uint8_t some_mac[6] = { 0x02, 'f', 'l', 0, 0, 1 };	/* `fourlane run` always gives one */
+	static const uint8_t some_mac[6] = {
+		0x02, 'f', 'l', 0, 0, 1
+	}; /* `fourlane run` always gives one */
 	int ret;
 
 	memcpy(v->mac, some_mac, sizeof(v->mac));
@@ -180,8 +185,8 @@ static int vnet_take_options(struct vnet *v, struct device_conf *conf, uint64_t 
 	if (ret >= 0)
 		ret = opts_take_number(conf->opts, "queue_size", 2, VNET_QUEUE_SIZE, queue_size);
 	if (ret >= 0 && (*queue_size & (*queue_size - 1)))
-		ret = err_ret(-EINVAL, "%s: queue_size=%u: no power of two; give 2, 4, ... %u", conf->name, (unsigned int)*queue_size,
-			      VNET_QUEUE_SIZE);
+		ret = err_ret(-EINVAL, "%s: queue_size=%u: no power of two; give 2, 4, ... %u",
+			      conf->name, (unsigned int)*queue_size, VNET_QUEUE_SIZE);
 	return ret < 0 ? ret : 0;
 }
 
@@ -197,14 +202,21 @@ static int vnet_attach_backend(struct vnet *v, struct vm *vm, struct device_conf
 	nic_set_filter(v->be, &all);
 	atomic_store(&v->link_up, nic_link_up(v->be));
 	for (unsigned int i = 0; i < v->n_pairs && ret == 0; i++) {
-		/* edges: a frame that waits for a buffer does not keep the thread awake, one that waits to be sent wakes it */
+		/* edges: a frame that waits for a buffer does not keep the thread awake, one that
+		 * waits to be sent wakes it */
 		v->rx_fd[i] = (struct io_fd){
-			.fd = nic_rx_fd(v->be, i), .events = EPOLLIN | EPOLLOUT | EPOLLET, .ready = vnet_rx_ready, .opaque = v,
+			.fd = nic_rx_fd(v->be, i),
+			.events = EPOLLIN | EPOLLOUT | EPOLLET,
+			.ready = vnet_rx_ready,
+			.opaque = v,
 		};
 		if (v->rx_fd[i].fd >= 0)
 			ret = io_add_fd(vm_io(vm), &v->rx_fd[i]);
 	}
-	return ret < 0 ? err_ret(ret, "%s: listening to the back-end: %s; give the guest fewer devices", conf->name, strerror(-ret)) : 0;
+	return ret < 0 ? err_ret(ret,
+				 "%s: listening to the back-end: %s; give the guest fewer devices",
+				 conf->name, strerror(-ret))
+		       : 0;
 }
 
 static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **out)
@@ -219,14 +231,17 @@ static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **
 	v->n_pairs = 1;
 	v->resting = true;
 	v->fe = (struct nic_frontend){ .ops = &vnet_frontend_ops, .max_frame = VNET_FRAME_STD };
-	v->poller = (struct io_poller){ .poll = vnet_poll, .wake = vnet_wake, .rest = vnet_rest, .opaque = v };
+	v->poller = (struct io_poller){
+		.poll = vnet_poll, .wake = vnet_wake, .rest = vnet_rest, .opaque = v
+	};
 	ret = vnet_take_options(v, conf, &queue_size);
 	if (ret < 0) {
 		free(v);
 		return ret;
 	}
 	ret = virtio_dev_init(&v->vd, vm, conf->name, VIRTIO_ID_NET, CLASS_ETHERNET,
-			      VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS) | VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF),
+			      VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS) |
+				      VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF),
 			      2 * v->n_pairs, (uint16_t)queue_size, &vnet_ops);
 	if (ret == 0)
 		ret = vnet_attach_backend(v, vm, conf);

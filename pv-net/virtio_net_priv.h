@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inside of virtio-net, for virtio_net.c (life, configuration, poller), virtio_net_tx.c, virtio_net_rx.c and their unit
- * tests. VIRTIO 1.2 section 5.1.
+ * The inside of virtio-net, for virtio_net.c (life, configuration, poller), virtio_net_tx.c,
+ * virtio_net_rx.c and their unit tests. VIRTIO 1.2 section 5.1.
  */
 #ifndef PV_NET_VIRTIO_NET_PRIV_H
 #define PV_NET_VIRTIO_NET_PRIV_H
@@ -10,40 +10,44 @@
 #include "core/nic.h"
 #include "pv-net/virtio_dev.h"
 
-#define VNET_QUEUE_SIZE		1024	/* entries, at most and unless told */
-#define VNET_MAX_PAIRS		1
-#define VNET_FRAME_MIN		14
-#define VNET_FRAME_STD		1518	/* with a VLAN tag: what a buffer holds when frames cannot be spread over several */
-#define VNET_CHAIN_IOV		(NIC_MAX_IOV + 1)	/* the header may be an element of its own */
+#define VNET_QUEUE_SIZE 1024 /* entries, at most and unless told */
+#define VNET_MAX_PAIRS  1
+#define VNET_FRAME_MIN  14
+#define VNET_FRAME_STD \
+	1518 /* with a VLAN tag: what a buffer holds when frames cannot be spread over several */
+#define VNET_CHAIN_IOV (NIC_MAX_IOV + 1) /* the header may be an element of its own */
 
 /* Transmit side of a pair. I/O thread, under the device's lock. */
 struct vnet_tx {
-	struct nic_tx_frame frame[NIC_BURST];		/* walked, the back-end has not taken frame[first..n) yet */
-	uint16_t head[NIC_BURST];			/* of the chain that frame i stands in */
+	struct nic_tx_frame
+		frame[NIC_BURST]; /* walked, the back-end has not taken frame[first..n) yet */
+	uint16_t head[NIC_BURST]; /* of the chain that frame i stands in */
 	unsigned int first, n;
-	struct iovec iov[NIC_BURST * VNET_CHAIN_IOV];	/* what the frames point to, packed */
-	uint16_t in_flight[VNET_QUEUE_SIZE];		/* heads that the back-end has, oldest at in_flight_first */
+	struct iovec iov[NIC_BURST * VNET_CHAIN_IOV]; /* what the frames point to, packed */
+	uint16_t in_flight[VNET_QUEUE_SIZE];          /* heads that the back-end has, oldest at
+							 in_flight_first */
 	unsigned int in_flight_first, n_in_flight;
 };
 
 /* A posted receive buffer that rx_buf() has shown to the back-end. */
 struct vnet_rx_slot {
 	uint16_t head;
-	bool first;			/* a frame begins in it: its first 12 bytes are the header's */
-	uint32_t room;			/* bytes for the frame */
-	uint8_t *header;		/* where the header goes; NULL when it lies in pieces: then header_byte[] */
+	bool first;    /* a frame begins in it: its first 12 bytes are the header's */
+	uint32_t room; /* bytes for the frame */
+	uint8_t *
+		header; /* where the header goes; NULL when it lies in pieces: then header_byte[] */
 	uint8_t *header_byte[VIRTIO_NET_HDR_SIZE];
 };
 
 /* Receive side of a pair. I/O thread, under the device's lock. */
 struct vnet_rx {
-	struct vnet_rx_slot slot[VNET_QUEUE_SIZE];	/* by ring index */
-	unsigned int shown;		/* positions 0..shown have a valid slot */
-	bool starved;			/* the back-end wanted a buffer that was not there */
+	struct vnet_rx_slot slot[VNET_QUEUE_SIZE]; /* by ring index */
+	unsigned int shown;                        /* positions 0..shown have a valid slot */
+	bool starved; /* the back-end wanted a buffer that was not there */
 };
 
 struct vnet {
-	struct virtio_dev vd;		/* first */
+	struct virtio_dev vd; /* first */
 	struct device dev;
 	struct nic_frontend fe;
 	struct nic_backend *be;
@@ -53,10 +57,10 @@ struct vnet {
 	unsigned int n_pairs;
 	struct vnet_tx tx[VNET_MAX_PAIRS];
 	struct vnet_rx rx[VNET_MAX_PAIRS];
-	bool resting;			/* I/O thread: notifications are on */
-	bool fresh;			/* the driver came while the thread was polling: notifications are to go off */
+	bool resting; /* I/O thread: notifications are on */
+	bool fresh; /* the driver came while the thread was polling: notifications are to go off */
 	_Atomic bool link_up, link_changed;
-	uint64_t n_tx_refused;		/* frames with a header that nobody negotiated; I/O thread */
+	uint64_t n_tx_refused; /* frames with a header that nobody negotiated; I/O thread */
 };
 
 static inline struct virtqueue *vnet_rxq(struct vnet *v, unsigned int pair)
@@ -69,14 +73,16 @@ static inline struct virtqueue *vnet_txq(struct vnet *v, unsigned int pair)
 	return &v->vd.queue[VIRTIO_NET_QUEUE_TX(pair)].vq;
 }
 
-/* --- transmit (virtio_net_tx.c); all under the lock -------------------------------------------------------- */
-/* vnet_tx_send - walks up to a burst of chains and offers their frames. Gives how many chains were worked on. */
+/* --- transmit (virtio_net_tx.c); all under the lock --- */
+/* vnet_tx_send - walks up to a burst of chains and offers their frames. Gives how many chains were
+ * worked on. */
 unsigned int vnet_tx_send(struct vnet *v, unsigned int pair);
-/* vnet_tx_complete - gives back the chains that the back-end is done with; one index store, at most one interrupt. */
+/* vnet_tx_complete - gives back the chains that the back-end is done with; one index store, at most
+ * one interrupt. */
 unsigned int vnet_tx_complete(struct vnet *v, unsigned int pair);
 void vnet_tx_forget(struct vnet_tx *t);
 
-/* --- receive (virtio_net_rx.c) ----------------------------------------------------------------------------- */
+/* --- receive (virtio_net_rx.c) --- */
 extern const struct nic_frontend_ops vnet_frontend_ops;
 void vnet_rx_forget(struct vnet_rx *r);
 /* vnet_link - the back-end's link changed; any thread, no lock needed. */

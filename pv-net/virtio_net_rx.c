@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virtio-net, to the guest: shows posted buffers to the back-end, which writes frames straight into them, then writes the
- * headers and gives the buffers back. The front-end side of core/nic.h; called by back-ends from nic_receive(), so on the I/O
- * thread and under the device's lock. VIRTIO 1.2 sections 5.1.6.3 and 5.1.6.4.
+ * virtio-net, to the guest: shows posted buffers to the back-end, which writes frames straight into
+ * them, then writes the headers and gives the buffers back. The front-end side of core/nic.h;
+ * called by back-ends from nic_receive(), so on the I/O thread and under the device's lock.
+ * VIRTIO 1.2 sections 5.1.6.3 and 5.1.6.4.
  */
 #include <errno.h>
 #include <string.h>
@@ -50,7 +51,8 @@ static unsigned int rx_take_header(struct vnet_rx_slot *s, struct iovec *iov, un
 	return n - k;
 }
 
-/* Whether there is a chain at `pos`; looks at the driver's index only when the known ones do not suffice. */
+/* Whether there is a chain at `pos`; looks at the driver's index only when the known ones do not
+ * suffice. */
 static bool rx_posted(struct vnet *v, unsigned int pair, unsigned int pos)
 {
 	struct virtqueue *vq = vnet_rxq(v, pair);
@@ -65,8 +67,8 @@ static bool rx_posted(struct vnet *v, unsigned int pair, unsigned int pos)
 	return false;
 }
 
-static unsigned int vnet_rx_buf(struct nic_frontend *fe, unsigned int pair, unsigned int pos, bool first, struct iovec *iov,
-				unsigned int max_iov)
+static unsigned int vnet_rx_buf(struct nic_frontend *fe, unsigned int pair, unsigned int pos,
+				bool first, struct iovec *iov, unsigned int max_iov)
 {
 	struct vnet *v = vnet_of(fe);
 	struct vnet_rx_slot *s;
@@ -79,17 +81,21 @@ static unsigned int vnet_rx_buf(struct nic_frontend *fe, unsigned int pair, unsi
 		return 0;
 	vq = vnet_rxq(v, pair);
 	/* without MRG_RXBUF a frame has one buffer */
-	if (!vq->started || (!first && !virtio_has(&v->vd, VIRTIO_NET_F_MRG_RXBUF)) || !rx_posted(v, pair, pos))
+	if (!vq->started || (!first && !virtio_has(&v->vd, VIRTIO_NET_F_MRG_RXBUF)) ||
+	    !rx_posted(v, pair, pos))
 		return 0;
 	ret = vq_walk(vq, pos, iov, max_iov, &c);
-	if (ret == -E2BIG)	/* too many for what is left of the frame's list is no mistake */
-		return max_iov == NIC_MAX_IOV ? rx_broken(v, pair, "a receive buffer is in too many pieces") : 0;
+	if (ret == -E2BIG) /* too many for what is left of the frame's list is no mistake */
+		return max_iov == NIC_MAX_IOV
+			       ? rx_broken(v, pair, "a receive buffer is in too many pieces")
+			       : 0;
 	if (ret < 0)
 		return rx_broken(v, pair, vq->why);
 	n = c.n_in;
 	if (c.n_out)
 		return rx_broken(v, pair, "a receive chain has readable descriptors");
-	/* at least one byte of the frame too: a buffer without would be asked for again and again */
+	/* at least one byte of the frame too: a buffer without would be asked for again and again
+	 */
 	if (c.in_len <= (first ? VIRTIO_NET_HDR_SIZE : 0u) || c.in_len > UINT32_MAX)
 		return rx_broken(v, pair, "a receive buffer has a wrong size");
 	s = rx_slot(v, pair, pos);
@@ -117,7 +123,8 @@ static void rx_write_header(const struct vnet_rx_slot *s, uint16_t n_bufs)
 }
 
 /* One frame's buffers, from position pos on. */
-static void rx_give_back(struct vnet *v, unsigned int pair, unsigned int pos, const struct nic_rx_done *done)
+static void rx_give_back(struct vnet *v, unsigned int pair, unsigned int pos,
+			 const struct nic_rx_done *done)
 {
 	uint32_t left = done->len;
 
@@ -128,18 +135,21 @@ static void rx_give_back(struct vnet *v, unsigned int pair, unsigned int pos, co
 		if (i == 0)
 			rx_write_header(s, done->n_bufs);
 		left -= part;
-		vq_put_used(vnet_rxq(v, pair), s->head, part + (s->first ? VIRTIO_NET_HDR_SIZE : 0));
+		vq_put_used(vnet_rxq(v, pair), s->head,
+			    part + (s->first ? VIRTIO_NET_HDR_SIZE : 0));
 	}
 }
 
-static void vnet_rx_done(struct nic_frontend *fe, unsigned int pair, const struct nic_rx_done *done, unsigned int n)
+static void vnet_rx_done(struct nic_frontend *fe, unsigned int pair, const struct nic_rx_done *done,
+			 unsigned int n)
 {
 	struct vnet *v = vnet_of(fe);
 	struct vnet_rx *r = &v->rx[pair];
 	struct virtqueue *vq = vnet_rxq(v, pair);
 	unsigned int pos = 0;
 
-	/* a chain of this burst may have broken the device since: nothing is given back then, until the reset */
+	/* a chain of this burst may have broken the device since: nothing is given back then, until
+	 * the reset */
 	if (!vq->started || !atomic_load_explicit(&v->vd.live, memory_order_relaxed))
 		return;
 	for (unsigned int i = 0; i < n && pos + done[i].n_bufs <= r->shown; i++) {
@@ -154,5 +164,7 @@ static void vnet_rx_done(struct nic_frontend *fe, unsigned int pair, const struc
 }
 
 const struct nic_frontend_ops vnet_frontend_ops = {
-	.rx_buf = vnet_rx_buf, .rx_done = vnet_rx_done, .link = vnet_link,
+	.rx_buf = vnet_rx_buf,
+	.rx_done = vnet_rx_done,
+	.link = vnet_link,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virtio-net, from the guest: chains become frames that point into guest memory, go to the back-end in bursts and come
- * back to the driver in bursts. Called by the poller of virtio_net.c. VIRTIO 1.2 section 5.1.6.2. No offload is
- * offered, so a frame that asks for one is dropped and counted.
+ * virtio-net, from the guest: chains become frames that point into guest memory, go to the back-end
+ * in bursts and come back to the driver in bursts. Called by the poller of virtio_net.c. VIRTIO 1.2
+ * section 5.1.6.2. No offload is offered, so a frame that asks for one is dropped and counted.
  */
 #include <errno.h>
 
@@ -14,16 +14,19 @@ void vnet_tx_forget(struct vnet_tx *t)
 	t->in_flight_first = t->n_in_flight = 0;
 }
 
-/* Bits of `flags` that we do not know are ignored (5.1.6.2.2); a checksum or a segmentation was not negotiated. */
+/* Bits of `flags` that we do not know are ignored (5.1.6.2.2); a checksum or a segmentation was not
+ * negotiated. */
 static bool tx_wants_offload(const struct virtio_net_hdr *h)
 {
 	return h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM || h->gso_type != VIRTIO_NET_HDR_GSO_NONE;
 }
 
-/* The reason to drop what stands in iov[0..*n), or NIC_N_DROPS; then *iov and *n describe the frame without its header. */
-static enum nic_drop tx_check(struct vnet *v, const struct vq_chain *c, struct iovec **iov, unsigned int *n)
+/* The reason to drop what stands in iov[0..*n), or NIC_N_DROPS; then *iov and *n describe the frame
+ * without its header. */
+static enum nic_drop tx_check(struct vnet *v, const struct vq_chain *c, struct iovec **iov,
+			      unsigned int *n)
 {
-	struct virtio_net_hdr h;	/* the one copy that is looked at */
+	struct virtio_net_hdr h; /* the one copy that is looked at */
 
 	*n = c->n_out;
 	if (!vq_pull(iov, n, &h, sizeof(h)))
@@ -39,7 +42,8 @@ static enum nic_drop tx_check(struct vnet *v, const struct vq_chain *c, struct i
 	return NIC_N_DROPS;
 }
 
-/* The chain at `pos` becomes t->frame[t->n], or goes back at once. *iov moves behind what it took. Negative: broken. */
+/* The chain at `pos` becomes t->frame[t->n], or goes back at once. *iov moves behind what it took.
+ * Negative: broken. */
 static int tx_walk_one(struct vnet *v, unsigned int pair, unsigned int pos, struct iovec **iov)
 {
 	struct virtqueue *vq = vnet_txq(v, pair);
@@ -66,7 +70,9 @@ static int tx_walk_one(struct vnet *v, unsigned int pair, unsigned int pos, stru
 		return 0;
 	}
 	t->frame[t->n] = (struct nic_tx_frame){
-		.iov = frame, .n_iov = n, .len = (uint32_t)(c.out_len - sizeof(struct virtio_net_hdr)),
+		.iov = frame,
+		.n_iov = n,
+		.len = (uint32_t)(c.out_len - sizeof(struct virtio_net_hdr)),
 	};
 	t->head[t->n++] = c.head;
 	return 0;
@@ -107,7 +113,8 @@ unsigned int vnet_tx_send(struct vnet *v, unsigned int pair)
 		return work;
 	taken = nic_send(v->be, pair, t->frame + t->first, t->n - t->first);
 	for (unsigned int i = 0; i < taken; i++)
-		t->in_flight[(t->in_flight_first + t->n_in_flight++) % VNET_QUEUE_SIZE] = t->head[t->first++];
+		t->in_flight[(t->in_flight_first + t->n_in_flight++) % VNET_QUEUE_SIZE] =
+			t->head[t->first++];
 	return work + taken;
 }
 
@@ -121,7 +128,7 @@ unsigned int vnet_tx_complete(struct vnet *v, unsigned int pair)
 		return 0;
 	done = nic_sent(v->be, pair);
 	if (done > t->n_in_flight)
-		done = t->n_in_flight;	/* frames of before a reset */
+		done = t->n_in_flight; /* frames of before a reset */
 	for (unsigned int i = 0; i < done; i++) {
 		vq_put_used(vq, t->in_flight[t->in_flight_first], 0);
 		t->in_flight_first = (t->in_flight_first + 1) % VNET_QUEUE_SIZE;

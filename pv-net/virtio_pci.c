@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The modern PCI transport (see virtio_dev.h): vendor capabilities, the BAR with the four register groups, the window in
- * configuration space, doorbells. Called by core's PCI bus; calls virtio_dev.c. VIRTIO 1.2 section 4.1. Left out: the legacy
- * and transitional interfaces, NOTIFICATION_DATA, RING_RESET.
+ * The modern PCI transport (see virtio_dev.h): vendor capabilities, the BAR with the four register
+ * groups, the window in configuration space, doorbells. Called by core's PCI bus; calls
+ * virtio_dev.c. VIRTIO 1.2 section 4.1. Left out: the legacy and transitional interfaces,
+ * NOTIFICATION_DATA, RING_RESET.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,17 +14,25 @@
 /* Without the two fields of 1.2, whose features are not offered. */
 #define COMMON_SIZE VIRTIO_PCI_COMMON_Q_NDATA
 
-enum { CFG_INT_PIN = 0x3d, WINDOW_BAR = 4, WINDOW_OFFSET = 8, WINDOW_LENGTH = 12, WINDOW_DATA = 16 };
+enum {
+	CFG_INT_PIN = 0x3d,
+	WINDOW_BAR = 4,
+	WINDOW_OFFSET = 8,
+	WINDOW_LENGTH = 12,
+	WINDOW_DATA = 16
+};
 
 _Static_assert(offsetof(struct virtio_pci_cfg_cap, pci_cfg_data) == WINDOW_DATA, "window");
-_Static_assert(offsetof(struct virtio_pci_cap, bar) == WINDOW_BAR && offsetof(struct virtio_pci_cap, length) == WINDOW_LENGTH, "window");
+_Static_assert(offsetof(struct virtio_pci_cap, bar) == WINDOW_BAR &&
+		       offsetof(struct virtio_pci_cap, length) == WINDOW_LENGTH,
+	       "window");
 
 static struct virtio_dev *vd_of(struct pci_dev *d)
 {
-	return (struct virtio_dev *)d;	/* its first member */
+	return (struct virtio_dev *)d; /* its first member */
 }
 
-/* --- common configuration, 4.1.4.3 ------------------------------------------------------------------------- */
+/* --- common configuration, 4.1.4.3 --- */
 /* All registers as they read now; the caller picks the bytes. */
 static void common_image(struct virtio_dev *vd, struct virtio_pci_common_cfg *c)
 {
@@ -71,51 +80,37 @@ static void common_write16(struct virtio_dev *vd, unsigned int off, uint16_t val
 	struct virtio_queue *q = virtio_selected(vd);
 
 	switch (off) {
-	case VIRTIO_PCI_COMMON_MSIX:
-		virtio_set_vector(vd, &vd->config_vector, val);
-		break;
-	case VIRTIO_PCI_COMMON_Q_SELECT:
-		vd->queue_select = val;
-		break;
-	case VIRTIO_PCI_COMMON_Q_SIZE:
-		virtio_set_queue_size(vd, val);
-		break;
+	case VIRTIO_PCI_COMMON_MSIX: virtio_set_vector(vd, &vd->config_vector, val); break;
+	case VIRTIO_PCI_COMMON_Q_SELECT: vd->queue_select = val; break;
+	case VIRTIO_PCI_COMMON_Q_SIZE: virtio_set_queue_size(vd, val); break;
 	case VIRTIO_PCI_COMMON_Q_MSIX:
 		if (q)
 			virtio_set_vector(vd, &q->vector, val);
 		break;
-	case VIRTIO_PCI_COMMON_Q_ENABLE:
-		virtio_enable_queue(vd, val);
-		break;
-	default:
-		virtio_driver_error(vd);
+	case VIRTIO_PCI_COMMON_Q_ENABLE: virtio_enable_queue(vd, val); break;
+	default: virtio_driver_error(vd);
 	}
 }
 
 static void common_write32(struct virtio_dev *vd, unsigned int off, uint32_t val)
 {
 	switch (off) {
-	case VIRTIO_PCI_COMMON_DFSELECT:
-		vd->device_feature_select = val;
-		break;
-	case VIRTIO_PCI_COMMON_GFSELECT:
-		vd->driver_feature_select = val;
-		break;
-	case VIRTIO_PCI_COMMON_GF:
-		virtio_set_driver_features(vd, val);
-		break;
+	case VIRTIO_PCI_COMMON_DFSELECT: vd->device_feature_select = val; break;
+	case VIRTIO_PCI_COMMON_GFSELECT: vd->driver_feature_select = val; break;
+	case VIRTIO_PCI_COMMON_GF: virtio_set_driver_features(vd, val); break;
 	case VIRTIO_PCI_COMMON_Q_DESCLO ... VIRTIO_PCI_COMMON_Q_USEDHI:
 		if (off % 4 == 0) {
-			virtio_set_queue_addr(vd, (off - VIRTIO_PCI_COMMON_Q_DESCLO) / 8, off & 4, val);
+			virtio_set_queue_addr(vd, (off - VIRTIO_PCI_COMMON_Q_DESCLO) / 8, off & 4,
+					      val);
 			break;
 		}
 		/* fall through */
-	default:
-		virtio_driver_error(vd);
+	default: virtio_driver_error(vd);
 	}
 }
 
-/* Each field is written in its own width, the addresses in halves (4.1.3.1); anything else is ignored. */
+/* Each field is written in its own width, the addresses in halves (4.1.3.1); anything else is
+ * ignored. */
 static void common_write(struct virtio_dev *vd, unsigned int off, unsigned int size, uint64_t val)
 {
 	if (off == VIRTIO_PCI_COMMON_STATUS && size == 1) {
@@ -132,7 +127,7 @@ static void common_write(struct virtio_dev *vd, unsigned int off, unsigned int s
 	}
 }
 
-/* --- the BAR ------------------------------------------------------------------------------------------------- */
+/* --- the BAR --- */
 static uint64_t device_read(struct virtio_dev *vd, unsigned int off, unsigned int size)
 {
 	uint8_t cfg[VIRTIO_CONFIG_MAX] = { 0 };
@@ -153,21 +148,16 @@ static uint64_t bar_read(void *opaque, uint64_t off, unsigned int size)
 
 	virtio_lock(vd);
 	switch (off & ~0xfffull) {
-	case VIRTIO_PCI_COMMON_OFF:
-		val = common_read(vd, reg, size);
-		break;
-	case VIRTIO_PCI_ISR_OFF:
-		val = reg == 0 ? virtio_take_isr(vd) : 0;
-		break;
-	case VIRTIO_PCI_DEVICE_OFF:
-		val = device_read(vd, reg, size);
-		break;
+	case VIRTIO_PCI_COMMON_OFF: val = common_read(vd, reg, size); break;
+	case VIRTIO_PCI_ISR_OFF: val = reg == 0 ? virtio_take_isr(vd) : 0; break;
+	case VIRTIO_PCI_DEVICE_OFF: val = device_read(vd, reg, size); break;
 	}
 	virtio_unlock(vd);
 	return val;
 }
 
-/* A doorbell that KVM does not catch: no ioeventfd, or another width. The value is the queue; the place does not matter. */
+/* A doorbell that KVM does not catch: no ioeventfd, or another width. The value is the queue; the
+ * place does not matter. */
 static void notify_write(struct virtio_dev *vd, uint64_t val)
 {
 	if (val >= vd->n_queues) {
@@ -191,7 +181,7 @@ static void bar_write(void *opaque, uint64_t off, unsigned int size, uint64_t va
 	if (off < VIRTIO_PCI_ISR_OFF)
 		common_write(vd, (unsigned int)off, size, val);
 	else
-		virtio_driver_error(vd);	/* nothing in ISR or device configuration can be written */
+		virtio_driver_error(vd); /* nothing in ISR or device configuration can be written */
 	virtio_unlock(vd);
 }
 
@@ -225,7 +215,7 @@ static int bar_map(struct pci_dev *d, unsigned int idx, uint64_t addr, bool on)
 	return 0;
 }
 
-/* --- the window in configuration space, 4.1.4.9 -------------------------------------------------------------- */
+/* --- the window in configuration space, 4.1.4.9 --- */
 /* Whether the window points at something that can be accessed; gives offset and length. */
 static bool window_target(const struct virtio_dev *vd, uint32_t *off, uint32_t *len)
 {
@@ -233,8 +223,8 @@ static bool window_target(const struct virtio_dev *vd, uint32_t *off, uint32_t *
 
 	memcpy(off, cap + WINDOW_OFFSET, sizeof(*off));
 	memcpy(len, cap + WINDOW_LENGTH, sizeof(*len));
-	return cap[WINDOW_BAR] == VIRTIO_PCI_BAR && (*len == 1 || *len == 2 || *len == 4) && *off % *len == 0 &&
-	       *off < VIRTIO_PCI_BAR_SIZE;
+	return cap[WINDOW_BAR] == VIRTIO_PCI_BAR && (*len == 1 || *len == 2 || *len == 4) &&
+	       *off % *len == 0 && *off < VIRTIO_PCI_BAR_SIZE;
 }
 
 static uint32_t cfg_read(struct pci_dev *d, unsigned int off, unsigned int size)
@@ -242,7 +232,8 @@ static uint32_t cfg_read(struct pci_dev *d, unsigned int off, unsigned int size)
 	struct virtio_dev *vd = vd_of(d);
 	uint32_t target, len, val;
 
-	if (vd->window && off >= vd->window + WINDOW_DATA && off < vd->window + WINDOW_DATA + 4 && window_target(vd, &target, &len)) {
+	if (vd->window && off >= vd->window + WINDOW_DATA && off < vd->window + WINDOW_DATA + 4 &&
+	    window_target(vd, &target, &len)) {
 		val = (uint32_t)bar_read(vd, target, len);
 		memcpy(d->cfg + vd->window + WINDOW_DATA, &val, sizeof(val));
 	}
@@ -255,22 +246,28 @@ static void cfg_write(struct pci_dev *d, unsigned int off, unsigned int size, ui
 	uint32_t target, len;
 
 	pci_cfg_write(d, off, size, val);
-	if (vd->window && off == vd->window + WINDOW_DATA && window_target(vd, &target, &len) && size >= len)
+	if (vd->window && off == vd->window + WINDOW_DATA && window_target(vd, &target, &len) &&
+	    size >= len)
 		bar_write(vd, target, len, val);
 }
 
 static void command_changed(struct pci_dev *d, uint16_t old, uint16_t now)
 {
-	io_wake(vm_io(d->vm));		/* bus mastering may be on now */
+	io_wake(vm_io(d->vm)); /* bus mastering may be on now */
 }
 
 static const struct pci_dev_ops pci_ops = {
-	.cfg_read = cfg_read, .cfg_write = cfg_write, .bar_map = bar_map, .command_changed = command_changed,
+	.cfg_read = cfg_read,
+	.cfg_write = cfg_write,
+	.bar_map = bar_map,
+	.command_changed = command_changed,
 };
 
-/* --- life ---------------------------------------------------------------------------------------------------- */
-/* One vendor capability of `len` bytes that shows [offset, offset + length) of the BAR. Gives its place or -ENOSPC. */
-static int add_cap(struct pci_dev *d, uint8_t type, unsigned int len, uint32_t offset, uint32_t length)
+/* --- life --- */
+/* One vendor capability of `len` bytes that shows [offset, offset + length) of the BAR. Gives its
+ * place or -ENOSPC. */
+static int add_cap(struct pci_dev *d, uint8_t type, unsigned int len, uint32_t offset,
+		   uint32_t length)
 {
 	int at = pci_add_cap(d, VIRTIO_PCI_CAP_VNDR, len);
 
@@ -292,37 +289,48 @@ static int add_caps(struct virtio_dev *vd)
 
 	if (add_cap(d, VIRTIO_PCI_CAP_COMMON_CFG, len, VIRTIO_PCI_COMMON_OFF, COMMON_SIZE) < 0 ||
 	    add_cap(d, VIRTIO_PCI_CAP_ISR_CFG, len, VIRTIO_PCI_ISR_OFF, 1) < 0 ||
-	    add_cap(d, VIRTIO_PCI_CAP_DEVICE_CFG, len, VIRTIO_PCI_DEVICE_OFF, vd->ops->config_size) < 0)
+	    add_cap(d, VIRTIO_PCI_CAP_DEVICE_CFG, len, VIRTIO_PCI_DEVICE_OFF,
+		    vd->ops->config_size) < 0)
 		return -ENOSPC;
-	notify = add_cap(d, VIRTIO_PCI_CAP_NOTIFY_CFG, sizeof(struct virtio_pci_notify_cap), VIRTIO_PCI_NOTIFY_OFF,
-			 VIRTIO_PCI_NOTIFY_MULT * vd->n_queues);
+	notify = add_cap(d, VIRTIO_PCI_CAP_NOTIFY_CFG, sizeof(struct virtio_pci_notify_cap),
+			 VIRTIO_PCI_NOTIFY_OFF, VIRTIO_PCI_NOTIFY_MULT * vd->n_queues);
 	window = add_cap(d, VIRTIO_PCI_CAP_PCI_CFG, sizeof(struct virtio_pci_cfg_cap), 0, 0);
 	if (notify < 0 || window < 0)
 		return -ENOSPC;
 	pci_set32(d, (unsigned int)notify + 16, VIRTIO_PCI_NOTIFY_MULT, 0);
 	vd->window = (unsigned int)window;
 	d->wmask[window + WINDOW_BAR] = 0xff;
-	memset(d->wmask + window + WINDOW_OFFSET, 0xff, sizeof(struct virtio_pci_cfg_cap) - WINDOW_OFFSET);
+	memset(d->wmask + window + WINDOW_OFFSET, 0xff,
+	       sizeof(struct virtio_pci_cfg_cap) - WINDOW_OFFSET);
 	return 0;
 }
 
-int virtio_pci_init(struct virtio_dev *vd, struct vm *vm, const char *name, unsigned int id, uint32_t class_code)
+int virtio_pci_init(struct virtio_dev *vd, struct vm *vm, const char *name, unsigned int id,
+		    uint32_t class_code)
 {
 	const struct pci_id ids = {
-		.vendor = VIRTIO_PCI_VENDOR, .device = (uint16_t)(VIRTIO_PCI_DEVICE_BASE + id), .subsys_vendor = VIRTIO_PCI_VENDOR,
-		.subsys = (uint16_t)(VIRTIO_PCI_DEVICE_BASE + id), .class_code = class_code, .revision = VIRTIO_PCI_REVISION,
+		.vendor = VIRTIO_PCI_VENDOR,
+		.device = (uint16_t)(VIRTIO_PCI_DEVICE_BASE + id),
+		.subsys_vendor = VIRTIO_PCI_VENDOR,
+		.subsys = (uint16_t)(VIRTIO_PCI_DEVICE_BASE + id),
+		.class_code = class_code,
+		.revision = VIRTIO_PCI_REVISION,
 	};
 	struct pci_dev *d = &vd->pci;
 	int ret;
 
 	pci_init(d, vm, name, &ids, &pci_ops);
 	d->cfg[CFG_INT_PIN] = 1;
-	ret = pci_add_bar(d, VIRTIO_PCI_BAR, PCI_BAR_MMIO, VIRTIO_PCI_BAR_SIZE, true, false, &bar_ops, vd);
+	ret = pci_add_bar(d, VIRTIO_PCI_BAR, PCI_BAR_MMIO, VIRTIO_PCI_BAR_SIZE, true, false,
+			  &bar_ops, vd);
 	if (ret == 0)
 		ret = pci_add_msix(d, 0, vd->n_queues + 1, VIRTIO_PCI_MSIX_BAR, 0, 0, true, NULL);
 	if (ret == 0)
 		ret = add_caps(vd);
-	return ret < 0 ? err_ret(ret, "%s: making the PCI function: %s; give the guest fewer devices", name, strerror(-ret)) : 0;
+	return ret < 0 ? err_ret(ret,
+				 "%s: making the PCI function: %s; give the guest fewer devices",
+				 name, strerror(-ret))
+		       : 0;
 }
 
 void virtio_pci_remove(struct virtio_dev *vd)

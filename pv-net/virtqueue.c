@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The split virtqueue (see virtqueue.h). Called by the virtio-net data path and by the PCI transport; calls guest memory only.
- * VIRTIO 1.2, section 2.7. Everything that stands in guest memory may change while we look at it: each value is loaded
- * once, by a volatile or atomic access, into a local.
+ * The split virtqueue (see virtqueue.h). Called by the virtio-net data path and by the PCI
+ * transport; calls guest memory only. VIRTIO 1.2, section 2.7. Everything that stands in guest
+ * memory may change while we look at it: each value is loaded once, by a volatile or atomic access,
+ * into a local.
  */
 #include "pv-net/virtqueue.h"
 
@@ -22,7 +23,10 @@ static struct virtq_desc vq_load_desc(const struct virtq_desc *table, unsigned i
 	uint64_t rest = ((const volatile struct vq_half *)(p + 8))->v;
 
 	return (struct virtq_desc){
-		.addr = addr, .len = (uint32_t)rest, .flags = (uint16_t)(rest >> 32), .next = (uint16_t)(rest >> 48),
+		.addr = addr,
+		.len = (uint32_t)rest,
+		.flags = (uint16_t)(rest >> 32),
+		.next = (uint16_t)(rest >> 48),
 	};
 }
 
@@ -57,7 +61,7 @@ int vq_start(struct virtqueue *vq, const struct guest_mem *mem, uint64_t feature
 	vq->event_idx = features & VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX);
 	vq->indirect = features & VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC);
 	vq->avail_idx = vq->next_avail = vq->used_idx = vq->n_unpublished = vq->signalled = 0;
-	vq->want_notify = true;		/* the driver left flags and avail_event at 0 */
+	vq->want_notify = true; /* the driver left flags and avail_event at 0 */
 	vq->why = NULL;
 	vq->started = true;
 	return 0;
@@ -71,17 +75,20 @@ void vq_stop(struct virtqueue *vq)
 
 int vq_avail(struct virtqueue *vq)
 {
-	/* acquire: the ring's entries and the descriptors are read after the index that covers them */
+	/* acquire: the ring's entries and the descriptors are read after the index that covers them
+	 */
 	uint16_t idx = __atomic_load_n(&vq->avail->idx, __ATOMIC_ACQUIRE);
 
-	if ((uint16_t)(idx - vq->used_idx) > vq->size || (uint16_t)(idx - vq->next_avail) > vq->size)
+	if ((uint16_t)(idx - vq->used_idx) > vq->size ||
+	    (uint16_t)(idx - vq->next_avail) > vq->size)
 		return vq_broken(vq, "the available index is more than the queue's size ahead");
 	vq->avail_idx = idx;
 	return (int)vq_cached(vq);
 }
 
 /* Adds what one descriptor describes; 1 when there is no room for it. */
-static int vq_add(struct virtqueue *vq, const struct virtq_desc *d, struct iovec *iov, unsigned int max_iov, struct vq_chain *chain)
+static int vq_add(struct virtqueue *vq, const struct virtq_desc *d, struct iovec *iov,
+		  unsigned int max_iov, struct vq_chain *chain)
 {
 	bool in = d->flags & VIRTQ_DESC_F_WRITE;
 	unsigned int n = chain->n_out + chain->n_in;
@@ -107,8 +114,10 @@ static int vq_add(struct virtqueue *vq, const struct virtq_desc *d, struct iovec
 	return 0;
 }
 
-/* The table that an indirect descriptor names; NULL, with why set, unless it keeps all rules of 2.7.5.3. */
-static const struct virtq_desc *vq_indirect(struct virtqueue *vq, const struct virtq_desc *d, bool nested)
+/* The table that an indirect descriptor names; NULL, with why set, unless it keeps all rules
+ * of 2.7.5.3. */
+static const struct virtq_desc *vq_indirect(struct virtqueue *vq, const struct virtq_desc *d,
+					    bool nested)
 {
 	const struct virtq_desc *table = NULL;
 
@@ -118,20 +127,23 @@ static const struct virtq_desc *vq_indirect(struct virtqueue *vq, const struct v
 		vq->why = "an indirect table stands inside another";
 	else if (d->flags & VIRTQ_DESC_F_NEXT)
 		vq->why = "an indirect descriptor has a next one";
-	else if (!d->len || d->len % sizeof(struct virtq_desc) || d->len > VIRTQ_DESC_SIZE(VIRTQ_MAX_SIZE))
+	else if (!d->len || d->len % sizeof(struct virtq_desc) ||
+		 d->len > VIRTQ_DESC_SIZE(VIRTQ_MAX_SIZE))
 		vq->why = "the length of an indirect table is wrong";
 	else if (!(table = mem_ptr(vq->mem, d->addr, d->len)))
 		vq->why = "an indirect table is outside of guest memory";
 	return table;
 }
 
-int vq_walk(struct virtqueue *vq, unsigned int pos, struct iovec *iov, unsigned int max_iov, struct vq_chain *chain)
+int vq_walk(struct virtqueue *vq, unsigned int pos, struct iovec *iov, unsigned int max_iov,
+	    struct vq_chain *chain)
 {
 	uint16_t slot = (uint16_t)(vq->next_avail + pos) & (uint16_t)(vq->size - 1);
 	uint16_t head = __atomic_load_n(&vq->avail->ring[slot], __ATOMIC_RELAXED);
 	const struct virtq_desc *table = vq->desc;
 	unsigned int n = vq->size, idx = head, seen = 0;
-	bool in_table = false;	/* the rings' own table may be named as an indirect one: comparing addresses would not do */
+	bool in_table = false; /* the rings' own table may be named as an indirect one: comparing
+				  addresses would not do */
 
 	*chain = (struct vq_chain){ .head = head };
 	for (;;) {
@@ -170,11 +182,9 @@ void vq_put_used(struct virtqueue *vq, uint16_t head, uint32_t len)
 	e->len = len;
 }
 
-/* Where the driver says at which used index it wants an interrupt; and we at which available index a notification. */
-static uint16_t *vq_used_event(const struct virtqueue *vq)
-{
-	return &vq->avail->ring[vq->size];
-}
+/* Where the driver says at which used index it wants an interrupt; and we at which available index
+ * a notification. */
+static uint16_t *vq_used_event(const struct virtqueue *vq) { return &vq->avail->ring[vq->size]; }
 
 static uint16_t *vq_avail_event(const struct virtqueue *vq)
 {
@@ -191,16 +201,19 @@ bool vq_publish(struct virtqueue *vq)
 	vq->n_unpublished = 0;
 	/* release: the entries before the index that covers them */
 	__atomic_store_n(&vq->used->idx, now, __ATOMIC_RELEASE);
-	/* full: the index is out before we read whether the driver waits for it; the driver does the same the other way round */
+	/* full: the index is out before we read whether the driver waits for it; the driver does
+	 * the same the other way round */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (vq->event_idx)
-		return virtq_need_event(__atomic_load_n(vq_used_event(vq), __ATOMIC_RELAXED), now, old);
+		return virtq_need_event(__atomic_load_n(vq_used_event(vq), __ATOMIC_RELAXED), now,
+					old);
 	return !(__atomic_load_n(&vq->avail->flags, __ATOMIC_RELAXED) & VIRTQ_AVAIL_F_NO_INTERRUPT);
 }
 
 void vq_notify_off(struct virtqueue *vq)
 {
-	/* With EVENT_IDX an index that lies behind is not passed again for 65536 chains: nothing to store. */
+	/* With EVENT_IDX an index that lies behind is not passed again for 65536 chains: nothing to
+	 * store. */
 	if (vq->want_notify && !vq->event_idx)
 		__atomic_store_n(&vq->used->flags, VIRTQ_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
 	vq->want_notify = false;

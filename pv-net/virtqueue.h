@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A split virtqueue as the device sees it: takes chains of descriptors from the available ring, checks them, and gives
- * them back through the used ring. Knows nothing of networks or of PCI: any virtio device model can use it. Virtual I/O
- * Device (VIRTIO) 1.2, section 2.7. Left out: packed rings, IN_ORDER, RING_RESET.
+ * A split virtqueue as the device sees it: takes chains of descriptors from the available ring,
+ * checks them, and gives them back through the used ring. Knows nothing of networks or of PCI: any
+ * virtio device model can use it. Virtual I/O Device (VIRTIO) 1.2, section 2.7. Left out: packed
+ * rings, IN_ORDER, RING_RESET.
  *
  * A queue has no lock: its device's lock covers it.
  */
@@ -19,41 +20,45 @@
 
 struct virtqueue {
 	/* What the driver configures through the transport, before the queue starts. */
-	uint16_t max_size;		/* of the device; constant */
+	uint16_t max_size; /* of the device; constant */
 	uint16_t size;
 	gpa_t desc_gpa, avail_gpa, used_gpa;
 
-	/* While started: the rings as host addresses. Memory regions never change, so they are looked up once. */
+	/* While started: the rings as host addresses. Memory regions never change, so they are
+	 * looked up once. */
 	bool started;
-	bool event_idx, indirect;	/* negotiated */
+	bool event_idx, indirect; /* negotiated */
 	const struct guest_mem *mem;
 	const struct virtq_desc *desc;
 	struct virtq_avail *avail;
 	struct virtq_used *used;
 
-	uint16_t avail_idx;		/* the driver's index when we last read it */
-	uint16_t next_avail;		/* the next entry to take */
-	uint16_t used_idx;		/* published */
-	uint16_t n_unpublished;		/* used entries written behind used_idx */
-	uint16_t signalled;		/* used_idx at the last interrupt decision */
-	bool want_notify;		/* the driver was asked to notify (without EVENT_IDX: the flag is clear) */
-	const char *why;		/* why a call gave -EPROTO; static text */
+	uint16_t avail_idx;     /* the driver's index when we last read it */
+	uint16_t next_avail;    /* the next entry to take */
+	uint16_t used_idx;      /* published */
+	uint16_t n_unpublished; /* used entries written behind used_idx */
+	uint16_t signalled;     /* used_idx at the last interrupt decision */
+	bool want_notify; /* the driver was asked to notify (without EVENT_IDX: the flag is clear)
+			   */
+	const char *why;  /* why a call gave -EPROTO; static text */
 };
 
 /* One chain: its readable elements come first in the iov array, then the writable ones. */
 struct vq_chain {
-	uint16_t head;			/* for vq_put_used() */
-	unsigned int n_out, n_in;	/* elements that the device reads, and writes */
-	uint64_t out_len, in_len;	/* their bytes */
+	uint16_t head;            /* for vq_put_used() */
+	unsigned int n_out, n_in; /* elements that the device reads, and writes */
+	uint64_t out_len, in_len; /* their bytes */
 };
 
-/* vq_init - everything zero, `max_size` a power of two up to VIRTQ_MAX_SIZE. Also forgets all that a driver set up. */
+/* vq_init - everything zero, `max_size` a power of two up to VIRTQ_MAX_SIZE. Also forgets all that
+ * a driver set up. */
 void vq_init(struct virtqueue *vq, uint16_t max_size);
 
 /*
- * vq_start - checks size, alignment and place of the three rings (2.7) and translates them. `features` are the negotiated
- * ones. -EINVAL, and the queue stays off, when the size is not a power of two up to max_size, an address is 0 or misaligned, or
- * a ring is not wholly in one region of guest memory.
+ * vq_start - checks size, alignment and place of the three rings (2.7) and translates them.
+ * `features` are the negotiated ones. -EINVAL, and the queue stays off, when the size is not a
+ * power of two up to max_size, an address is 0 or misaligned, or a ring is not wholly in one region
+ * of guest memory.
  */
 int vq_start(struct virtqueue *vq, const struct guest_mem *mem, uint64_t features);
 void vq_stop(struct virtqueue *vq);
@@ -65,24 +70,28 @@ static inline unsigned int vq_cached(const struct virtqueue *vq)
 }
 
 /*
- * vq_avail - reads the driver's index once and gives the number of chains that may be taken. -EPROTO when the index
- * says that more than `size` chains are with the device: a broken driver (why is set).
+ * vq_avail - reads the driver's index once and gives the number of chains that may be taken.
+ * -EPROTO when the index says that more than `size` chains are with the device: a broken driver
+ * (why is set).
  */
 int vq_avail(struct virtqueue *vq);
 
 /*
- * vq_walk - the only function that follows descriptors. It looks at the chain `pos` places behind the next one to take
- * (pos < vq_cached()) and takes nothing. Every descriptor is copied once and only the copy is looked at, so what was checked is
- * what is used. It follows at most `size` descriptors, therefore a loop ends as a chain that is too long.
+ * vq_walk - the only function that follows descriptors. It looks at the chain `pos` places behind
+ * the next one to take (pos < vq_cached()) and takes nothing. Every descriptor is copied once and
+ * only the copy is looked at, so what was checked is what is used. It follows at most `size`
+ * descriptors, therefore a loop ends as a chain that is too long.
  *
- * Gives 0 with *chain and iov[0 .. n_out + n_in) filled: host addresses in guest memory. Elements of no bytes are skipped,
- * their addresses not looked at, so both counts may be 0.
- * -E2BIG: the chain is right so far but has more than max_iov elements; only chain->head is valid.
- * -EPROTO: the driver broke the rules, the queue cannot go on (why is set): head or next beyond its table, more than `size`
- * descriptors, a readable one after a writable one, memory that is no guest RAM or not in one region; an indirect table that
- * was not negotiated, stands inside another, has NEXT set, is empty, is no multiple of 16 bytes, or is itself not in RAM.
+ * Gives 0 with *chain and iov[0 .. n_out + n_in) filled: host addresses in guest memory. Elements
+ * of no bytes are skipped, their addresses not looked at, so both counts may be 0. -E2BIG: the
+ * chain is right so far but has more than max_iov elements; only chain->head is valid. -EPROTO: the
+ * driver broke the rules, the queue cannot go on (why is set): head or next beyond its table, more
+ * than `size` descriptors, a readable one after a writable one, memory that is no guest RAM or not
+ * in one region; an indirect table that was not negotiated, stands inside another, has NEXT set, is
+ * empty, is no multiple of 16 bytes, or is itself not in RAM.
  */
-int vq_walk(struct virtqueue *vq, unsigned int pos, struct iovec *iov, unsigned int max_iov, struct vq_chain *chain);
+int vq_walk(struct virtqueue *vq, unsigned int pos, struct iovec *iov, unsigned int max_iov,
+	    struct vq_chain *chain);
 
 /* vq_take - the next n chains are the device's now; n <= vq_cached(). */
 static inline void vq_take(struct virtqueue *vq, unsigned int n)
@@ -96,22 +105,26 @@ static inline unsigned int vq_in_flight(const struct virtqueue *vq)
 	return (uint16_t)(vq->next_avail - vq->used_idx - vq->n_unpublished);
 }
 
-/* vq_put_used - writes the next used entry; the driver sees it after vq_publish(). `len`: bytes written to the chain. */
+/* vq_put_used - writes the next used entry; the driver sees it after vq_publish(). `len`: bytes
+ * written to the chain. */
 void vq_put_used(struct virtqueue *vq, uint16_t head, uint32_t len);
 
-/* vq_publish - shows all new entries to the driver by one store. True when it wants an interrupt for them. */
+/* vq_publish - shows all new entries to the driver by one store. True when it wants an interrupt
+ * for them. */
 bool vq_publish(struct virtqueue *vq);
 
 /*
- * vq_notify_off - the driver need not notify (a hint: it may still do so). vq_notify_on - it must, from the next chain on; look
- * for chains once more after this, for one that came before the driver saw it.
+ * vq_notify_off - the driver need not notify (a hint: it may still do so). vq_notify_on - it must,
+ * from the next chain on; look for chains once more after this, for one that came before the driver
+ * saw it.
  */
 void vq_notify_off(struct virtqueue *vq);
 void vq_notify_on(struct virtqueue *vq);
 
 /*
- * vq_pull - copies `len` bytes out of the front of a list and moves its start on: *iov and *n then describe the rest, the
- * elements themselves are changed. False when the list is shorter (it is then used up).
+ * vq_pull - copies `len` bytes out of the front of a list and moves its start on: *iov and *n then
+ * describe the rest, the elements themselves are changed. False when the list is shorter (it is
+ * then used up).
  */
 bool vq_pull(struct iovec **iov, unsigned int *n, void *dst, size_t len);
 

@@ -19,17 +19,29 @@
 struct image {
 	Elf64_Ehdr h;
 	Elf64_Phdr p[2];
-	struct { Elf64_Nhdr n; char name[4]; uint32_t entry; } note;
+	struct {
+		Elf64_Nhdr n;
+		char name[4];
+		uint32_t entry;
+	} note;
 	uint8_t code[64];
 };
 
 static struct image good(void)
 {
 	struct image i = {
-		.h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1 }, .e_phoff = offsetof(struct image, p),
-		       .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2 },
-		.p = { { .p_type = PT_LOAD, .p_offset = offsetof(struct image, code), .p_paddr = 0x100000, .p_filesz = 64, .p_memsz = 4096 },
-		       { .p_type = PT_NOTE, .p_offset = offsetof(struct image, note), .p_filesz = sizeof(i.note) } },
+		.h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1 },
+		       .e_phoff = offsetof(struct image, p),
+		       .e_phentsize = sizeof(Elf64_Phdr),
+		       .e_phnum = 2 },
+		.p = { { .p_type = PT_LOAD,
+			 .p_offset = offsetof(struct image, code),
+			 .p_paddr = 0x100000,
+			 .p_filesz = 64,
+			 .p_memsz = 4096 },
+		       { .p_type = PT_NOTE,
+			 .p_offset = offsetof(struct image, note),
+			 .p_filesz = sizeof(i.note) } },
 		.note = { .n = { 4, 4, 18 }, .name = "Xen", .entry = 0x100010 },
 	};
 
@@ -37,9 +49,7 @@ static struct image good(void)
 	return i;
 }
 
-static void quiet(void *opaque, const char *line)
-{
-}
+static void quiet(void *opaque, const char *line) {}
 
 static int load(const void *data, size_t len, struct guest_mem **keep, struct boot_entry *e)
 {
@@ -85,12 +95,23 @@ static void broken_headers_are_refused(void **state)
 	struct image i;
 	struct boot_entry e;
 
-	i = good(); i.h.e_ident[0] = 'X'; assert_true(load(&i, sizeof(i), NULL, &e) < 0);
-	i = good(); i.h.e_phnum = 0; assert_true(load(&i, sizeof(i), NULL, &e) < 0);
-	i = good(); i.h.e_phnum = 65535; assert_true(load(&i, sizeof(i), NULL, &e) < 0);
-	i = good(); i.h.e_phoff = ~0ull; assert_true(load(&i, sizeof(i), NULL, &e) < 0);
-	i = good(); i.h.e_phentsize = 1; assert_true(load(&i, sizeof(i), NULL, &e) < 0);
-	i = good(); assert_true(load(&i, sizeof(i.h) + 10, NULL, &e) < 0);
+	i = good();
+	i.h.e_ident[0] = 'X';
+	assert_true(load(&i, sizeof(i), NULL, &e) < 0);
+	i = good();
+	i.h.e_phnum = 0;
+	assert_true(load(&i, sizeof(i), NULL, &e) < 0);
+	i = good();
+	i.h.e_phnum = 65535;
+	assert_true(load(&i, sizeof(i), NULL, &e) < 0);
+	i = good();
+	i.h.e_phoff = ~0ull;
+	assert_true(load(&i, sizeof(i), NULL, &e) < 0);
+	i = good();
+	i.h.e_phentsize = 1;
+	assert_true(load(&i, sizeof(i), NULL, &e) < 0);
+	i = good();
+	assert_true(load(&i, sizeof(i.h) + 10, NULL, &e) < 0);
 	assert_true(load("", 0, NULL, &e) < 0);
 }
 
@@ -99,12 +120,24 @@ static void segments_outside_memory_are_refused(void **state)
 	struct image i;
 	struct boot_entry e;
 
-	i = good(); i.p[0].p_paddr = 4 << 20; assert_int_equal(load(&i, sizeof(i), NULL, &e), -E2BIG);
-	i = good(); i.p[0].p_paddr = ~0ull - 16; assert_int_equal(load(&i, sizeof(i), NULL, &e), -E2BIG);
-	i = good(); i.p[0].p_memsz = ~0ull; assert_int_equal(load(&i, sizeof(i), NULL, &e), -E2BIG);
-	i = good(); i.p[0].p_filesz = 8192; assert_int_equal(load(&i, sizeof(i), NULL, &e), -E2BIG);
-	i = good(); i.p[0].p_offset = ~0ull; assert_true(load(&i, sizeof(i), NULL, &e) < 0);
-	i = good(); i.p[0].p_offset = 1 << 20; assert_true(load(&i, sizeof(i), NULL, &e) < 0);
+	i = good();
+	i.p[0].p_paddr = 4 << 20;
+	assert_int_equal(load(&i, sizeof(i), NULL, &e), -E2BIG);
+	i = good();
+	i.p[0].p_paddr = ~0ull - 16;
+	assert_int_equal(load(&i, sizeof(i), NULL, &e), -E2BIG);
+	i = good();
+	i.p[0].p_memsz = ~0ull;
+	assert_int_equal(load(&i, sizeof(i), NULL, &e), -E2BIG);
+	i = good();
+	i.p[0].p_filesz = 8192;
+	assert_int_equal(load(&i, sizeof(i), NULL, &e), -E2BIG);
+	i = good();
+	i.p[0].p_offset = ~0ull;
+	assert_true(load(&i, sizeof(i), NULL, &e) < 0);
+	i = good();
+	i.p[0].p_offset = 1 << 20;
+	assert_true(load(&i, sizeof(i), NULL, &e) < 0);
 }
 
 static void file_without_pvh_entry_is_refused(void **state)
@@ -112,11 +145,21 @@ static void file_without_pvh_entry_is_refused(void **state)
 	struct image i;
 	struct boot_entry e;
 
-	i = good(); i.note.n.n_type = 17; assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
-	i = good(); i.note.n.n_namesz = ~0u; assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
-	i = good(); i.note.n.n_descsz = ~0u - 2; assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
-	i = good(); i.p[1].p_type = PT_NULL; assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
-	i = good(); i.p[1].p_filesz = 3; assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
+	i = good();
+	i.note.n.n_type = 17;
+	assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
+	i = good();
+	i.note.n.n_namesz = ~0u;
+	assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
+	i = good();
+	i.note.n.n_descsz = ~0u - 2;
+	assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
+	i = good();
+	i.p[1].p_type = PT_NULL;
+	assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
+	i = good();
+	i.p[1].p_filesz = 3;
+	assert_int_equal(load(&i, sizeof(i), NULL, &e), -ENOEXEC);
 }
 
 /* Any byte of the headers may be anything: refused or loaded, never a fault. */
@@ -129,7 +172,8 @@ static void random_headers_do_no_harm(void **state)
 		struct image i = good();
 
 		for (int k = rand() % 8; k >= 0; k--)
-			((uint8_t *)&i)[(size_t)rand() % offsetof(struct image, code)] = (uint8_t)rand();
+			((uint8_t *)&i)[(size_t)rand() % offsetof(struct image, code)] =
+				(uint8_t)rand();
 		load(&i, sizeof(i), NULL, &e);
 	}
 }
@@ -137,8 +181,10 @@ static void random_headers_do_no_harm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(kernel_is_placed_and_described), cmocka_unit_test(broken_headers_are_refused),
-		cmocka_unit_test(segments_outside_memory_are_refused), cmocka_unit_test(file_without_pvh_entry_is_refused),
+		cmocka_unit_test(kernel_is_placed_and_described),
+		cmocka_unit_test(broken_headers_are_refused),
+		cmocka_unit_test(segments_outside_memory_are_refused),
+		cmocka_unit_test(file_without_pvh_entry_is_refused),
 		cmocka_unit_test(random_headers_do_no_harm),
 	};
 

@@ -42,7 +42,9 @@ static const struct bus_ops ops = { probe_read, probe_write };
 
 static struct bus_region region(uint64_t base, uint64_t size, struct probe *p)
 {
-	return (struct bus_region){ .base = base, .size = size, .ops = &ops, .opaque = p, .name = "probe" };
+	return (struct bus_region){
+		.base = base, .size = size, .ops = &ops, .opaque = p, .name = "probe"
+	};
 }
 
 static void access_reaches_its_region_only(void **state)
@@ -88,8 +90,9 @@ static void access_across_an_edge_reaches_nobody(void **state)
 static void overlap_and_wrap_are_refused(void **state)
 {
 	struct probe a = { 0 };
-	struct bus_region r = region(0x1000, 0x100, &a), over = region(0x10ff, 1, &a), around = region(0, 0x10000, &a),
-			  wraps = region(UINT64_MAX - 1, 3, &a), none = region(5, 0, &a), last = region(UINT64_MAX - 1, 2, &a);
+	struct bus_region r = region(0x1000, 0x100, &a), over = region(0x10ff, 1, &a),
+			  around = region(0, 0x10000, &a), wraps = region(UINT64_MAX - 1, 3, &a),
+			  none = region(5, 0, &a), last = region(UINT64_MAX - 1, 2, &a);
 	struct bus *bus;
 	uint64_t v;
 
@@ -161,8 +164,10 @@ static void readers_survive_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(access_reaches_its_region_only), cmocka_unit_test(access_across_an_edge_reaches_nobody),
-		cmocka_unit_test(overlap_and_wrap_are_refused), cmocka_unit_test(moving_a_region_does_not_grow_the_table),
+		cmocka_unit_test(access_reaches_its_region_only),
+		cmocka_unit_test(access_across_an_edge_reaches_nobody),
+		cmocka_unit_test(overlap_and_wrap_are_refused),
+		cmocka_unit_test(moving_a_region_does_not_grow_the_table),
 		cmocka_unit_test(readers_survive_changes),
 	};
 

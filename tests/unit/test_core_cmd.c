@@ -17,7 +17,7 @@
 static char said[1200];
 static int lines;
 
-static void catch(void *opaque, const char *line)
+static void catch (void *opaque, const char *line)
 {
 	strncpy(said, line, sizeof(said) - 1);
 	lines++;
@@ -39,7 +39,9 @@ static int teardown(void **state)
 
 static void every_command_is_registered(void **state)
 {
-	static const char *const want[] = { "host", "groups", "nics", "vf", "assign", "unassign", "run", "ps", "stats", "stop", "compare", "lab" };
+	static const char *const want[] = { "host",   "groups",   "nics",    "vf",
+					    "assign", "unassign", "run",     "ps",
+					    "stats",  "stop",     "compare", "lab" };
 
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		if (!cmd_find(want[i]))
@@ -69,8 +71,12 @@ static void options_and_words_may_mix(void **state)
 {
 	bool json = false;
 	const char *name = NULL, **nics = NULL;
-	struct cmd_option o[] = { { .name = "json", .flag = &json }, { .name = "name", .value = &name }, { .name = "nic", .list = &nics }, { 0 } };
-	char *argv[] = { "dummy", "a", "--nic", "x", "--json", "b", "--name=n", "--nic=y", "--", "--c", NULL };
+	struct cmd_option o[] = { { .name = "json", .flag = &json },
+				  { .name = "name", .value = &name },
+				  { .name = "nic", .list = &nics },
+				  { 0 } };
+	char *argv[] = { "dummy",    "a",       "--nic", "x",   "--json", "b",
+			 "--name=n", "--nic=y", "--",    "--c", NULL };
 
 	assert_int_equal(cmd_options(&dummy, 10, argv, o, false), 3);
 	assert_string_equal(argv[1], "a");
@@ -87,9 +93,11 @@ static void wrong_options_are_named(void **state)
 {
 	bool json = false;
 	const char *name = NULL;
-	struct cmd_option o[] = { { .name = "json", .flag = &json }, { .name = "name", .value = &name }, { 0 } };
-	char *unknown[] = { "dummy", "--jsonn", NULL }, *bare[] = { "dummy", "--name", NULL }, *extra[] = { "dummy", "--json=1", NULL },
-	     *short_one[] = { "dummy", "-x", NULL };
+	struct cmd_option o[] = { { .name = "json", .flag = &json },
+				  { .name = "name", .value = &name },
+				  { 0 } };
+	char *unknown[] = { "dummy", "--jsonn", NULL }, *bare[] = { "dummy", "--name", NULL },
+	     *extra[] = { "dummy", "--json=1", NULL }, *short_one[] = { "dummy", "-x", NULL };
 
 	assert_int_equal(cmd_options(&dummy, 2, unknown, o, false), -1);
 	assert_non_null(strstr(said, "--jsonn"));
@@ -157,8 +165,13 @@ static void option_string_keys_must_be_taken(void **state)
 
 static void macs_are_checked(void **state)
 {
-	static const char *const bad[] = { "x,mac=", "x,mac=52:54:00:12:34", "x,mac=52:54:00:12:34:5g", "x,mac=01:00:5e:00:00:01",
-					   "x,mac=00:00:00:00:00:00", "x,mac=52:54:00:12:34:56:78", "x,mac= 2:54:00:12:34:56x" };
+	static const char *const bad[] = { "x,mac=",
+					   "x,mac=52:54:00:12:34",
+					   "x,mac=52:54:00:12:34:5g",
+					   "x,mac=01:00:5e:00:00:01",
+					   "x,mac=00:00:00:00:00:00",
+					   "x,mac=52:54:00:12:34:56:78",
+					   "x,mac= 2:54:00:12:34:56x" };
 	struct opts *o;
 	uint8_t mac[6];
 
@@ -188,9 +201,16 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(every_command_is_registered), T(unknown_command_is_a_wrong_call), T(options_and_words_may_mix), T(wrong_options_are_named),
-		T(numbers_have_bounds_and_suffixes), T(messages_are_one_line), T(limited_messages_are_counted),
-		T(option_string_keys_must_be_taken), T(macs_are_checked), T(guest_names_are_no_paths),
+		T(every_command_is_registered),
+		T(unknown_command_is_a_wrong_call),
+		T(options_and_words_may_mix),
+		T(wrong_options_are_named),
+		T(numbers_have_bounds_and_suffixes),
+		T(messages_are_one_line),
+		T(limited_messages_are_counted),
+		T(option_string_keys_must_be_taken),
+		T(macs_are_checked),
+		T(guest_names_are_no_paths),
 	};
 
 	return cmocka_run_group_tests_name("core/cmd", tests, NULL, NULL);

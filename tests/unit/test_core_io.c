@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The I/O thread: wakes for descriptors and for io_wake(), rests when quiet, loses nothing in between. */
+/* The I/O thread: wakes for descriptors and for io_wake(), rests when quiet, loses nothing in
+ * between. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,10 +68,15 @@ static int setup(void **state)
 	static struct dev d;
 
 	d = (struct dev){ 0 };
-	d.poller = (struct io_poller){ .poll = dev_poll, .wake = dev_wake, .rest = dev_rest, .opaque = &d };
-	d.fd = (struct io_fd){ .fd = eventfd(0, EFD_NONBLOCK), .events = EPOLLIN, .ready = dev_ready, .opaque = &d };
+	d.poller = (struct io_poller){
+		.poll = dev_poll, .wake = dev_wake, .rest = dev_rest, .opaque = &d
+	};
+	d.fd = (struct io_fd){
+		.fd = eventfd(0, EFD_NONBLOCK), .events = EPOLLIN, .ready = dev_ready, .opaque = &d
+	};
 	*state = &d;
-	return io_create(&d.io) || io_add_poller(d.io, &d.poller) || io_add_fd(d.io, &d.fd) || io_start(d.io);
+	return io_create(&d.io) || io_add_poller(d.io, &d.poller) || io_add_fd(d.io, &d.fd) ||
+	       io_start(d.io);
 }
 
 static int teardown(void **state)
@@ -93,7 +99,7 @@ static void descriptor_wakes_the_pollers(void **state)
 	assert_int_equal(write(d->fd.fd, &one, 8), 8);
 	assert_true(reaches(&d->done, 1));
 	assert_int_equal(atomic_load(&d->wakes), 1);
-	assert_true(reaches(&d->rests, 1));	/* and it rests when nothing more comes */
+	assert_true(reaches(&d->rests, 1)); /* and it rests when nothing more comes */
 }
 
 static void wake_from_another_thread_is_never_lost(void **state)
@@ -101,7 +107,9 @@ static void wake_from_another_thread_is_never_lost(void **state)
 	struct dev *d = *state;
 
 	for (unsigned int i = 1; i <= 200; i++) {
-		struct timespec t = { .tv_nsec = i % 40 * 2000000 };	/* some fall into the moment of going to rest */
+		struct timespec t = {
+			.tv_nsec = i % 40 * 2000000
+		}; /* some fall into the moment of going to rest */
 
 		atomic_fetch_add(&d->work, 1);
 		io_wake(d->io);
@@ -142,7 +150,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(descriptor_wakes_the_pollers), T(wake_from_another_thread_is_never_lost), T(wakes_and_rests_alternate),
+		T(descriptor_wakes_the_pollers),
+		T(wake_from_another_thread_is_never_lost),
+		T(wakes_and_rests_alternate),
 		T(removed_descriptor_is_silent),
 	};
 

@@ -11,9 +11,7 @@
 #include "core/err.h"
 #include "core/mem.h"
 
-static void quiet(void *opaque, const char *line)
-{
-}
+static void quiet(void *opaque, const char *line) {}
 
 static void ptr_refuses_what_leaves_the_region(void **state)
 {
@@ -51,7 +49,8 @@ static void memory_above_the_hole_is_a_region_of_its_own(void **state)
 	assert_int_equal(mem_region(m, 1)->gpa, MEM_HIGH_START);
 	assert_int_equal(mem_region(m, 1)->fd_offset, MEM_LOW_END);
 	assert_null(mem_ptr(m, MEM_LOW_END, 1));
-	assert_null(mem_ptr(m, MEM_LOW_END - 1, 2));	/* not across the hole, though the file goes on */
+	assert_null(
+		mem_ptr(m, MEM_LOW_END - 1, 2)); /* not across the hole, though the file goes on */
 	assert_non_null(mem_ptr(m, MEM_HIGH_START, 2 << 20));
 	assert_null(mem_ptr(m, MEM_HIGH_START, (2 << 20) + 1));
 	mem_destroy(m);
@@ -84,8 +83,10 @@ static void copies_fail_whole_or_not_at_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ptr_refuses_what_leaves_the_region), cmocka_unit_test(ptr_refuses_addresses_that_wrap),
-		cmocka_unit_test(memory_above_the_hole_is_a_region_of_its_own), cmocka_unit_test(create_refuses_sizes_without_sense),
+		cmocka_unit_test(ptr_refuses_what_leaves_the_region),
+		cmocka_unit_test(ptr_refuses_addresses_that_wrap),
+		cmocka_unit_test(memory_above_the_hole_is_a_region_of_its_own),
+		cmocka_unit_test(create_refuses_sizes_without_sense),
 		cmocka_unit_test(copies_fail_whole_or_not_at_all),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The seam between front-ends and back-ends: filters, gathering posted buffers, the loop's promises. */
+/* The seam between front-ends and back-ends: filters, gathering posted buffers, the loop's
+ * promises. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@
 #include "core/err.h"
 #include "core/nic.h"
 
-#define N_BUFS 8
+#define N_BUFS   8
 #define BUF_SIZE 128
 
 struct fake_fe {
@@ -22,7 +23,8 @@ struct fake_fe {
 	struct nic_rx_done last;
 };
 
-static unsigned int fake_rx_buf(struct nic_frontend *fe, unsigned int q, unsigned int pos, bool first, struct iovec *iov, unsigned int max)
+static unsigned int fake_rx_buf(struct nic_frontend *fe, unsigned int q, unsigned int pos,
+				bool first, struct iovec *iov, unsigned int max)
 {
 	struct fake_fe *f = (struct fake_fe *)fe;
 
@@ -32,7 +34,8 @@ static unsigned int fake_rx_buf(struct nic_frontend *fe, unsigned int q, unsigne
 	return 1;
 }
 
-static void fake_rx_done(struct nic_frontend *fe, unsigned int q, const struct nic_rx_done *done, unsigned int n)
+static void fake_rx_done(struct nic_frontend *fe, unsigned int q, const struct nic_rx_done *done,
+			 unsigned int n)
 {
 	struct fake_fe *f = (struct fake_fe *)fe;
 
@@ -76,8 +79,8 @@ static void loop_gives_back_what_was_sent(void **state)
 		frame[i] = (uint8_t)i;
 	f.posted = 8;
 	assert_int_equal(send_one(be, 200), 1);
-	assert_int_equal(nic_sent(be, 0), 0);	/* not before it is delivered */
-	assert_int_equal(f.frames, 0);		/* and never from within send */
+	assert_int_equal(nic_sent(be, 0), 0); /* not before it is delivered */
+	assert_int_equal(f.frames, 0);        /* and never from within send */
 	assert_int_equal(nic_receive(be, 0, 64), 1);
 	assert_int_equal(nic_sent(be, 0), 1);
 	assert_int_equal(f.last.n_bufs, 2);
@@ -164,10 +167,7 @@ static void null_is_done_at_once(void **state)
 
 static char said[256];
 
-static void catch(void *opaque, const char *line)
-{
-	strncpy(said, line, sizeof(said) - 1);
-}
+static void catch (void *opaque, const char *line) { strncpy(said, line, sizeof(said) - 1); }
 
 static void unknown_backend_is_refused_with_the_list(void **state)
 {
@@ -187,8 +187,10 @@ static void unknown_backend_is_refused_with_the_list(void **state)
 
 static void filter_takes_what_the_device_would(void **state)
 {
-	uint8_t ours[18] = { 0x52, 0x54, 0, 1, 2, 3 }, other[18] = { 0x52, 0x54, 0, 9, 9, 9 }, multi[18] = { 1, 0, 0x5e, 0, 0x12, 0x34 },
-		bcast[18] = { 255, 255, 255, 255, 255, 255 }, tagged[18] = { 0x52, 0x54, 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0x81, 0, 0x20, 100 };
+	uint8_t ours[18] = { 0x52, 0x54, 0, 1, 2, 3 }, other[18] = { 0x52, 0x54, 0, 9, 9, 9 },
+		multi[18] = { 1, 0, 0x5e, 0, 0x12, 0x34 },
+		bcast[18] = { 255, 255, 255, 255, 255, 255 },
+		tagged[18] = { 0x52, 0x54, 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0x81, 0, 0x20, 100 };
 	struct nic_filter f = { .n_macs = 1, .mac = { { 0x52, 0x54, 0, 1, 2, 3 } } };
 	unsigned int bit;
 
@@ -200,7 +202,7 @@ static void filter_takes_what_the_device_would(void **state)
 	f.broadcast = true;
 	assert_true(nic_filter_match(&f, bcast, 60));
 	f.hash = true;
-	f.hash_shift = 4;	/* MO 0: bits 47:36 of the address */
+	f.hash_shift = 4; /* MO 0: bits 47:36 of the address */
 	bit = (0x12 | 0x34 << 8) >> 4 & 0xfff;
 	f.hash_table[bit / 32] = 1u << (bit % 32);
 	assert_true(nic_filter_match(&f, multi, 60));
@@ -212,11 +214,12 @@ static void filter_takes_what_the_device_would(void **state)
 	assert_false(nic_filter_match(&f, tagged, 60));
 	f.vlan_table[100 / 32] = 1u << (100 % 32);
 	assert_true(nic_filter_match(&f, tagged, 60));
-	assert_true(nic_filter_match(&f, ours, 60));	/* untagged passes */
+	assert_true(nic_filter_match(&f, ours, 60)); /* untagged passes */
 	f.vlan_table[100 / 32] = 0;
 	f.promisc = true;
 	assert_true(nic_filter_match(&f, other, 60));
-	assert_false(nic_filter_match(&f, tagged, 60));	/* promiscuous mode does not lift the VLAN filter */
+	assert_false(nic_filter_match(&f, tagged,
+				      60)); /* promiscuous mode does not lift the VLAN filter */
 }
 
 static void gather_says_no_when_too_little_is_posted(void **state)
@@ -239,10 +242,14 @@ static void gather_says_no_when_too_little_is_posted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(loop_gives_back_what_was_sent), cmocka_unit_test(loop_without_buffers_drops_and_goes_on),
-		cmocka_unit_test(loop_pushes_back_when_full), cmocka_unit_test(loop_refused_frame_spends_no_buffer),
-		cmocka_unit_test(loop_reset_forgets_guest_memory), cmocka_unit_test(null_is_done_at_once),
-		cmocka_unit_test(unknown_backend_is_refused_with_the_list), cmocka_unit_test(filter_takes_what_the_device_would),
+		cmocka_unit_test(loop_gives_back_what_was_sent),
+		cmocka_unit_test(loop_without_buffers_drops_and_goes_on),
+		cmocka_unit_test(loop_pushes_back_when_full),
+		cmocka_unit_test(loop_refused_frame_spends_no_buffer),
+		cmocka_unit_test(loop_reset_forgets_guest_memory),
+		cmocka_unit_test(null_is_done_at_once),
+		cmocka_unit_test(unknown_backend_is_refused_with_the_list),
+		cmocka_unit_test(filter_takes_what_the_device_would),
 		cmocka_unit_test(gather_says_no_when_too_little_is_posted),
 	};
 

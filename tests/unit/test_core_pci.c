@@ -25,9 +25,7 @@ static uint64_t bar_read(void *opaque, uint64_t off, unsigned int size)
 	return 0x42;
 }
 
-static void bar_write(void *opaque, uint64_t off, unsigned int size, uint64_t val)
-{
-}
+static void bar_write(void *opaque, uint64_t off, unsigned int size, uint64_t val) {}
 
 static const struct bus_ops ops = { bar_read, bar_write };
 static const struct pci_id id = { .vendor = 0x1234, .device = 0x5678, .class_code = 0x020000 };
@@ -84,12 +82,12 @@ static void both_mechanisms_show_the_same_function(void **state)
 	assert_int_equal(v, 0x56781234);
 	bus_read(vm_pio(f->vm), 0, 0xcff, 1, &v);
 	assert_int_equal(v & 0xff, 0x56);
-	bus_read(vm_pio(f->vm), 0, 0xcff, 2, &v);	/* across the dword */
+	bus_read(vm_pio(f->vm), 0, 0xcff, 2, &v); /* across the dword */
 	assert_int_equal(v & 0xffff, 0xffff);
 	bus_write(vm_pio(f->vm), 0, 0xcf8, 4, 0x80000000u | 5 << 11);
 	bus_read(vm_pio(f->vm), 0, 0xcfc, 4, &v);
 	assert_int_equal((uint32_t)v, 0xffffffff);
-	bus_write(vm_pio(f->vm), 0, 0xcf8, 4, 0x80010000u);	/* another bus */
+	bus_write(vm_pio(f->vm), 0, 0xcf8, 4, 0x80010000u); /* another bus */
 	bus_read(vm_pio(f->vm), 0, 0xcfc, 4, &v);
 	assert_int_equal((uint32_t)v, 0xffffffff);
 }
@@ -106,7 +104,7 @@ static void bars_are_sized_the_usual_way(void **state)
 	assert_int_equal(cfg_read(f, 0x1c, 4), 0xffffffff);
 	cfg_write(f, 0x20, 4, ~0u);
 	assert_int_equal(cfg_read(f, 0x20, 4), 0xffffffc1);
-	cfg_write(f, 0x14, 4, ~0u);	/* no such BAR */
+	cfg_write(f, 0x14, 4, ~0u); /* no such BAR */
 	assert_int_equal(cfg_read(f, 0x14, 4), 0);
 }
 
@@ -136,14 +134,15 @@ static void bar_follows_the_guest(void **state)
 	assert_false(bus_read(vm_mmio(f->vm), 0, old, 4, &v));
 	assert_true(bus_read(vm_mmio(f->vm), 0, 0xd0000000, 4, &v));
 	cfg_write(f, 0x18, 4, 0);
-	cfg_write(f, 0x1c, 4, 0x10);		/* above 4 GiB */
+	cfg_write(f, 0x1c, 4, 0x10); /* above 4 GiB */
 	assert_true(bus_read(vm_mmio(f->vm), 0, 0x1000000000ull, 4, &v));
 }
 
 /* BAR moved onto another BAR, 0, the interrupt controllers, beyond the address width */
 static void bar_in_an_impossible_place_answers_nowhere(void **state)
 {
-	static const uint64_t bad[] = { 0, 0xfee00000, 0xfec00000, 0xe0000000, 1ull << 46, 0xfffffffffffe0000ull };
+	static const uint64_t bad[] = { 0,          0xfee00000, 0xfec00000,
+					0xe0000000, 1ull << 46, 0xfffffffffffe0000ull };
 	struct fixture *f = *state;
 	uint64_t v, at;
 
@@ -157,7 +156,7 @@ static void bar_in_an_impossible_place_answers_nowhere(void **state)
 	}
 	at = cfg_read(f, 0x10, 4);
 	cfg_write(f, 0x1c, 4, 0);
-	cfg_write(f, 0x18, 4, (uint32_t)at);	/* over BAR 0, which keeps its place */
+	cfg_write(f, 0x18, 4, (uint32_t)at); /* over BAR 0, which keeps its place */
 	assert_true(bus_read(vm_mmio(f->vm), 0, at + 0x8000, 4, &v));
 	cfg_write(f, 0x18, 4, 0xd8000000);
 	assert_true(bus_read(vm_mmio(f->vm), 0, 0xd8000000, 4, &v));
@@ -195,7 +194,7 @@ static void shared_intx_falls_with_its_last_holder(void **state)
 	pci_intx(&others[7], false);
 	assert_int_equal(vm_fake_counts(f->vm)->line_level, 0);
 	pci_intx(&f->dev, true);
-	cfg_write(f, 4, 2, 1 << 10);		/* INTx disable */
+	cfg_write(f, 4, 2, 1 << 10); /* INTx disable */
 	assert_int_equal(vm_fake_counts(f->vm)->line_level, 0);
 	cfg_write(f, 4, 2, 0);
 	assert_int_equal(vm_fake_counts(f->vm)->line_level, 1);
@@ -203,7 +202,8 @@ static void shared_intx_falls_with_its_last_holder(void **state)
 		pci_unregister(&others[i]);
 }
 
-static void msix_program(struct fixture *f, uint64_t at, unsigned int v, uint64_t addr, uint32_t data, uint32_t ctrl)
+static void msix_program(struct fixture *f, uint64_t at, unsigned int v, uint64_t addr,
+			 uint32_t data, uint32_t ctrl)
 {
 	bus_write(vm_mmio(f->vm), 0, at + 16 * v, 8, addr);
 	bus_write(vm_mmio(f->vm), 0, at + 16 * v + 8, 4, data);
@@ -222,17 +222,18 @@ static void msix_vector_is_attached_only_when_usable(void **state)
 	at = d.cfg[0x15] << 8 | d.cfg[0x16] << 16 | (uint64_t)d.cfg[0x17] << 24;
 	bus_write(vm_mmio(f->vm), 0, 0xe0000000ull + (2u << 15) + 4, 2, 2);
 	msix_program(f, at, 0, 0xfee00000, 0x41, 0);
-	assert_int_equal(vm_fake_counts(f->vm)->irqfds, 0);	/* MSI-X is off */
+	assert_int_equal(vm_fake_counts(f->vm)->irqfds, 0); /* MSI-X is off */
 	bus_write(vm_mmio(f->vm), 0, 0xe0000000ull + (2u << 15) + 0x42, 2, 0x8000);
 	assert_int_equal(vm_fake_counts(f->vm)->irqfds, 1);
-	msix_program(f, at, 1, 0x1000, 0x42, 0);		/* inside guest memory */
+	msix_program(f, at, 1, 0x1000, 0x42, 0); /* inside guest memory */
 	assert_int_equal(vm_fake_counts(f->vm)->irqfds, 1);
 	pci_msix_raise(&d, 1);
 	bus_read(vm_mmio(f->vm), 0, at + 4096, 8, &v);
-	assert_int_equal(v, 2);					/* pending */
+	assert_int_equal(v, 2); /* pending */
 	msix_program(f, at, 1, 0xfee01000, 0x42, 0);
 	assert_int_equal(vm_fake_counts(f->vm)->irqfds, 2);
-	bus_write(vm_mmio(f->vm), 0, 0xe0000000ull + (2u << 15) + 0x42, 2, 0xc000);	/* function mask */
+	bus_write(vm_mmio(f->vm), 0, 0xe0000000ull + (2u << 15) + 0x42, 2,
+		  0xc000); /* function mask */
 	assert_int_equal(vm_fake_counts(f->vm)->irqfds, 0);
 	/* table accesses of every width and beyond the table do no harm */
 	for (uint64_t off = 0; off < 8192; off += 3)
@@ -248,9 +249,14 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(both_mechanisms_show_the_same_function), T(bars_are_sized_the_usual_way), T(bar_answers_only_with_decoding_on),
-		T(bar_follows_the_guest), T(bar_in_an_impossible_place_answers_nowhere), T(every_config_byte_can_be_written),
-		T(shared_intx_falls_with_its_last_holder), T(msix_vector_is_attached_only_when_usable),
+		T(both_mechanisms_show_the_same_function),
+		T(bars_are_sized_the_usual_way),
+		T(bar_answers_only_with_decoding_on),
+		T(bar_follows_the_guest),
+		T(bar_in_an_impossible_place_answers_nowhere),
+		T(every_config_byte_can_be_written),
+		T(shared_intx_falls_with_its_last_holder),
+		T(msix_vector_is_attached_only_when_usable),
 	};
 
 	return cmocka_run_group_tests_name("core/pci", tests, NULL, NULL);

@@ -26,7 +26,8 @@ static void message_and_descriptors_arrive_together(void **state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
 	assert_int_equal(pipe(p), 0);
-	assert_int_equal(rpc_send(sv[0], rpc_request(7, "start", json_pack("{s:i}", "x", 1)), p, 2), 0);
+	assert_int_equal(rpc_send(sv[0], rpc_request(7, "start", json_pack("{s:i}", "x", 1)), p, 2),
+			 0);
 	assert_int_equal(rpc_recv(sv[1], 1000, &m, fds, RPC_MAX_FDS, &n), 0);
 	assert_int_equal(n, 2);
 	assert_string_equal(json_string_value(json_object_get(m, "method")), "start");
@@ -42,7 +43,8 @@ static void message_and_descriptors_arrive_together(void **state)
 
 static void what_is_no_object_is_refused(void **state)
 {
-	static const char *const bad[] = { "x", "[1]", "\"s\"", "{", "{\"a\":1,\"a\":2}", "{} {}", "\xff\xfe" };
+	static const char *const bad[] = { "x",     "[1]",     "\"s\"", "{", "{\"a\":1,\"a\":2}",
+					   "{} {}", "\xff\xfe" };
 	int sv[2];
 	json_t *m;
 
@@ -90,7 +92,9 @@ static void oversized_message_is_refused_by_the_sender(void **state)
 
 	memset(big, 'a', RPC_MAX_BYTES);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
-	assert_int_equal(rpc_send(sv[0], rpc_request(1, "x", json_pack("{s:s}", "t", big)), NULL, 0), -EMSGSIZE);
+	assert_int_equal(
+		rpc_send(sv[0], rpc_request(1, "x", json_pack("{s:s}", "t", big)), NULL, 0),
+		-EMSGSIZE);
 	free(big);
 	close(sv[0]);
 	close(sv[1]);
@@ -151,9 +155,12 @@ static void every_port_and_size_is_safe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(message_and_descriptors_arrive_together), cmocka_unit_test(what_is_no_object_is_refused),
-		cmocka_unit_test(unwanted_descriptors_are_closed), cmocka_unit_test(oversized_message_is_refused_by_the_sender),
-		cmocka_unit_test(serial_input_is_bounded), cmocka_unit_test(every_port_and_size_is_safe),
+		cmocka_unit_test(message_and_descriptors_arrive_together),
+		cmocka_unit_test(what_is_no_object_is_refused),
+		cmocka_unit_test(unwanted_descriptors_are_closed),
+		cmocka_unit_test(oversized_message_is_refused_by_the_sender),
+		cmocka_unit_test(serial_input_is_bounded),
+		cmocka_unit_test(every_port_and_size_is_safe),
 	};
 
 	return cmocka_run_group_tests_name("core/rpc", tests, NULL, NULL);
