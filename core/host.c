@@ -43,7 +43,10 @@ void host_lane_miss(struct host_lane_report *r, const char *missing, const char 
 	json_array_append_new(r->mend, json_string(mend));
 }
 
-const char *host_where(void) { return access("/etc/fourlane-lab", F_OK) == 0 ? "lab" : "host"; }
+const char *host_where(void)
+{
+	return access("/etc/fourlane-lab", F_OK) == 0 ? "lab" : "host";
+}
 
 /* --- CPU --- */
 static json_t *host_cpu(const struct host_view *v)

@@ -98,7 +98,10 @@ void io_wake(struct io *io)
 		io_kick(io);
 }
 
-void io_busy(struct io *io) { io->busy = true; }
+void io_busy(struct io *io)
+{
+	io->busy = true;
+}
 
 bool io_is_polling(const struct io *io)
 {

@@ -192,8 +192,7 @@ static void vcpu_serve(struct vcpu *v)
 		break;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN: vcpu_count(&v->exits.intr); break;
-	case KVM_EXIT_HLT: /* only without an in-kernel irqchip, or by a guest that can never wake
-			    */
+	case KVM_EXIT_HLT: /* a guest that can never wake */
 		vcpu_count(&v->exits.hlt);
 		vm_request_stop(v->vm, VM_STOP_POWEROFF);
 		break;

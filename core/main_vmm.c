@@ -3,4 +3,7 @@
  * call. */
 #include "core/monitor.h"
 
-int main(void) { return monitor_main(MONITOR_CONTROL_FD); }
+int main(void)
+{
+	return monitor_main(MONITOR_CONTROL_FD);
+}

@@ -85,7 +85,10 @@ void mem_destroy(struct guest_mem *m)
 	free(m);
 }
 
-size_t mem_n_regions(const struct guest_mem *m) { return m->n; }
+size_t mem_n_regions(const struct guest_mem *m)
+{
+	return m->n;
+}
 
 const struct mem_region *mem_region(const struct guest_mem *m, size_t i)
 {

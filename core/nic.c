@@ -64,7 +64,10 @@ int nic_rx_fd(struct nic_backend *be, unsigned int q)
 	return be->ops->rx_fd ? be->ops->rx_fd(be, q) : -1;
 }
 
-bool nic_link_up(struct nic_backend *be) { return be->ops->link_up ? be->ops->link_up(be) : true; }
+bool nic_link_up(struct nic_backend *be)
+{
+	return be->ops->link_up ? be->ops->link_up(be) : true;
+}
 
 void nic_reset(struct nic_backend *be)
 {

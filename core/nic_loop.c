@@ -31,7 +31,10 @@ struct loop_nic {
 	struct loop_queue q[LOOP_QUEUES];
 };
 
-static void loop_destroy(struct nic_backend *be) { free(be); }
+static void loop_destroy(struct nic_backend *be)
+{
+	free(be);
+}
 
 static unsigned int loop_send(struct nic_backend *be, unsigned int qi,
 			      const struct nic_tx_frame *frames, unsigned int n)

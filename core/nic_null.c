@@ -13,7 +13,10 @@ struct null_nic {
 	unsigned int done;     /* frames taken, not yet reported */
 };
 
-static void null_destroy(struct nic_backend *be) { free(be); }
+static void null_destroy(struct nic_backend *be)
+{
+	free(be);
+}
 
 static unsigned int null_send(struct nic_backend *be, unsigned int q,
 			      const struct nic_tx_frame *frames, unsigned int n)
@@ -41,7 +44,10 @@ static unsigned int null_receive(struct nic_backend *be, unsigned int q, unsigne
 	return 0;
 }
 
-static void null_reset(struct nic_backend *be) { ((struct null_nic *)be)->done = 0; }
+static void null_reset(struct nic_backend *be)
+{
+	((struct null_nic *)be)->done = 0;
+}
 
 static const struct nic_backend_ops null_ops = {
 	.destroy = null_destroy,

@@ -84,9 +84,15 @@ void opts_free(struct opts *o)
 	free(o);
 }
 
-const char *opts_type(const struct opts *o) { return o->type; }
+const char *opts_type(const struct opts *o)
+{
+	return o->type;
+}
 
-const char *opts_text(const struct opts *o) { return o->text; }
+const char *opts_text(const struct opts *o)
+{
+	return o->text;
+}
 
 const char *opts_take(struct opts *o, const char *key)
 {

@@ -42,7 +42,8 @@ enum {
 /* The interrupt controllers' window: nothing may be mapped over it. */
 #define APIC_START 0xfec00000ull
 #define APIC_END   0xfef00000ull
-/* Guests get a physical address width of at least 39 bits everywhere; a BAR beyond has no meaning.
+/*
+ * Guests get a physical address width of at least 39 bits everywhere; a BAR beyond has no meaning.
  */
 #define BAR_ADDR_MAX (1ull << 46)
 
@@ -225,8 +226,7 @@ static void bars_update(struct pci_dev *d)
 			continue;
 		bar->addr = addr;
 		if (bar_show(d, i) < 0)
-			continue; /* over another BAR: it answers nowhere, until the guest moves it
-				   */
+			continue; /* over another BAR: it answers nowhere until it is moved */
 		bar->mapped = true;
 		if (bar->kind != PCI_BAR_CUSTOM && d->ops->bar_map)
 			d->ops->bar_map(d, i, addr, true);
@@ -481,7 +481,10 @@ void pci_unregister(struct pci_dev *d)
 	pthread_mutex_unlock(&b->lock);
 }
 
-int pci_intx_gsi(const struct pci_dev *d) { return 16 + d->slot % PCI_INTX_LINES; }
+int pci_intx_gsi(const struct pci_dev *d)
+{
+	return 16 + d->slot % PCI_INTX_LINES;
+}
 
 /* Under intx_lock. Lines are shared (wired OR): the level changes with the first and the last that
  * asserts it. */

@@ -15,9 +15,15 @@
 REGISTRY(fl_nic_preps, struct nic_prep);
 REGISTRY(fl_backend_preps, struct backend_prep);
 
-const char *prep_guest_name(const struct prep_guest *g) { return g->name; }
+const char *prep_guest_name(const struct prep_guest *g)
+{
+	return g->name;
+}
 
-uint64_t prep_guest_mem(const struct prep_guest *g) { return g->mem_bytes; }
+uint64_t prep_guest_mem(const struct prep_guest *g)
+{
+	return g->mem_bytes;
+}
 
 int prep_shared_fd(const struct prep_guest *g, const char *name)
 {
@@ -59,7 +65,8 @@ int prep_add_fd(struct prep_guest *g, struct prep_nic *nic, const char *name, in
 	char full[32];
 
 	snprintf(full, sizeof(full), "%s:%s", nic->name, name);
-	/* a shared descriptor stays the guest's: the NIC gets a copy, so that each is closed once
+	/*
+	 * a shared descriptor stays the guest's: the NIC gets a copy, so that each is closed once
 	 */
 	for (unsigned int i = 0; i < g->n_shared; i++)
 		if (g->shared[i].fd == fd)

@@ -435,7 +435,8 @@ static void client_read(struct supervisor *s, struct client *c)
 		client_close(c); /* a line without end */
 }
 
-/* Root, the user who runs the guest, and members of group fourlane by their primary group may ask.
+/*
+ * Root, the user who runs the guest, and members of group fourlane by their primary group may ask.
  */
 static bool client_allowed(int fd)
 {

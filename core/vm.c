@@ -14,12 +14,30 @@
 #include "core/err.h"
 #include "core/pci_priv.h"
 
-struct guest_mem *vm_mem(struct vm *vm) { return vm->mem; }
-struct bus *vm_mmio(struct vm *vm) { return vm->mmio; }
-struct bus *vm_pio(struct vm *vm) { return vm->pio; }
-struct io *vm_io(struct vm *vm) { return vm->io; }
-struct pci_bus *vm_pci(struct vm *vm) { return vm->pci; }
-int vm_fd(struct vm *vm) { return vm->fd; }
+struct guest_mem *vm_mem(struct vm *vm)
+{
+	return vm->mem;
+}
+struct bus *vm_mmio(struct vm *vm)
+{
+	return vm->mmio;
+}
+struct bus *vm_pio(struct vm *vm)
+{
+	return vm->pio;
+}
+struct io *vm_io(struct vm *vm)
+{
+	return vm->io;
+}
+struct pci_bus *vm_pci(struct vm *vm)
+{
+	return vm->pci;
+}
+int vm_fd(struct vm *vm)
+{
+	return vm->fd;
+}
 
 int vm_init(struct vm *vm, const struct vm_ops *ops)
 {
@@ -162,7 +180,10 @@ int vm_irqfd(struct vm *vm, int gsi, int fd, int resample_fd, bool on)
 	return vm->ops->irqfd(vm, gsi, fd, resample_fd, on);
 }
 
-int vm_irq_line(struct vm *vm, int gsi, bool level) { return vm->ops->irq_line(vm, gsi, level); }
+int vm_irq_line(struct vm *vm, int gsi, bool level)
+{
+	return vm->ops->irq_line(vm, gsi, level);
+}
 
 int vm_slot_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva)
 {

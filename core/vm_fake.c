@@ -46,11 +46,18 @@ static int fake_slot_set(struct vm *vm, int slot, gpa_t gpa, uint64_t size, void
 	return 0;
 }
 
-static int fake_vfio_group(struct vm *vm, int group_fd, bool on) { return 0; }
+static int fake_vfio_group(struct vm *vm, int group_fd, bool on)
+{
+	return 0;
+}
 
-static void fake_kick(struct vm *vm) {}
+static void fake_kick(struct vm *vm)
+{
+}
 
-static void fake_destroy(struct vm *vm) {}
+static void fake_destroy(struct vm *vm)
+{
+}
 
 static const struct vm_ops fake_ops = {
 	.ioeventfd = fake_ioeventfd,
@@ -82,4 +89,7 @@ int vm_create_fake(struct guest_mem *mem, struct vm **out)
 	return 0;
 }
 
-const struct vm_fake_counts *vm_fake_counts(struct vm *vm) { return &vm->fake; }
+const struct vm_fake_counts *vm_fake_counts(struct vm *vm)
+{
+	return &vm->fake;
+}

@@ -15,10 +15,10 @@
 #include "core/err.h"
 #include "core/nic.h"
 
-#define TAP_FRAME_MAX  65536 /* more than any frame without vnet header */
-#define TAP_FRAME_STD  1514
-#define TAP_EXACT_MACS 8 /* what the kernel's filter compares exactly; further ones would open it \
-			  */
+#define TAP_FRAME_MAX 65536 /* more than any frame without vnet header */
+#define TAP_FRAME_STD 1514
+/* what the kernel's filter compares exactly; further ones would open it */
+#define TAP_EXACT_MACS 8
 
 struct tap_nic {
 	struct nic_backend be; /* first */
@@ -26,11 +26,14 @@ struct tap_nic {
 	unsigned int done;     /* sent, not yet reported */
 	uint32_t want;         /* bytes of posted buffers before a read: the longest frame seen */
 	uint64_t n_send_again; /* the kernel took no frame: it stays on the guest's ring */
-	uint8_t spill[TAP_FRAME_MAX]; /* where the rest of a frame goes that is longer than `want`
-				       */
+	/* where the rest of a frame goes that is longer than `want` */
+	uint8_t spill[TAP_FRAME_MAX];
 };
 
-static struct tap_nic *tap_of(struct nic_backend *be) { return (struct tap_nic *)be; }
+static struct tap_nic *tap_of(struct nic_backend *be)
+{
+	return (struct tap_nic *)be;
+}
 
 static void tap_destroy(struct nic_backend *be)
 {
@@ -215,7 +218,10 @@ static unsigned int tap_receive(struct nic_backend *be, unsigned int q, unsigned
 	return handled;
 }
 
-static int tap_rx_fd(struct nic_backend *be, unsigned int q) { return q ? -1 : tap_of(be)->fd; }
+static int tap_rx_fd(struct nic_backend *be, unsigned int q)
+{
+	return q ? -1 : tap_of(be)->fd;
+}
 
 /* --- the rest --- */
 /*
@@ -244,7 +250,10 @@ static void tap_set_filter(struct nic_backend *be, const struct nic_filter *f)
 		return;
 }
 
-static void tap_reset(struct nic_backend *be) { tap_of(be)->done = 0; }
+static void tap_reset(struct nic_backend *be)
+{
+	tap_of(be)->done = 0;
+}
 
 static void tap_stats(struct nic_backend *be, struct stats_sink *s)
 {

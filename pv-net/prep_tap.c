@@ -16,8 +16,7 @@
 
 struct prep_tap {
 	struct tap_iface iface;
-	int fd; /* a copy, for an interface that is to be put back; -1 for one that goes by itself
-		 */
+	int fd; /* a copy, for an interface to be put back; -1: it goes by itself */
 };
 
 static void prep_tap_drop(struct prep_tap *p)

@@ -149,7 +149,8 @@ void tap_put_back(const struct tap_iface *t, int fd)
 
 	if (t->created)
 		return;
-	/* the filter belongs to the interface: the next program would wonder where its frames are
+	/*
+	 * the filter belongs to the interface: the next program would wonder where its frames are
 	 */
 	if (ioctl(fd, TUNSETTXFILTER, &none) < 0)
 		err_say("taking the filter off tap %s: %s; delete the interface", t->name,

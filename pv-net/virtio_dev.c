@@ -158,7 +158,10 @@ void virtio_unlock(struct virtio_dev *vd)
 		virtio_raise_vector(vd, config_vector);
 }
 
-void virtio_raise_queue(struct virtio_dev *vd, unsigned int q) { vd->raise_queues |= 1ull << q; }
+void virtio_raise_queue(struct virtio_dev *vd, unsigned int q)
+{
+	vd->raise_queues |= 1ull << q;
+}
 
 uint8_t virtio_take_isr(struct virtio_dev *vd)
 {
@@ -188,7 +191,10 @@ void virtio_broken(struct virtio_dev *vd, unsigned int q, const char *why)
 		vd->raise_config = true;
 }
 
-void virtio_driver_error(struct virtio_dev *vd) { virtio_count(&vd->n_driver_errors); }
+void virtio_driver_error(struct virtio_dev *vd)
+{
+	virtio_count(&vd->n_driver_errors);
+}
 
 /* --- status and features --- */
 static void virtio_reset(struct virtio_dev *vd)
@@ -303,7 +309,8 @@ void virtio_enable_queue(struct virtio_dev *vd, uint16_t on)
 
 	if (!q)
 		return;
-	/* what a queue may do follows from the features, so they are settled first (3.1.1, step 7)
+	/*
+	 * what a queue may do follows from the features, so they are settled first (3.1.1, step 7)
 	 */
 	if (on != 1 || !(vd->status & VIRTIO_STATUS_FEATURES_OK) ||
 	    vq_start(&q->vq, vm_mem(vd->pci.vm), vd->features) < 0)

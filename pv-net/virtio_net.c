@@ -69,7 +69,10 @@ void vnet_link(struct nic_frontend *fe, bool up)
 }
 
 /* --- the poller --- */
-static struct vnet *vnet_of_poller(struct io_poller *p) { return p->opaque; }
+static struct vnet *vnet_of_poller(struct io_poller *p)
+{
+	return p->opaque;
+}
 
 static void vnet_notify_off(struct vnet *v)
 {

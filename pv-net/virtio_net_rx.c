@@ -94,7 +94,8 @@ static unsigned int vnet_rx_buf(struct nic_frontend *fe, unsigned int pair, unsi
 	n = c.n_in;
 	if (c.n_out)
 		return rx_broken(v, pair, "a receive chain has readable descriptors");
-	/* at least one byte of the frame too: a buffer without would be asked for again and again
+	/*
+	 * at least one byte of the frame too: a buffer without would be asked for again and again
 	 */
 	if (c.in_len <= (first ? VIRTIO_NET_HDR_SIZE : 0u) || c.in_len > UINT32_MAX)
 		return rx_broken(v, pair, "a receive buffer has a wrong size");

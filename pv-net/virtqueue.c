@@ -75,7 +75,8 @@ void vq_stop(struct virtqueue *vq)
 
 int vq_avail(struct virtqueue *vq)
 {
-	/* acquire: the ring's entries and the descriptors are read after the index that covers them
+	/*
+	 * acquire: the ring's entries and the descriptors are read after the index that covers them
 	 */
 	uint16_t idx = __atomic_load_n(&vq->avail->idx, __ATOMIC_ACQUIRE);
 
@@ -184,7 +185,10 @@ void vq_put_used(struct virtqueue *vq, uint16_t head, uint32_t len)
 
 /* Where the driver says at which used index it wants an interrupt; and we at which available index
  * a notification. */
-static uint16_t *vq_used_event(const struct virtqueue *vq) { return &vq->avail->ring[vq->size]; }
+static uint16_t *vq_used_event(const struct virtqueue *vq)
+{
+	return &vq->avail->ring[vq->size];
+}
 
 static uint16_t *vq_avail_event(const struct virtqueue *vq)
 {

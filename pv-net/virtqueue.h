@@ -38,8 +38,7 @@ struct virtqueue {
 	uint16_t used_idx;      /* published */
 	uint16_t n_unpublished; /* used entries written behind used_idx */
 	uint16_t signalled;     /* used_idx at the last interrupt decision */
-	bool want_notify; /* the driver was asked to notify (without EVENT_IDX: the flag is clear)
-			   */
+	bool want_notify; /* the driver was asked to notify (the flag is clear) */
 	const char *why;  /* why a call gave -EPROTO; static text */
 };
 

@@ -22,14 +22,20 @@ static int bad(struct check *c, const char *what, const char *name)
 
 static bool is_type(const char *type, const json_t *doc)
 {
-	static const struct { const char *name; bool number; json_type type; } types[] = {
-		{ "object", false, JSON_OBJECT }, { "array", false, JSON_ARRAY }, { "string", false, JSON_STRING },
-		{ "integer", false, JSON_INTEGER }, { "null", false, JSON_NULL }, { "number", true, JSON_REAL },
+	static const struct {
+		const char *name;
+		bool number;
+		json_type type;
+	} types[] = {
+		{ "object", false, JSON_OBJECT }, { "array", false, JSON_ARRAY },
+		{ "string", false, JSON_STRING }, { "integer", false, JSON_INTEGER },
+		{ "null", false, JSON_NULL },     { "number", true, JSON_REAL },
 	};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (!strcmp(type, types[i].name))
-			return types[i].number ? json_is_number(doc) : json_typeof(doc) == types[i].type;
+			return types[i].number ? json_is_number(doc)
+					       : json_typeof(doc) == types[i].type;
 	return false;
 }
 
@@ -39,7 +45,9 @@ static int check_type(struct check *c, const json_t *want, const json_t *doc)
 	size_t i;
 
 	if (json_is_string(want))
-		return is_type(json_string_value(want), doc) ? 0 : bad(c, "is no", json_string_value(want));
+		return is_type(json_string_value(want), doc)
+			       ? 0
+			       : bad(c, "is no", json_string_value(want));
 	json_array_foreach(want, i, one)
 		if (is_type(json_string_value(one), doc))
 			return 0;
@@ -137,13 +145,17 @@ static int check_ref(struct check *c, const json_t *want, const json_t *doc)
 
 	if (!strcmp(ref, "#"))
 		return check_value(c, c->root, doc);
-	schema = !strncmp(ref, "#/$defs/", 8) ? json_object_get(json_object_get(c->root, "$defs"), ref + 8) : NULL;
+	schema = !strncmp(ref, "#/$defs/", 8)
+			 ? json_object_get(json_object_get(c->root, "$defs"), ref + 8)
+			 : NULL;
 	return schema ? check_value(c, schema, doc) : bad(c, "no such reference", ref);
 }
 
 static int check_minimum(struct check *c, const json_t *want, const json_t *doc)
 {
-	return json_is_number(doc) && json_number_value(doc) < json_number_value(want) ? bad(c, "is below", "the minimum") : 0;
+	return json_is_number(doc) && json_number_value(doc) < json_number_value(want)
+		       ? bad(c, "is below", "the minimum")
+		       : 0;
 }
 
 static int check_const(struct check *c, const json_t *want, const json_t *doc)
@@ -151,11 +163,24 @@ static int check_const(struct check *c, const json_t *want, const json_t *doc)
 	return json_equal(want, doc) ? 0 : bad(c, "is not", "the constant");
 }
 
-static const struct { const char *name; int (*check)(struct check *, const json_t *, const json_t *); } keywords[] = {
-	{ "type", check_type }, { "enum", check_enum }, { "required", check_required }, { "properties", check_properties },
-	{ "additionalProperties", check_additional }, { "items", check_items }, { "allOf", check_all_of }, { "$ref", check_ref },
-	{ "minimum", check_minimum }, { "const", check_const },
-	{ "description", NULL }, { "title", NULL }, { "$schema", NULL }, { "$defs", NULL },
+static const struct {
+	const char *name;
+	int (*check)(struct check *, const json_t *, const json_t *);
+} keywords[] = {
+	{ "type", check_type },
+	{ "enum", check_enum },
+	{ "required", check_required },
+	{ "properties", check_properties },
+	{ "additionalProperties", check_additional },
+	{ "items", check_items },
+	{ "allOf", check_all_of },
+	{ "$ref", check_ref },
+	{ "minimum", check_minimum },
+	{ "const", check_const },
+	{ "description", NULL },
+	{ "title", NULL },
+	{ "$schema", NULL },
+	{ "$defs", NULL },
 };
 
 static int check_value(struct check *c, const json_t *schema, const json_t *doc)
@@ -176,7 +201,8 @@ static int check_value(struct check *c, const json_t *schema, const json_t *doc)
 	return 0;
 }
 
-int schema_check(const json_t *root, const json_t *schema, const json_t *doc, char *why, size_t size)
+int schema_check(const json_t *root, const json_t *schema, const json_t *doc, char *why,
+		 size_t size)
 {
 	struct check c = { .root = root, .why = why, .size = size };
 

@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* schema_check - 0 when doc obeys the schema; else -1, and where and why it does not. An unknown keyword is an error, too. */
-int schema_check(const json_t *root, const json_t *schema, const json_t *doc, char *why, size_t size);
+/* schema_check - 0 when doc obeys the schema; else -1, and where and why it does not. An unknown
+ * keyword is an error, too. */
+int schema_check(const json_t *root, const json_t *schema, const json_t *doc, char *why,
+		 size_t size);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The words of `compare`, its JSON document against bench/schema.json, its text, and the children it starts. */
+/* The words of `compare`, its JSON document against bench/schema.json, its text, and the children
+ * it starts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,12 +20,14 @@
 
 static char said[1024];
 
-static void catch(void *opaque, const char *line)
+static void catch (void *opaque, const char *line)
 {
 	snprintf(said, sizeof(said), "%s", line);
 }
 
-/* --- words ---------------------------------------------------------------------------------------------------------- */
+/* --- words
+ * ----------------------------------------------------------------------------------------------------------
+ */
 static int read_words(struct bench_options *o, const char *const *words)
 {
 	char *argv[20] = { "compare" };
@@ -59,8 +62,11 @@ static void words_are_understood(void **state)
 {
 	struct bench_options o;
 
-	assert_int_equal(read_words(&o, WORDS("--where", "lab", "--lanes", "vf,emulated", "--sizes=128", "--seconds", "0.25", "--runs", "7",
-					      "--peer", "none", "--json", "x.json", "--wire", "eth7")), 0);
+	assert_int_equal(
+		read_words(&o, WORDS("--where", "lab", "--lanes", "vf,emulated", "--sizes=128",
+				     "--seconds", "0.25", "--runs", "7", "--peer", "none", "--json",
+				     "x.json", "--wire", "eth7")),
+		0);
 	assert_string_equal(o.where, "lab");
 	assert_int_equal(o.lanes, 1u << LANE_VF | 1u << LANE_EMULATED);
 	assert_int_equal(o.n_sizes, 1);
@@ -87,10 +93,26 @@ static void quick_is_shorter_and_can_be_overruled(void **state)
 static void wrong_words_are_a_wrong_call(void **state)
 {
 	static const char *const wrong[][3] = {
-		{ "--where", "moon" }, { "--lanes", "emulated,warp" }, { "--lanes", "" }, { "--lanes", "," }, { "--sizes", "63" },
-		{ "--sizes", "1519" }, { "--sizes", "64,x" }, { "--sizes", "" }, { "--sizes", "64,64,64,64,64,64,64,64,64" }, { "--seconds", "0" },
-		{ "--seconds", "nan" }, { "--seconds", "61" }, { "--seconds", "1s" }, { "--runs", "0" }, { "--runs", "51" }, { "--runs", "-1" },
-		{ "--peer", "bhyve" }, { "--peer" }, { "word" }, { "--nonsense" },
+		{ "--where", "moon" },
+		{ "--lanes", "emulated,warp" },
+		{ "--lanes", "" },
+		{ "--lanes", "," },
+		{ "--sizes", "63" },
+		{ "--sizes", "1519" },
+		{ "--sizes", "64,x" },
+		{ "--sizes", "" },
+		{ "--sizes", "64,64,64,64,64,64,64,64,64" },
+		{ "--seconds", "0" },
+		{ "--seconds", "nan" },
+		{ "--seconds", "61" },
+		{ "--seconds", "1s" },
+		{ "--runs", "0" },
+		{ "--runs", "51" },
+		{ "--runs", "-1" },
+		{ "--peer", "bhyve" },
+		{ "--peer" },
+		{ "word" },
+		{ "--nonsense" },
 	};
 	struct bench_options o;
 
@@ -101,12 +123,28 @@ static void wrong_words_are_a_wrong_call(void **state)
 	}
 }
 
-/* --- the document ------------------------------------------------------------------------------------------------------ */
+/* --- the document
+ * ------------------------------------------------------------------------------------------------------
+ */
 static struct bench_sample sample(uint64_t frames, bool ok)
 {
-	struct bench_sample s = { .done = true, .ok = ok, .has_exits = true, .has_all_exits = true, .has_cpu = true, .user_exits = 5, .exits = 50,
-				  .cpu_ns = 4 * frames, .sent = 2 * frames, .lost = 3, .offered_mpps = 1,
-				  .result = { .frames = frames, .ns = 1000000000, .total = 2 * frames, .p50_ns = 2500, .p99_ns = 5000, .samples = 9 } };
+	struct bench_sample s = { .done = true,
+				  .ok = ok,
+				  .has_exits = true,
+				  .has_all_exits = true,
+				  .has_cpu = true,
+				  .user_exits = 5,
+				  .exits = 50,
+				  .cpu_ns = 4 * frames,
+				  .sent = 2 * frames,
+				  .lost = 3,
+				  .offered_mpps = 1,
+				  .result = { .frames = frames,
+					      .ns = 1000000000,
+					      .total = 2 * frames,
+					      .p50_ns = 2500,
+					      .p99_ns = 5000,
+					      .samples = 9 } };
 
 	s.cause[0] = (struct bench_cause){ "rx_drop_no_buffer", 2 };
 	s.cause[1] = (struct bench_cause){ "unaccounted", 1 };
@@ -117,7 +155,12 @@ static struct bench_sample sample(uint64_t frames, bool ok)
 
 static void row_fill(struct bench_row *r, enum bench_lane lane, enum bench_direction d, bool peer)
 {
-	*r = (struct bench_row){ .lane = lane, .direction = d, .device = "82540EM", .guest_device = "e1000", .backend = "tap", .frame_bytes = 64,
+	*r = (struct bench_row){ .lane = lane,
+				 .direction = d,
+				 .device = "82540EM",
+				 .guest_device = "e1000",
+				 .backend = "tap",
+				 .frame_bytes = 64,
 				 .peer = peer };
 	for (int i = 0; i < 3; i++) {
 		r->ours[i] = sample(1000000u * (unsigned int)(i + 1), true);
@@ -127,12 +170,18 @@ static void row_fill(struct bench_row *r, enum bench_lane lane, enum bench_direc
 
 static void bench_fill(struct bench *b)
 {
-	*b = (struct bench){ .n_rows = 4, .peers = true, .qemu.version = "11.1.3", .tsc_hz = 2000000000,
-			     .o = { .runs = 3, .window_ms = 500, .warm_ms = 200, .n_sizes = 1, .sizes = { 64 } } };
+	*b = (struct bench){
+		.n_rows = 4,
+		.peers = true,
+		.qemu.version = "11.1.3",
+		.tsc_hz = 2000000000,
+		.o = { .runs = 3, .window_ms = 500, .warm_ms = 200, .n_sizes = 1, .sizes = { 64 } }
+	};
 	b->row = calloc(4, sizeof(*b->row));
 	b->skipped = json_array();
-	b->host = json_pack("{s:s, s:{s:s, s:i}, s:{s:s}, s:{s:s}, s:{s:[{s:s, s:n}]}}", "kernel", "6.1", "cpu", "model", "A CPU", "online", 2, "kvm", "kind",
-			    "kvm_intel", "iommu", "kind", "vt-d", "nics", "list", "netdev", "eth0", "driver");
+	b->host = json_pack("{s:s, s:{s:s, s:i}, s:{s:s}, s:{s:s}, s:{s:[{s:s, s:n}]}}", "kernel",
+			    "6.1", "cpu", "model", "A CPU", "online", 2, "kvm", "kind", "kvm_intel",
+			    "iommu", "kind", "vt-d", "nics", "list", "netdev", "eth0", "driver");
 	row_fill(&b->row[0], LANE_EMULATED, BENCH_TX, true);
 	row_fill(&b->row[1], LANE_EMULATED, BENCH_RX, true);
 	row_fill(&b->row[2], LANE_VF, BENCH_PINGPONG, false);
@@ -154,7 +203,8 @@ static json_t *load_schema(void)
 	json_t *schema = json_load_file("bench/schema.json", 0, &e);
 
 	if (!schema)
-		fail_msg("bench/schema.json: line %d: %s (run at the root of the source)", e.line, e.text);
+		fail_msg("bench/schema.json: line %d: %s (run at the root of the source)", e.line,
+			 e.text);
 	return schema;
 }
 
@@ -227,7 +277,10 @@ static void figures_are_medians_and_sums_over_the_runs(void **state)
 	peer = json_array_get(json_object_get(doc, "peers"), 0);
 	assert_float_equal(at(peer, "ratio"), 2, 1e-9);
 	assert_int_equal(json_array_size(json_object_get(doc, "peers")), 2);
-	assert_float_equal(at(json_object_get(json_array_get(json_object_get(doc, "results"), 2), "latency_us"), "p50"), 2.5, 1e-9);
+	assert_float_equal(at(json_object_get(json_array_get(json_object_get(doc, "results"), 2),
+					      "latency_us"),
+			      "p50"),
+			   2.5, 1e-9);
 	json_decref(doc);
 	bench_drop(&b);
 }
@@ -246,7 +299,8 @@ static void failed_run_is_left_out_and_told(void **state)
 	row = json_array_get(json_object_get(doc, "results"), 0);
 	assert_int_equal(at(row, "runs"), 2);
 	assert_float_equal(at(json_object_get(row, "mpps"), "max"), 2, 1e-9);
-	assert_non_null(strstr(json_string_value(json_array_get(json_object_get(row, "notes"), 0)), "it fell over"));
+	assert_non_null(strstr(json_string_value(json_array_get(json_object_get(row, "notes"), 0)),
+			       "it fell over"));
 	json_decref(doc);
 	bench_drop(&b);
 }
@@ -270,14 +324,17 @@ static void what_was_not_told_is_null(void **state)
 	assert_true(json_is_null(json_object_get(row, "latency_us")));
 	row = json_array_get(json_object_get(doc, "results"), 1);
 	assert_true(json_is_null(json_object_get(row, "mpps")));
-	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(doc, "peers"), 1), "ratio")));
+	assert_true(json_is_null(
+		json_object_get(json_array_get(json_object_get(doc, "peers"), 1), "ratio")));
 	assert_int_equal(schema_check(schema, schema, doc, why, sizeof(why)), 0);
 	json_decref(doc);
 	json_decref(schema);
 	bench_drop(&b);
 }
 
-/* --- the text ------------------------------------------------------------------------------------------------------------- */
+/* --- the text
+ * -------------------------------------------------------------------------------------------------------------
+ */
 static char *report_text(const json_t *doc)
 {
 	char *text = NULL;
@@ -298,7 +355,9 @@ static void report_stays_within_120_columns(void **state)
 	bench_fill(&b);
 	b.row[0].ours[0].result.frames = 123456789;
 	b.row[3].ours[0].result.frames = 1;
-	bench_skip(&b, LANE_VMDQ, NULL, "because a very long reason stands here that goes on and on and on and on and on and on, far beyond the line's end",
+	bench_skip(&b, LANE_VMDQ, NULL,
+		   "because a very long reason stands here that goes on and on and on and on and "
+		   "on and on, far beyond the line's end",
 		   "wait");
 	doc = bench_document(&b);
 	text = report_text(doc);
@@ -347,7 +406,9 @@ static void report_of_an_empty_document_does_not_fall_over(void **state)
 	json_decref(doc);
 }
 
-/* --- devices, children ------------------------------------------------------------------------------------------------------ */
+/* --- devices, children
+ * ------------------------------------------------------------------------------------------------------
+ */
 static void guest_driver_is_chosen_by_pci_id(void **state)
 {
 	const char *label;
@@ -364,7 +425,12 @@ static void child_lines_come_whole_and_without_their_end(void **state)
 	struct bench_child c;
 	char line[64];
 
-	assert_int_equal(bench_child_start(&c, WORDS("sh", "-c", "printf 'one\\r\\ntw'; sleep 0.05; printf 'o\\nrest'; echo fourlane: why >&2"), -1, false), 0);
+	assert_int_equal(bench_child_start(&c,
+					   WORDS("sh", "-c",
+						 "printf 'one\\r\\ntw'; sleep 0.05; printf "
+						 "'o\\nrest'; echo fourlane: why >&2"),
+					   -1, false),
+			 0);
 	assert_int_equal(bench_child_line(&c, &none, 5000, line, sizeof(line)), 0);
 	assert_string_equal(line, "one");
 	assert_int_equal(bench_child_line(&c, &none, 5000, line, sizeof(line)), 0);
@@ -382,7 +448,10 @@ static void line_that_never_ends_is_cut(void **state)
 	struct bench_child c;
 	char line[16];
 
-	assert_int_equal(bench_child_start(&c, WORDS("sh", "-c", "while :; do printf xxxxxxxx; done"), -1, false), 0);
+	assert_int_equal(bench_child_start(&c,
+					   WORDS("sh", "-c", "while :; do printf xxxxxxxx; done"),
+					   -1, false),
+			 0);
 	assert_int_equal(bench_child_line(&c, &none, 5000, line, sizeof(line)), 0);
 	assert_string_equal(line, "xxxxxxxxxxxxxxx");
 	bench_child_end(&c, 0);

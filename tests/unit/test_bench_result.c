@@ -12,9 +12,13 @@
 
 #include "bench/bench.h"
 
-#define TX "FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=100 bytes=6000 ns=500000000 total=140 kicks=5 lost=2 bad=0"
-#define PP "FL RESULT dev=virtio mode=pingpong size=60 batch=32 frames=10 bytes=600 ns=500000000 total=14 kicks=14 lost=1 bad=0" \
-	   " p50_ns=2500 p99_ns=9000 min_ns=2000 max_ns=70000 samples=10"
+#define TX \
+	"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=100 bytes=6000 ns=500000000 " \
+	"total=140 kicks=5 lost=2 bad=0"
+#define PP \
+	"FL RESULT dev=virtio mode=pingpong size=60 batch=32 frames=10 bytes=600 ns=500000000 " \
+	"total=14 kicks=14 lost=1 bad=0" \
+	" p50_ns=2500 p99_ns=9000 min_ns=2000 max_ns=70000 samples=10"
 
 static void result_line_is_read(void **state)
 {
@@ -36,7 +40,9 @@ static void optional_field_is_read_when_there(void **state)
 	struct bench_result r;
 	char line[400];
 
-	snprintf(line, sizeof(line), "%s other=7", "FL RESULT dev=e1000 mode=rx size=60 batch=32 frames=1 bytes=60 ns=1000000 total=1 kicks=0 lost=0 bad=0");
+	snprintf(line, sizeof(line), "%s other=7",
+		 "FL RESULT dev=e1000 mode=rx size=60 batch=32 frames=1 bytes=60 ns=1000000 "
+		 "total=1 kicks=0 lost=0 bad=0");
 	assert_int_equal(bench_result_parse(line, BENCH_RX, &r), 0);
 	assert_int_equal(r.other, 7);
 }
@@ -44,24 +50,39 @@ static void optional_field_is_read_when_there(void **state)
 static void malformed_result_is_refused(void **state)
 {
 	static const char *const lines[] = {
-		"", "FL RESULT", "FL RESULT ", "FL READY mac=52:54:00:12:34:56 link=up", "garbage",
+		"",
+		"FL RESULT",
+		"FL RESULT ",
+		"FL READY mac=52:54:00:12:34:56 link=up",
+		"garbage",
 		/* a field is missing */
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=100 bytes=6000 total=140 kicks=5 lost=2 bad=0",
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 bytes=6000 ns=500000000 total=140 kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=100 bytes=6000 total=140 "
+		"kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 bytes=6000 ns=500000000 total=140 "
+		"kicks=5 lost=2 bad=0",
 		/* no number, a sign, too long, something behind it */
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=x bytes=6000 ns=500000000 total=140 kicks=5 lost=2 bad=0",
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=-1 bytes=6000 ns=500000000 total=140 kicks=5 lost=2 bad=0",
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames= bytes=6000 ns=500000000 total=140 kicks=5 lost=2 bad=0",
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=1e3 bytes=6000 ns=500000000 total=140 kicks=5 lost=2 bad=0",
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=99999999999999999999999 bytes=1 ns=500000000 total=140 kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=x bytes=6000 ns=500000000 "
+		"total=140 kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=-1 bytes=6000 ns=500000000 "
+		"total=140 kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames= bytes=6000 ns=500000000 "
+		"total=140 kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=1e3 bytes=6000 ns=500000000 "
+		"total=140 kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=99999999999999999999999 "
+		"bytes=1 ns=500000000 total=140 kicks=5 lost=2 bad=0",
 		/* twice there */
 		TX " frames=100",
 		/* another mode, a round trip's fields missing */
-		"FL RESULT dev=e1000 mode=rx size=60 batch=32 frames=100 bytes=6000 ns=500000000 total=140 kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=rx size=60 batch=32 frames=100 bytes=6000 ns=500000000 "
+		"total=140 kicks=5 lost=2 bad=0",
 		/* no time at all, far too much, more in the window than in the run */
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=100 bytes=6000 ns=0 total=140 kicks=5 lost=2 bad=0",
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=100 bytes=6000 ns=18446744073709551615 total=140 kicks=5 lost=2 bad=0",
-		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=141 bytes=6000 ns=500000000 total=140 kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=100 bytes=6000 ns=0 total=140 "
+		"kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=100 bytes=6000 "
+		"ns=18446744073709551615 total=140 kicks=5 lost=2 bad=0",
+		"FL RESULT dev=e1000 mode=tx size=60 batch=32 frames=141 bytes=6000 ns=500000000 "
+		"total=140 kicks=5 lost=2 bad=0",
 	};
 	struct bench_result r;
 
@@ -88,14 +109,20 @@ static void name_inside_another_name_is_not_taken_for_it(void **state)
 	struct bench_result r;
 
 	/* "xns=" and "ns_=" are not "ns=" */
-	assert_int_equal(bench_result_parse("FL RESULT dev=e1000 mode=tx xns=5000000 ns_=5000000 frames=1 bytes=6 total=1 kicks=5 lost=2 bad=0",
-					    BENCH_TX, &r), -EPROTO);
+	assert_int_equal(bench_result_parse("FL RESULT dev=e1000 mode=tx xns=5000000 ns_=5000000 "
+					    "frames=1 bytes=6 total=1 kicks=5 lost=2 bad=0",
+					    BENCH_TX, &r),
+			 -EPROTO);
 }
 
 static void ready_line_gives_the_mac(void **state)
 {
-	static const char *const wrong[] = { "", "FL READY ", "FL READY mac=52:54:00:12:34 link=up", "FL READY mac=52:54:00:12:34:56",
-					     "FL READY mac=zz:54:00:12:34:56 link=up", "FL READY mac=52:54:00:12:34:567 link=up" };
+	static const char *const wrong[] = { "",
+					     "FL READY ",
+					     "FL READY mac=52:54:00:12:34 link=up",
+					     "FL READY mac=52:54:00:12:34:56",
+					     "FL READY mac=zz:54:00:12:34:56 link=up",
+					     "FL READY mac=52:54:00:12:34:567 link=up" };
 	uint8_t mac[6];
 
 	assert_int_equal(bench_ready_parse("FL READY mac=52:54:00:12:34:ff link=up", mac), 0);

@@ -49,7 +49,9 @@ static struct image good(void)
 	return i;
 }
 
-static void quiet(void *opaque, const char *line) {}
+static void quiet(void *opaque, const char *line)
+{
+}
 
 static int load(const void *data, size_t len, struct guest_mem **keep, struct boot_entry *e)
 {

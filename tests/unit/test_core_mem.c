@@ -11,7 +11,9 @@
 #include "core/err.h"
 #include "core/mem.h"
 
-static void quiet(void *opaque, const char *line) {}
+static void quiet(void *opaque, const char *line)
+{
+}
 
 static void ptr_refuses_what_leaves_the_region(void **state)
 {

@@ -167,7 +167,10 @@ static void null_is_done_at_once(void **state)
 
 static char said[256];
 
-static void catch (void *opaque, const char *line) { strncpy(said, line, sizeof(said) - 1); }
+static void catch (void *opaque, const char *line)
+{
+	strncpy(said, line, sizeof(said) - 1);
+}
 
 static void unknown_backend_is_refused_with_the_list(void **state)
 {

@@ -25,7 +25,9 @@ static uint64_t bar_read(void *opaque, uint64_t off, unsigned int size)
 	return 0x42;
 }
 
-static void bar_write(void *opaque, uint64_t off, unsigned int size, uint64_t val) {}
+static void bar_write(void *opaque, uint64_t off, unsigned int size, uint64_t val)
+{
+}
 
 static const struct bus_ops ops = { bar_read, bar_write };
 static const struct pci_id id = { .vendor = 0x1234, .device = 0x5678, .class_code = 0x020000 };
