@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `fourlane compare` in pieces: which runs make up a table (bench_lane.c), one run of one row (bench_run.c), who runs the
- * guest (bench_monitor_*.c), traffic at the other end (bench_traffic.c), figures (bench_stat.c), and what is told about them
- * (bench_env.c, bench_json.c, bench_report.c). Only bench/ includes this.
+ * `fourlane compare` in pieces: which runs make up a table (bench_lane.c), one run of one row
+ * (bench_run.c), who runs the guest (bench_monitor_*.c), traffic at the other end
+ * (bench_traffic.c), figures (bench_stat.c), and what is told about them (bench_env.c,
+ * bench_json.c, bench_report.c). Only bench/ includes this.
  *
  * One thread, but for the traffic threads; everything here belongs to it.
  */
@@ -16,25 +17,26 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define BENCH_MAX_SIZES	8
-#define BENCH_MAX_RUNS	50
-#define BENCH_MAX_ROWS	128
-#define BENCH_N_CAUSES	12
-#define BENCH_FCS	4	/* bytes that the guest does not see; frame_bytes counts them, as RFC 2544 does */
-#define BENCH_SEED	1
+#define BENCH_MAX_SIZES 8
+#define BENCH_MAX_RUNS  50
+#define BENCH_MAX_ROWS  128
+#define BENCH_N_CAUSES  12
+#define BENCH_FCS \
+	4 /* bytes that the guest does not see; frame_bytes counts them, as RFC 2544 does */
+#define BENCH_SEED 1
 
 enum bench_lane { LANE_EMULATED, LANE_PARAVIRTUAL, LANE_DIRECT, LANE_VF, LANE_VMDQ, LANE_N };
 enum bench_direction { BENCH_TX, BENCH_RX, BENCH_PINGPONG, BENCH_N_DIRECTIONS };
 extern const char *const bench_lane_name[LANE_N];
 extern const char *const bench_direction_name[BENCH_N_DIRECTIONS];
 
-/* --- the words of the call (cmd_compare.c) ------------------------------------------------------------------- */
+/* --- the words of the call (cmd_compare.c) ------------------------------- */
 struct bench_options {
-	const char *where;		/* "host", "lab" or NULL: both */
-	const char *json;		/* file, or NULL */
-	const char *direct, *pf, *wire;	/* BDF, interface, interface; or NULL */
-	unsigned int lanes;		/* one bit a lane */
-	unsigned int sizes[BENCH_MAX_SIZES], n_sizes;	/* frame bytes with FCS */
+	const char *where;                            /* "host", "lab" or NULL: both */
+	const char *json;                             /* file, or NULL */
+	const char *direct, *pf, *wire;               /* BDF, interface, interface; or NULL */
+	unsigned int lanes;                           /* one bit a lane */
+	unsigned int sizes[BENCH_MAX_SIZES], n_sizes; /* frame bytes with FCS */
 	unsigned int window_ms, warm_ms, runs;
 	bool quick, peer;
 };
@@ -42,169 +44,183 @@ struct bench_options {
 /* bench_options_read - 0, or FL_USAGE after a message. Keeps pointers into argv. */
 int bench_options_read(struct bench_options *o, int argc, char **argv);
 
-/* --- waiting, and being interrupted (bench_child.c) ------------------------------------------------------------ */
+/* --- waiting, and being interrupted (bench_child.c) ---------------------- */
 struct bench_signals {
-	int fd;		/* signalfd of SIGINT, SIGTERM, SIGHUP, which are blocked */
-	int got;	/* the signal, 0 until one came */
+	int fd;  /* signalfd of SIGINT, SIGTERM, SIGHUP, which are blocked */
+	int got; /* the signal, 0 until one came */
 };
-int bench_signals_open(struct bench_signals *s);	/* 0 or negative errno */
+int bench_signals_open(struct bench_signals *s); /* 0 or negative errno */
 /* bench_pause - waits `ms`; 0, or -EINTR as soon as (and whenever) a signal has come. */
 int bench_pause(struct bench_signals *s, int ms);
 uint64_t bench_now_ns(void);
 
-/* --- a program that is started (bench_child.c) ----------------------------------------------------------------- */
+/* --- a program that is started (bench_child.c) --------------------------- */
 struct bench_child {
-	pid_t pid;		/* 0: none */
-	int in, out, err;	/* its stdin, stdout (pipes), stderr (memfd, or -1 when it has ours) */
+	pid_t pid;        /* 0: none */
+	int in, out, err; /* its stdin, stdout (pipes), stderr (memfd, or -1 when it has ours) */
 	size_t used;
-	char buf[1024];		/* stdout that is no whole line yet */
+	char buf[1024]; /* stdout that is no whole line yet */
 };
 
 /*
- * bench_child_start - in a process group of its own, ended by the kernel when this process dies. `pass` (or -1) is descriptor 3 there.
- * With own_err, its stderr is ours and its stdout is nowhere. 0 or negative errno, without a message.
+ * bench_child_start - in a process group of its own, ended by the kernel when this process dies.
+ * `pass` (or -1) is descriptor 3 there. With own_err, its stderr is ours and its stdout is nowhere.
+ * 0 or negative errno, without a message.
  */
 int bench_child_start(struct bench_child *c, const char *const *argv, int pass, bool own_err);
-/* bench_child_line - next line of its stdout without its end: 0, -EPIPE (it ended), -ETIMEDOUT, -EINTR. */
-int bench_child_line(struct bench_child *c, struct bench_signals *s, int timeout_ms, char *line, size_t size);
+/* bench_child_line - next line of its stdout without its end: 0, -EPIPE (it ended), -ETIMEDOUT,
+ * -EINTR. */
+int bench_child_line(struct bench_child *c, struct bench_signals *s, int timeout_ms, char *line,
+		     size_t size);
 void bench_child_say(struct bench_child *c, char byte);
-/* bench_child_end - waits grace_ms for it, then SIGTERM and 5 s, then SIGKILL. Its wait status. Closes everything but err. */
+/* bench_child_end - waits grace_ms for it, then SIGTERM and 5 s, then SIGKILL. Its wait status.
+ * Closes everything but err. */
 int bench_child_end(struct bench_child *c, int grace_ms);
 /* bench_child_why - last line that it wrote on stderr, "" when none. */
 void bench_child_why(const struct bench_child *c, char *buf, size_t size);
-void bench_child_free(struct bench_child *c);	/* accepts an ended or never started one */
+void bench_child_free(struct bench_child *c); /* accepts an ended or never started one */
 
-/* --- the microguest's lines (bench_result.c) --------------------------------------------------------------------- */
+/* --- the microguest's lines (bench_result.c) ----------------------------- */
 struct bench_result {
 	uint64_t frames, bytes, ns, total, kicks, lost, bad, other;
 	uint64_t p50_ns, p99_ns, samples;
 };
-/* bench_result_parse - an "FL RESULT" line. -EPROTO when a wanted field is missing, twice there, no number or makes no sense. No message. */
+/* bench_result_parse - an "FL RESULT" line. -EPROTO when a wanted field is missing, twice there, no
+ * number or makes no sense. No message. */
 int bench_result_parse(const char *line, enum bench_direction d, struct bench_result *r);
 /* bench_ready_parse - the guest's MAC out of "FL READY". -EPROTO. */
 int bench_ready_parse(const char *line, uint8_t mac[6]);
 
-/* --- who runs the guest ------------------------------------------------------------------------------------------ */
+/* --- who runs the guest -------------------------------------------------- */
 struct bench_qemu {
-	char words[8][PATH_MAX];	/* how to start it: a program, or a dynamic linker and its words */
+	char words[8][PATH_MAX]; /* how to start it: a program, or a dynamic linker and its words */
 	unsigned int n_words;
-	char modules[PATH_MAX];		/* QEMU_MODULE_DIR, "" for its own */
-	char version[32];		/* "11.1.3"; "" when there is none */
+	char modules[PATH_MAX]; /* QEMU_MODULE_DIR, "" for its own */
+	char version[32];       /* "11.1.3"; "" when there is none */
 };
 
 struct bench_boot {
-	const char *device;		/* the microguest's dev= */
-	const char *backend;		/* "null", "loop", "tap", "wire" */
-	const char *nic;		/* for "wire": the whole --nic */
-	const char *ifname;		/* for "tap" */
-	const char *words;		/* the rest of the guest's command line */
-	const char *kernel;		/* mg.elf */
+	const char *device;  /* the microguest's dev= */
+	const char *backend; /* "null", "loop", "tap", "wire" */
+	const char *nic;     /* for "wire": the whole --nic */
+	const char *ifname;  /* for "tap" */
+	const char *words;   /* the rest of the guest's command line */
+	const char *kernel;  /* mg.elf */
 	const struct bench_qemu *qemu;
 };
 
 struct bench_guest {
 	struct bench_child child;
 	char name[32];
-	int tap;			/* descriptor that keeps the tap, or -1 */
+	int tap; /* descriptor that keeps the tap, or -1 */
 };
 
 /* Counts since the guest started. Accesses of the console are taken out of both exit counts. */
 struct bench_counters {
 	bool has_exits, has_all_exits, has_cpu;
 	int64_t user_exits, exits;
-	uint64_t cpu_ns;		/* host CPU without guest time */
+	uint64_t cpu_ns; /* host CPU without guest time */
 	uint64_t guest_ns;
-	json_t *nic;			/* the device's counters, or NULL; owned */
+	json_t *nic; /* the device's counters, or NULL; owned */
 };
 void bench_counters_free(struct bench_counters *c);
 
 struct bench_monitor {
 	const char *name;
-	/* Starts the guest; its console is the child's stdin and stdout. 0 or negative errno, `why` filled. */
+	/* Starts the guest; its console is the child's stdin and stdout. 0 or negative errno, `why`
+	 * filled. */
 	int (*start)(struct bench_guest *g, const struct bench_boot *b, char *why, size_t size);
 	/* While the guest waits for a command. 0 or negative errno. */
 	int (*counters)(struct bench_guest *g, struct bench_counters *c);
-	void (*release)(struct bench_guest *g);	/* after the child has ended */
+	void (*release)(struct bench_guest *g); /* after the child has ended */
 };
 extern const struct bench_monitor bench_monitor_fourlane, bench_monitor_qemu;
 
-/* bench_qemu_find - FOURLANE_QEMU, PATH, the cache, the software host's own. 0, or -ENOENT without a message (version is ""). */
+/* bench_qemu_find - FOURLANE_QEMU, PATH, the cache, the software host's own. 0, or -ENOENT without
+ * a message (version is ""). */
 int bench_qemu_find(struct bench_qemu *q);
 
-/* --- traffic at the other end (bench_traffic.c) -------------------------------------------------------------------- */
+/* --- traffic at the other end (bench_traffic.c) -------------------------- */
 struct bench_traffic;
 struct bench_source {
 	const char *ifname;
-	uint32_t size;			/* without FCS */
+	uint32_t size; /* without FCS */
 	uint8_t src[6], dst[6];
 	unsigned int duration_ms;
 };
 struct bench_traffic_count {
-	uint64_t frames;		/* sent, or reflected */
-	uint64_t refused;		/* tries that the interface had no room for; tried again */
-	uint64_t ns;			/* first to last */
-	int err;			/* what ended it early, 0 or negative errno */
+	uint64_t frames;  /* sent, or reflected */
+	uint64_t refused; /* tries that the interface had no room for; tried again */
+	uint64_t ns;      /* first to last */
+	int err;          /* what ended it early, 0 or negative errno */
 };
 /* Both start a thread; 0 or negative errno without a message. bench_traffic_stop() joins it. */
 int bench_source_start(const struct bench_source *s, struct bench_traffic **out);
 int bench_reflector_start(const char *ifname, struct bench_traffic **out);
-bool bench_traffic_running(const struct bench_traffic *t);
-void bench_traffic_stop(struct bench_traffic *t, struct bench_traffic_count *n);	/* accepts NULL */
-/* bench_counter_open - counts test frames that come in at the interface, without reading them. Descriptor or negative errno. */
+void bench_traffic_stop(struct bench_traffic *t, struct bench_traffic_count *n); /* accepts NULL */
+/* bench_counter_open - counts test frames that come in at the interface, without reading them.
+ * Descriptor or negative errno. */
 int bench_counter_open(const char *ifname);
 /* bench_counter_read - frames since it was opened or read. */
 uint64_t bench_counter_read(int fd);
 
-/* --- interfaces (bench_netdev.c) ------------------------------------------------------------------------------------ */
-/* bench_tap_open - makes a tap that goes with the descriptor, up, silent. Descriptor or negative errno. */
+/* --- interfaces (bench_netdev.c) ----------------------------------------- */
+/* bench_tap_open - makes a tap that goes with the descriptor, up, silent. Descriptor or negative
+ * errno. */
 int bench_tap_open(const char *ifname);
 /* bench_netdev_count - a counter of /sys/class/net/IF/statistics; 0 when it is not there. */
 uint64_t bench_netdev_count(const char *ifname, const char *counter);
 int bench_netdev_mac(const char *ifname, uint8_t mac[6]);
 bool bench_netdev_is_up(const char *ifname);
 int bench_netdev_set_up(const char *ifname, bool up);
-/* bench_netdev_bdf - PCI address of an interface, -ENOENT. bench_netdev_of - the interface of a PCI function, -ENOENT. */
+/* bench_netdev_bdf - PCI address of an interface, -ENOENT. bench_netdev_of - the interface of a PCI
+ * function, -ENOENT. */
 int bench_netdev_bdf(const char *ifname, char *bdf, size_t size);
 int bench_netdev_of(const char *bdf, char *ifname, size_t size);
 int bench_netdev_rename(const char *from, const char *to);
 
-/* --- figures (bench_stat.c) -------------------------------------------------------------------------------------- */
-struct bench_spread { double median, min, max; };
+/* --- figures (bench_stat.c) ---------------------------------------------- */
+struct bench_spread {
+	double median, min, max;
+};
 /* bench_spread_of - of n values, which are sorted by it. n == 0: all 0. */
 struct bench_spread bench_spread_of(double *values, unsigned int n);
 
-/* --- rows ------------------------------------------------------------------------------------------------------------ */
-struct bench_cause { char name[40]; uint64_t frames; };
+/* --- rows ---------------------------------------------------------------- */
+struct bench_cause {
+	char name[40];
+	uint64_t frames;
+};
 
-struct bench_sample {			/* one run of one row */
+struct bench_sample { /* one run of one row */
 	bool done, ok;
-	char why[200];			/* not ok */
+	char why[200]; /* not ok */
 	struct bench_result result;
 	bool has_exits, has_all_exits, has_cpu;
 	int64_t user_exits, exits;
 	uint64_t cpu_ns;
 	uint64_t sent, lost;
 	struct bench_cause cause[BENCH_N_CAUSES];
-	double offered_mpps;		/* of the generator; 0 for other directions */
+	double offered_mpps; /* of the generator; 0 for other directions */
 };
 
 struct bench_row {
 	enum bench_lane lane;
 	enum bench_direction direction;
-	const char *device;		/* as the table calls it */
-	const char *guest_device;	/* the microguest's dev= */
+	const char *device;       /* as the table calls it */
+	const char *guest_device; /* the microguest's dev= */
 	const char *backend;
-	char nic[64];			/* --nic of "wire" */
+	char nic[64]; /* --nic of "wire" */
 	unsigned int frame_bytes;
-	bool peer;			/* QEMU can do the same */
+	bool peer; /* QEMU can do the same */
 	struct bench_sample ours[BENCH_MAX_RUNS], theirs[BENCH_MAX_RUNS];
 };
 
 /* Real NICs of this table: what was found, what was changed. */
 struct bench_hw {
-	char direct[16], direct_ifname[16];	/* BDF, "" none; its interface before */
-	char pf[16], vf[16];			/* interface and BDF of its VF */
-	char wire[16];				/* the peer port */
+	char direct[16], direct_ifname[16]; /* BDF, "" none; its interface before */
+	char pf[16], vf[16];                /* interface and BDF of its VF */
+	char wire[16];                      /* the peer port */
 	bool direct_up, assigned, vf_made;
 	const char *direct_guest, *direct_device, *vf_guest, *vf_device;
 };
@@ -214,36 +230,41 @@ struct bench {
 	struct bench_signals sig;
 	struct bench_qemu qemu;
 	struct bench_hw hw;
-	struct bench_row *row;		/* n_rows */
+	struct bench_row *row; /* n_rows */
 	unsigned int n_rows;
-	json_t *host;			/* of host_report() */
+	json_t *host; /* of host_report() */
 	json_t *skipped;
 	uint64_t tsc_hz;
 	char kernel[PATH_MAX];
-	char lab_direct[32];		/* BDF of lab0 */
-	bool lab;			/* we are inside the software host */
-	bool peers;			/* QEMU runs beside */
-	unsigned int n_guests;		/* for names */
-	unsigned int n_peer_failures;	/* in a row */
+	char lab_direct[32];          /* BDF of lab0 */
+	bool lab;                     /* we are inside the software host */
+	bool peers;                   /* QEMU runs beside */
+	unsigned int n_guests;        /* for names */
+	unsigned int n_peer_failures; /* in a row */
 };
 
-/* bench_skip - one entry of "skipped": a lane, or `part` of it ("tap", "peer qemu"; NULL: all of it). */
-void bench_skip(struct bench *b, enum bench_lane lane, const char *part, const char *why, const char *mend);
+/* bench_skip - one entry of "skipped": a lane, or `part` of it ("tap", "peer qemu"; NULL: all of
+ * it). */
+void bench_skip(struct bench *b, enum bench_lane lane, const char *part, const char *why,
+		const char *mend);
 /*
- * bench_plan - takes the NICs of the hardware lanes and fills rows and skipped. 0 or negative errno after a message. What it took
- * is given back by bench_hw_put_back(), always called, also after a failure.
+ * bench_plan - takes the NICs of the hardware lanes and fills rows and skipped. 0 or negative errno
+ * after a message. What it took is given back by bench_hw_put_back(), always called, also after a
+ * failure.
  */
 int bench_plan(struct bench *b);
 void bench_hw_put_back(struct bench_hw *hw);
 /* bench_plan_seconds - what the rows will take, about. */
 unsigned int bench_plan_seconds(const struct bench *b);
-/* bench_device_of - the microguest's driver for a PCI function, NULL when it has none. `label` is the table's name of it. */
+/* bench_device_of - the microguest's driver for a PCI function, NULL when it has none. `label` is
+ * the table's name of it. */
 const char *bench_device_of(unsigned int vendor, unsigned int device, const char **label);
 
 /* bench_run - one run of a row under one monitor. 0 (also for a failed sample: see ok), -EINTR. */
-int bench_run(struct bench *b, struct bench_row *r, const struct bench_monitor *m, struct bench_sample *s);
+int bench_run(struct bench *b, struct bench_row *r, const struct bench_monitor *m,
+	      struct bench_sample *s);
 
-/* --- what is told ------------------------------------------------------------------------------------------------------ */
+/* --- what is told -------------------------------------------------------- */
 uint64_t bench_env_tsc_hz(void);
 /* New references; NULL when memory is short. */
 json_t *bench_env_json(const struct bench *b);
@@ -252,11 +273,13 @@ json_t *bench_document(const struct bench *b);
 bool bench_row_failed(const struct bench *b, const struct bench_row *r);
 /* bench_report - one document as text, at most 120 columns. */
 void bench_report(const json_t *doc, FILE *to);
-/* bench_json_write - to a file by way of a new one beside it. 0 or negative errno after a message. */
+/* bench_json_write - to a file by way of a new one beside it. 0 or negative errno after a message.
+ */
 int bench_json_write(const json_t *doc, const char *file);
 
-/* --- the second table (bench_software_host.c) ------------------------------------------------------------------------- */
-/* bench_software_host - runs `compare` inside the lab; *doc is its document. *status its exit status. Negative errno after a message, -EINTR. */
+/* --- the second table (bench_software_host.c) ---------------------------- */
+/* bench_software_host - runs `compare` inside the lab; *doc is its document. *status its exit
+ * status. Negative errno after a message, -EINTR. */
 int bench_software_host(struct bench *b, json_t **doc, int *status);
 
 #endif

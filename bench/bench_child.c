@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Programs that the comparison starts, waits that end at Ctrl-C, and the ends of both. A child is in a process group of its own, so that
- * Ctrl-C at the terminal reaches us alone and we end it in order; when we are killed the kernel ends it (PR_SET_PDEATHSIG).
+ * Programs that the comparison starts, waits that end at Ctrl-C, and the ends of both. A child is
+ * in a process group of its own, so that Ctrl-C at the terminal reaches us alone and we end it in
+ * order; when we are killed the kernel ends it (PR_SET_PDEATHSIG).
  */
 #include "bench/bench.h"
 
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define END_MS	5000	/* from SIGTERM to SIGKILL */
+#define END_MS 5000 /* from SIGTERM to SIGKILL */
 
 uint64_t bench_now_ns(void)
 {
@@ -63,7 +64,7 @@ int bench_pause(struct bench_signals *s, int ms)
 	return signals_take(s);
 }
 
-/* --- start ------------------------------------------------------------------------------------------------------- */
+/* --- start --------------------------------------------------------------- */
 static void child_exec(const char *const *argv, const int fd[3], int pass, pid_t parent)
 {
 	sigset_t none;
@@ -83,7 +84,8 @@ static void child_exec(const char *const *argv, const int fd[3], int pass, pid_t
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execvp(argv[0], (char *const *)argv);
-	dprintf(STDERR_FILENO, "fourlane: starting %s: %s; is it installed?\n", argv[0], strerror(errno));
+	dprintf(STDERR_FILENO, "fourlane: starting %s: %s; is it installed?\n", argv[0],
+		strerror(errno));
 	_exit(127);
 }
 
@@ -149,7 +151,7 @@ int bench_child_start(struct bench_child *c, const char *const *argv, int pass, 
 	return 0;
 }
 
-/* --- its console ---------------------------------------------------------------------------------------------------- */
+/* --- its console --------------------------------------------------------- */
 /* A whole line out of the buffer; what does not fit `size` is cut. */
 static bool child_take_line(struct bench_child *c, char *line, size_t size)
 {
@@ -169,12 +171,14 @@ static bool child_take_line(struct bench_child *c, char *line, size_t size)
 	return true;
 }
 
-int bench_child_line(struct bench_child *c, struct bench_signals *s, int timeout_ms, char *line, size_t size)
+int bench_child_line(struct bench_child *c, struct bench_signals *s, int timeout_ms, char *line,
+		     size_t size)
 {
 	uint64_t end = bench_now_ns() + (uint64_t)timeout_ms * 1000000;
 
 	for (;;) {
-		struct pollfd p[2] = { { .fd = c->out, .events = POLLIN }, { .fd = s->fd, .events = POLLIN } };
+		struct pollfd p[2] = { { .fd = c->out, .events = POLLIN },
+				       { .fd = s->fd, .events = POLLIN } };
 		uint64_t now = bench_now_ns();
 		ssize_t n;
 
@@ -202,7 +206,7 @@ void bench_child_say(struct bench_child *c, char byte)
 		return;
 }
 
-/* --- its end ---------------------------------------------------------------------------------------------------------- */
+/* --- its end ------------------------------------------------------------- */
 /* True when it has ended within ms. Its output is thrown away meanwhile, so that it can end. */
 static bool child_gone(struct bench_child *c, int ms, int *status)
 {
@@ -216,7 +220,8 @@ static bool child_gone(struct bench_child *c, int ms, int *status)
 			return true;
 		if (bench_now_ns() >= end)
 			return false;
-		if (c->out < 0 || poll(&p, 1, 5) < 0 || !(p.revents & POLLIN) || read(c->out, waste, sizeof(waste)) <= 0)
+		if (c->out < 0 || poll(&p, 1, 5) < 0 || !(p.revents & POLLIN) ||
+		    read(c->out, waste, sizeof(waste)) <= 0)
 			poll(NULL, 0, 2);
 	}
 }

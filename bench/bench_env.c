@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where and with what a table was taken: the "environment" of the result, from host_report() and what the comparison knows of itself. Also
- * the TSC's frequency, which the microguest is told.
+ * Where and with what a table was taken: the "environment" of the result, from host_report() and
+ * what the comparison knows of itself. Also the TSC's frequency, which the microguest is told.
  */
 #include "bench/bench.h"
 
@@ -14,8 +14,8 @@
 #include "core/host.h"
 #include "core/version.h"
 
-#define TSC_TRIES	3
-#define TSC_MS		20
+#define TSC_TRIES 3
+#define TSC_MS    20
 
 /* Clock and counter at one instant: the reading with the shortest way there and back of some. */
 static void env_instant(uint64_t *ns, uint64_t *tsc)
@@ -49,7 +49,7 @@ uint64_t bench_env_tsc_hz(void)
 	return (uint64_t)bench_spread_of(hz, TSC_TRIES).median;
 }
 
-/* --- pieces ------------------------------------------------------------------------------------------------------------ */
+/* --- pieces -------------------------------------------------------------- */
 /* The keys of `from` that are there, null for those that are not. */
 static json_t *env_pick(const json_t *from, const char *const *keys)
 {
@@ -72,16 +72,20 @@ static json_t *env_nics(const json_t *host)
 	size_t i;
 
 	json_array_foreach(json_object_get(json_object_get(host, "nics"), "list"), i, nic)
-		json_array_append_new(list, env_pick(nic, (const char *const[]){ "netdev", "id", "device", "driver", NULL }));
+		json_array_append_new(list,
+				      env_pick(nic, (const char *const[]){ "netdev", "id", "device",
+									   "driver", NULL }));
 	return list;
 }
 
 static json_t *env_topology(const struct bench *b)
 {
-	return json_pack("{s:I, s:[s,s,s]}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "threads",
-			 "vCPU of the guest: polls all the time",
-			 "I/O thread of the monitor: polls while there is work, then sleeps (emulated and paravirtual lanes)",
-			 "source or reflector of the comparison (rx, pingpong at a tap or wire): yields, then sleeps");
+	return json_pack("{s:I, s:[s,s,s]}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN),
+			 "threads", "vCPU of the guest: polls all the time",
+			 "I/O thread of the monitor: polls while there is work, then sleeps "
+			 "(emulated and paravirtual lanes)",
+			 "source or reflector of the comparison (rx, pingpong at a tap or wire): "
+			 "yields, then sleeps");
 }
 
 static json_t *env_parameters(const struct bench *b)
@@ -90,43 +94,58 @@ static json_t *env_parameters(const struct bench *b)
 
 	for (unsigned int i = 0; i < b->o.n_sizes; i++)
 		json_array_append_new(sizes, json_integer(b->o.sizes[i]));
-	return json_pack("{s:i, s:i, s:i, s:o, s:i, s:I}", "runs", (int)b->o.runs, "window_ms", (int)b->o.window_ms, "warm_up_ms",
-			 (int)b->o.warm_ms, "frame_bytes", sizes, "frames_per_doorbell", 32, "tsc_hz", (json_int_t)b->tsc_hz);
+	return json_pack("{s:i, s:i, s:i, s:o, s:i, s:I}", "runs", (int)b->o.runs, "window_ms",
+			 (int)b->o.window_ms, "warm_up_ms", (int)b->o.warm_ms, "frame_bytes", sizes,
+			 "frames_per_doorbell", 32, "tsc_hz", (json_int_t)b->tsc_hz);
 }
 
 static json_t *env_notes(const struct bench *b)
 {
 	static const char *const notes[] = {
-		"frame_bytes and gbit_s count the 4 bytes of FCS, not preamble and gap; software lanes carry no FCS.",
-		"Rates are taken inside the guest, over its measured window; exits, CPU time and loss over the whole run with warm-up and drain.",
-		"Exits are counted without accesses of the console (region \"serial\"), by which the guest is told to go: it is not the lane.",
-		"cpu_ns_per_packet is the monitor's CPU time, kernel included, without guest time, which the kernel counts in ticks: null where it tells none; "
+		"frame_bytes and gbit_s count the 4 bytes of FCS, not preamble and gap; software "
+		"lanes carry no FCS.",
+		"Rates are taken inside the guest, over its measured window; exits, CPU time and "
+		"loss over the whole run with warm-up and drain.",
+		"Exits are counted without accesses of the console (region \"serial\"), by which "
+		"the guest is told to go: it is not the lane.",
+		"cpu_ns_per_packet is the monitor's CPU time, kernel included, without guest time, "
+		"which the kernel counts in ticks: null where it tells none; "
 		"threads of the traffic's other end are not in it.",
-		"A source goes at the pace of the interface: what it refuses is sent again, and is not loss. latency_us is a round trip, with the reflector's share.",
-		"Of 82540EM and virtio-net only transmit, receive and their doorbells are used: no offloads, no interrupts, one queue.",
+		"A source goes at the pace of the interface: what it refuses is sent again, and is "
+		"not loss. latency_us is a round trip, with the reflector's share.",
+		"Of 82540EM and virtio-net only transmit, receive and their doorbells are used: no "
+		"offloads, no interrupts, one queue.",
 	};
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		json_array_append_new(list, json_string(notes[i]));
 	if (b->lab)
-		json_array_append_new(list, json_string("Taken in the software host: CPU, NIC and guests are emulated by the same two threads. Exits mean "
-							"something; the lanes are not ranked by rate. A frame that a busy port of its wire "
-							"cannot take is dropped by the model and counted nowhere: it shows as unaccounted loss of direct and vf."));
+		json_array_append_new(
+			list,
+			json_string("Taken in the software host: CPU, NIC and guests are emulated "
+				    "by the same two threads. Exits mean "
+				    "something; the lanes are not ranked by rate. A frame that a "
+				    "busy port of its wire "
+				    "cannot take is dropped by the model and counted nowhere: it "
+				    "shows as unaccounted loss of direct and vf."));
 	return list;
 }
 
 static json_t *env_versions(const struct bench *b)
 {
-	json_t *v = json_pack("{s:s, s:s}", "fourlane", fourlane_version, "revision", fourlane_revision);
+	json_t *v = json_pack("{s:s, s:s}", "fourlane", fourlane_version, "revision",
+			      fourlane_revision);
 
-	json_object_set_new(v, "qemu", b->qemu.version[0] ? json_string(b->qemu.version) : json_null());
+	json_object_set_new(v, "qemu",
+			    b->qemu.version[0] ? json_string(b->qemu.version) : json_null());
 	return v;
 }
 
 json_t *bench_env_json(const struct bench *b)
 {
-	json_t *env = env_pick(b->host, (const char *const[]){ "kernel", "cpu", NULL }), *kvm = json_object_get(b->host, "kvm");
+	json_t *env = env_pick(b->host, (const char *const[]){ "kernel", "cpu", NULL }),
+	       *kvm = json_object_get(b->host, "kvm");
 	json_t *iommu = json_object_get(b->host, "iommu");
 	time_t now = time(NULL);
 	char when[32];
@@ -135,8 +154,11 @@ json_t *bench_env_json(const struct bench *b)
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	json_object_set_new(env, "where", json_string(b->lab ? "lab" : "host"));
 	json_object_set_new(env, "taken", json_string(when));
-	json_object_set_new(env, "kvm", env_pick(kvm, (const char *const[]){ "kind", "coalesced_mmio", NULL }));
-	json_object_set_new(env, "iommu", env_pick(iommu, (const char *const[]){ "active", "kind", "interrupt_remapping", NULL }));
+	json_object_set_new(env, "kvm",
+			    env_pick(kvm, (const char *const[]){ "kind", "coalesced_mmio", NULL }));
+	json_object_set_new(env, "iommu",
+			    env_pick(iommu, (const char *const[]){ "active", "kind",
+								   "interrupt_remapping", NULL }));
 	json_object_set_new(env, "nics", env_nics(b->host));
 	json_object_set_new(env, "versions", env_versions(b));
 	json_object_set_new(env, "topology", env_topology(b));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a table is made of: a row for each lane, back-end, direction and frame size that this host can do, an entry of "skipped" with
- * reason and remedy for each that it cannot. For the hardware lanes it takes a PF and a VF (functions of vfio/ and sriov/, whose
- * records survive a kill) and puts everything back. Called by cmd_compare.c.
+ * What a table is made of: a row for each lane, back-end, direction and frame size that this host
+ * can do, an entry of "skipped" with reason and remedy for each that it cannot. For the hardware
+ * lanes it takes a PF and a VF (functions of vfio/ and sriov/, whose records survive a kill) and
+ * puts everything back. Called by cmd_compare.c.
  */
 #include "bench/bench.h"
 
@@ -17,14 +18,21 @@
 #include "sriov/sriov.h"
 #include "vfio/vfio.h"
 
-#define NETDEV_MS	3000	/* until an interface is there again */
+#define NETDEV_MS 3000 /* until an interface is there again */
 
 const char *const bench_lane_name[LANE_N] = {
-	[LANE_EMULATED] = "emulated", [LANE_PARAVIRTUAL] = "paravirtual", [LANE_DIRECT] = "direct", [LANE_VF] = "vf", [LANE_VMDQ] = "vmdq",
+	[LANE_EMULATED] = "emulated", [LANE_PARAVIRTUAL] = "paravirtual",
+	[LANE_DIRECT] = "direct",     [LANE_VF] = "vf",
+	[LANE_VMDQ] = "vmdq",
 };
-const char *const bench_direction_name[BENCH_N_DIRECTIONS] = { [BENCH_TX] = "tx", [BENCH_RX] = "rx", [BENCH_PINGPONG] = "pingpong" };
+const char *const bench_direction_name[BENCH_N_DIRECTIONS] = {
+	[BENCH_TX] = "tx", [BENCH_RX] = "rx", [BENCH_PINGPONG] = "pingpong"
+};
 
-static const struct { unsigned int vendor, device; const char *guest, *label; } drivers[] = {
+static const struct {
+	unsigned int vendor, device;
+	const char *guest, *label;
+} drivers[] = {
 	{ 0x8086, 0x10c9, "igb", "82576" },
 	{ 0x8086, 0x10ca, "igbvf", "82576 VF" },
 };
@@ -39,10 +47,12 @@ const char *bench_device_of(unsigned int vendor, unsigned int device, const char
 	return NULL;
 }
 
-/* --- skipped --------------------------------------------------------------------------------------------------------- */
-void bench_skip(struct bench *b, enum bench_lane lane, const char *part, const char *why, const char *mend)
+/* --- skipped ------------------------------------------------------------- */
+void bench_skip(struct bench *b, enum bench_lane lane, const char *part, const char *why,
+		const char *mend)
 {
-	json_t *entry = json_pack("{s:s, s:s, s:s}", "lane", bench_lane_name[lane], "why", why, "mend", mend);
+	json_t *entry = json_pack("{s:s, s:s, s:s}", "lane", bench_lane_name[lane], "why", why,
+				  "mend", mend);
 
 	if (part)
 		json_object_set_new(entry, "part", json_string(part));
@@ -57,7 +67,8 @@ static void join(const json_t *list, char *buf, size_t size)
 	buf[0] = '\0';
 	json_array_foreach(list, i, item)
 		if (n < size)
-			n += (size_t)snprintf(buf + n, size - n, "%s%s", i ? "; " : "", json_string_value(item));
+			n += (size_t)snprintf(buf + n, size - n, "%s%s", i ? "; " : "",
+					      json_string_value(item));
 }
 
 /* What `fourlane host` says of the lane. True when it is ready, else it is skipped. */
@@ -75,7 +86,7 @@ static bool lane_ready(struct bench *b, enum bench_lane lane)
 	return false;
 }
 
-/* --- messages of other folders, as reasons ----------------------------------------------------------------------------- */
+/* --- messages of other folders, as reasons ------------------------------- */
 struct said {
 	char why[256], mend[256];
 };
@@ -90,8 +101,9 @@ static void said_catch(void *opaque, const char *line)
 	snprintf(s->mend, sizeof(s->mend), "%s", cut ? cut + 2 : "see the message");
 }
 
-/* --- the NICs ------------------------------------------------------------------------------------------------------------ */
-static int hw_guest_device(const char *bdf, const char **guest, const char **label, struct said *said)
+/* --- the NICs ------------------------------------------------------------ */
+static int hw_guest_device(const char *bdf, const char **guest, const char **label,
+			   struct said *said)
 {
 	char vendor[16], device[16];
 
@@ -101,11 +113,14 @@ static int hw_guest_device(const char *bdf, const char **guest, const char **lab
 		snprintf(said->mend, sizeof(said->mend), "see 'fourlane nics'");
 		return -ENODEV;
 	}
-	*guest = bench_device_of((unsigned int)strtoul(vendor, NULL, 16), (unsigned int)strtoul(device, NULL, 16), label);
+	*guest = bench_device_of((unsigned int)strtoul(vendor, NULL, 16),
+				 (unsigned int)strtoul(device, NULL, 16), label);
 	if (*guest)
 		return 0;
-	snprintf(said->why, sizeof(said->why), "the microguest has no driver for %.6s:%.6s (%s)", vendor + 2, device + 2, bdf);
-	snprintf(said->mend, sizeof(said->mend), "use a NIC with Intel's 82576, or rehearse in the software host");
+	snprintf(said->why, sizeof(said->why), "the microguest has no driver for %.6s:%.6s (%s)",
+		 vendor + 2, device + 2, bdf);
+	snprintf(said->mend, sizeof(said->mend),
+		 "use a NIC with Intel's 82576, or rehearse in the software host");
 	return -ENODEV;
 }
 
@@ -117,7 +132,8 @@ static int hw_take_direct(struct bench_hw *hw, const char *bdf, struct said *sai
 	int ret;
 
 	if (iommu_bdf_parse(bdf, hw->direct) < 0)
-		return snprintf(said->why, sizeof(said->why), "'%s' is no PCI address", bdf), -EINVAL;
+		return snprintf(said->why, sizeof(said->why), "'%s' is no PCI address", bdf),
+		       -EINVAL;
 	ret = hw_guest_device(hw->direct, &hw->direct_guest, &hw->direct_device, said);
 	if (ret == 0)
 		ret = vfio_sys_real(&sys, state, sizeof(state));
@@ -125,7 +141,8 @@ static int hw_take_direct(struct bench_hw *hw, const char *bdf, struct said *sai
 		return ret;
 	if (bench_netdev_of(hw->direct, hw->direct_ifname, sizeof(hw->direct_ifname)) == 0)
 		hw->direct_up = bench_netdev_is_up(hw->direct_ifname);
-	/* before, because a failure may come half way; unassign does nothing when nothing is to be done */
+	/* before, because a failure may come half way; unassign does nothing when nothing is to be
+	 * done */
 	hw->assigned = hw->direct_ifname[0];
 	return vfio_assign(&sys, list, 1, 0);
 }
@@ -137,9 +154,11 @@ static int hw_take_vf(struct bench_hw *hw, const char *pf, struct said *said)
 
 	snprintf(hw->pf, sizeof(hw->pf), "%s", pf);
 	/* a PF with VFs is somebody's: take one of them only when we made it */
-	if (paths_read_line(text, sizeof(text), "/sys/class/net/%s/device/sriov_numvfs", pf) > 0 && strtoul(text, NULL, 10)) {
+	if (paths_read_line(text, sizeof(text), "/sys/class/net/%s/device/sriov_numvfs", pf) > 0 &&
+	    strtoul(text, NULL, 10)) {
 		snprintf(said->why, sizeof(said->why), "%s has VFs already", pf);
-		snprintf(said->mend, sizeof(said->mend), "'fourlane vf remove %s', or name another with --pf", pf);
+		snprintf(said->mend, sizeof(said->mend),
+			 "'fourlane vf remove %s', or name another with --pf", pf);
 		return -EBUSY;
 	}
 	hw->vf_made = true;
@@ -148,7 +167,9 @@ static int hw_take_vf(struct bench_hw *hw, const char *pf, struct said *said)
 		return ret;
 	ret = paths_link_name(hw->vf, sizeof(hw->vf), "/sys/class/net/%s/device/virtfn0", pf);
 	if (ret < 0)
-		return snprintf(said->why, sizeof(said->why), "%s shows no VF after it was made", pf), ret;
+		return snprintf(said->why, sizeof(said->why), "%s shows no VF after it was made",
+				pf),
+		       ret;
 	return hw_guest_device(hw->vf, &hw->vf_guest, &hw->vf_device, said);
 }
 
@@ -157,11 +178,13 @@ static void hw_restore_netdev(struct bench_hw *hw)
 {
 	char now[16] = "";
 
-	for (int ms = 0; ms < NETDEV_MS && bench_netdev_of(hw->direct, now, sizeof(now)) < 0; ms += 20)
+	for (int ms = 0; ms < NETDEV_MS && bench_netdev_of(hw->direct, now, sizeof(now)) < 0;
+	     ms += 20)
 		usleep(20000);
 	if (!now[0])
 		return;
-	if (strcmp(now, hw->direct_ifname) && bench_netdev_set_up(now, false) == 0 && bench_netdev_rename(now, hw->direct_ifname) < 0)
+	if (strcmp(now, hw->direct_ifname) && bench_netdev_set_up(now, false) == 0 &&
+	    bench_netdev_rename(now, hw->direct_ifname) < 0)
 		return;
 	if (hw->direct_up)
 		bench_netdev_set_up(hw->direct_ifname, true);
@@ -173,7 +196,8 @@ void bench_hw_put_back(struct bench_hw *hw)
 	char state[PATH_MAX];
 	struct vfio_sys sys;
 
-	if (hw->assigned && vfio_sys_real(&sys, state, sizeof(state)) == 0 && vfio_unassign(&sys, list, 1, 0) == 0)
+	if (hw->assigned && vfio_sys_real(&sys, state, sizeof(state)) == 0 &&
+	    vfio_unassign(&sys, list, 1, 0) == 0)
 		hw_restore_netdev(hw);
 	hw->assigned = false;
 	if (hw->vf_made)
@@ -181,8 +205,9 @@ void bench_hw_put_back(struct bench_hw *hw)
 	hw->vf_made = false;
 }
 
-/* --- rows ------------------------------------------------------------------------------------------------------------------ */
-static int row_add(struct bench *b, const struct bench_row *like, enum bench_direction d, unsigned int frame_bytes)
+/* --- rows ---------------------------------------------------------------- */
+static int row_add(struct bench *b, const struct bench_row *like, enum bench_direction d,
+		   unsigned int frame_bytes)
 {
 	struct bench_row *r;
 
@@ -214,7 +239,8 @@ static int rows_add(struct bench *b, const struct bench_row *like, unsigned int 
 
 static int plan_software(struct bench *b, enum bench_lane lane, bool tap)
 {
-	struct bench_row like = { .lane = lane, .device = lane == LANE_EMULATED ? "82540EM" : "virtio-net",
+	struct bench_row like = { .lane = lane,
+				  .device = lane == LANE_EMULATED ? "82540EM" : "virtio-net",
 				  .guest_device = lane == LANE_EMULATED ? "e1000" : "virtio" };
 	int ret;
 
@@ -232,11 +258,13 @@ static int plan_software(struct bench *b, enum bench_lane lane, bool tap)
 	if (ret == 0 && tap)
 		ret = rows_add(b, &like, ALL_DIRECTIONS);
 	if (ret == 0 && !tap)
-		bench_skip(b, lane, "tap", "no tap can be made", "run as root, or load the kernel module tun");
+		bench_skip(b, lane, "tap", "no tap can be made",
+			   "run as root, or load the kernel module tun");
 	return ret;
 }
 
-/* Why a hardware lane cannot be measured although the host could; 0 when it can and has been taken. */
+/* Why a hardware lane cannot be measured although the host could; 0 when it can and has been taken.
+ */
 static int hw_take(struct bench *b, enum bench_lane lane, struct said *said)
 {
 	const char *what = lane == LANE_DIRECT ? b->o.direct : b->o.pf;
@@ -244,19 +272,23 @@ static int hw_take(struct bench *b, enum bench_lane lane, struct said *said)
 	int ret;
 
 	if (!what || !b->o.wire) {
-		snprintf(said->why, sizeof(said->why), "no NIC for it and no port at the other end of its wire were named");
-		snprintf(said->mend, sizeof(said->mend), "%s --wire IFNAME (a port on the same wire, up)",
+		snprintf(said->why, sizeof(said->why),
+			 "no NIC for it and no port at the other end of its wire were named");
+		snprintf(said->mend, sizeof(said->mend),
+			 "%s --wire IFNAME (a port on the same wire, up)",
 			 lane == LANE_DIRECT ? "--direct BDF" : "--pf IFNAME");
 		return -ENODEV;
 	}
 	snprintf(b->hw.wire, sizeof(b->hw.wire), "%s", b->o.wire);
 	if (bench_netdev_mac(b->hw.wire, mac) < 0 || !bench_netdev_is_up(b->hw.wire)) {
-		snprintf(said->why, sizeof(said->why), "the wire's other end, %s, is not there or down", b->hw.wire);
+		snprintf(said->why, sizeof(said->why),
+			 "the wire's other end, %s, is not there or down", b->hw.wire);
 		snprintf(said->mend, sizeof(said->mend), "'ip link set %s up'", b->hw.wire);
 		return -ENODEV;
 	}
 	err_set_sink(said_catch, said);
-	ret = lane == LANE_DIRECT ? hw_take_direct(&b->hw, what, said) : hw_take_vf(&b->hw, what, said);
+	ret = lane == LANE_DIRECT ? hw_take_direct(&b->hw, what, said)
+				  : hw_take_vf(&b->hw, what, said);
 	err_set_sink(NULL, NULL);
 	return ret;
 }
@@ -281,7 +313,8 @@ static int plan_hardware(struct bench *b, enum bench_lane lane)
 	return rows_add(b, &like, ALL_DIRECTIONS);
 }
 
-/* The software host's ports lie on one wire: lab0 for direct, a VF of lab1, lab2 at the other end. */
+/* The software host's ports lie on one wire: lab0 for direct, a VF of lab1, lab2 at the other end.
+ */
 static void plan_lab_ports(struct bench *b)
 {
 	if (!b->lab || bench_netdev_bdf("lab0", b->lab_direct, sizeof(b->lab_direct)) < 0)
@@ -305,13 +338,18 @@ int bench_plan(struct bench *b)
 		if (!(b->o.lanes & 1u << lane))
 			continue;
 		if (lane == LANE_VMDQ)
-			bench_skip(b, lane, NULL, "needs fourlane-switch, which this version does not have yet", "wait for a version that has it");
+			bench_skip(b, lane, NULL,
+				   "needs fourlane-switch, which this version does not have yet",
+				   "wait for a version that has it");
 		else if (lane == LANE_DIRECT || lane == LANE_VF)
 			ret = plan_hardware(b, lane);
 		else
 			ret = plan_software(b, lane, tap >= 0);
 	}
-	return ret < 0 ? err_ret(ret, "compare: planning the runs: %s; ask for fewer lanes or sizes", strerror(-ret)) : 0;
+	return ret < 0 ? err_ret(ret,
+				 "compare: planning the runs: %s; ask for fewer lanes or sizes",
+				 strerror(-ret))
+		       : 0;
 }
 
 unsigned int bench_plan_seconds(const struct bench *b)
@@ -320,12 +358,19 @@ unsigned int bench_plan_seconds(const struct bench *b)
 
 	for (unsigned int i = 0; i < b->n_rows; i++) {
 		const struct bench_row *r = &b->row[i];
-		unsigned int run = b->o.warm_ms + b->o.window_ms + (r->direction == BENCH_RX ? 450 : 0);
+		unsigned int run =
+			b->o.warm_ms + b->o.window_ms + (r->direction == BENCH_RX ? 450 : 0);
 
-		/* start and end of a guest: ours, in the software host (a real NIC is reset), QEMU's (and its E1000's second of patience) */
+		/* start and end of a guest: ours, in the software host (a real NIC is reset),
+		 * QEMU's (and its E1000's second of patience) */
 		ms += b->o.runs * (run + (!b->lab ? 150 : strcmp(r->backend, "wire") ? 900 : 1600));
 		if (r->peer && b->peers)
-			ms += b->o.runs * (run + 500 + (r->lane == LANE_EMULATED && !strcmp(r->backend, "tap") && r->direction != BENCH_TX ? 1100 : 0));
+			ms += b->o.runs *
+			      (run + 500 +
+			       (r->lane == LANE_EMULATED && !strcmp(r->backend, "tap") &&
+						r->direction != BENCH_TX
+					? 1100
+					: 0));
 	}
 	return (unsigned int)((ms + 999) / 1000);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The microguest under `fourlane run`. Counters come by the control protocol ("stats"); accesses of the console are taken out of the
- * exits: the guest waits for its command by reading a port, and that is not the lane's cost.
+ * The microguest under `fourlane run`. Counters come by the control protocol ("stats"); accesses of
+ * the console are taken out of the exits: the guest waits for its command by reading a port, and
+ * that is not the lane's cost.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,8 +12,8 @@
 #include "core/paths.h"
 #include "core/rpc.h"
 
-#define STATS_MS	5000
-#define STATS_TRIES	10
+#define STATS_MS    5000
+#define STATS_TRIES 10
 
 static int fourlane_nic(const struct bench_boot *b, char *nic, size_t size)
 {
@@ -32,8 +33,11 @@ static int fourlane_start(struct bench_guest *g, const struct bench_boot *b, cha
 	self[n > 0 ? n : 0] = '\0';
 	fourlane_nic(b, nic, sizeof(nic));
 	snprintf(words, sizeof(words), "dev=%s %s", b->device, b->words);
-	ret = bench_child_start(&g->child, (const char *const[]){ self, "run", "--name", g->name, "--mem", "64M", "--kernel", b->kernel,
-				"--append", words, "--nic", nic, NULL }, -1, false);
+	ret = bench_child_start(&g->child,
+				(const char *const[]){ self, "run", "--name", g->name, "--mem",
+						       "64M", "--kernel", b->kernel, "--append",
+						       words, "--nic", nic, NULL },
+				-1, false);
 	if (ret < 0)
 		snprintf(why, size, "starting a guest: %s", strerror(-ret));
 	return ret;
@@ -48,13 +52,17 @@ static int64_t int_at(json_t *o, const char *key, int64_t missing)
 
 static void fourlane_read(json_t *stats, struct bench_counters *c)
 {
-	json_t *vcpu = json_array_get(json_object_get(stats, "vcpus"), 0), *monitor = json_object_get(stats, "monitor");
+	json_t *vcpu = json_array_get(json_object_get(stats, "vcpus"), 0),
+	       *monitor = json_object_get(stats, "monitor");
 	json_t *nic = json_array_get(json_object_get(stats, "nics"), 0);
 	int64_t serial = int_at(json_object_get(stats, "regions"), "serial", 0);
-	int64_t user = int_at(json_object_get(vcpu, "user_exits"), "total", -1), all = int_at(json_object_get(vcpu, "kvm"), "exits", -1);
+	int64_t user = int_at(json_object_get(vcpu, "user_exits"), "total", -1),
+		all = int_at(json_object_get(vcpu, "kvm"), "exits", -1);
 	int64_t cpu = int_at(monitor, "cpu_ns", -1), guest = int_at(monitor, "guest_ns", -1);
 
-	*c = (struct bench_counters){ .has_exits = user >= 0, .has_all_exits = all >= 0, .has_cpu = cpu >= 0 && guest >= 0 };
+	*c = (struct bench_counters){ .has_exits = user >= 0,
+				      .has_all_exits = all >= 0,
+				      .has_cpu = cpu >= 0 && guest >= 0 };
 	c->user_exits = user - serial;
 	c->exits = all - serial;
 	c->cpu_ns = c->has_cpu ? (uint64_t)(cpu - guest) : 0;
@@ -63,8 +71,8 @@ static void fourlane_read(json_t *stats, struct bench_counters *c)
 }
 
 /*
- * The monitor's exits and its console accesses are not read at one instant, and the guest looks at its console all the time: two
- * readings whose difference agrees are true.
+ * The monitor's exits and its console accesses are not read at one instant, and the guest looks at
+ * its console all the time: two readings whose difference agrees are true.
  */
 static int fourlane_counters(struct bench_guest *g, struct bench_counters *c)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The same microguest under QEMU's microvm with PCI, for the ratio: same device, same command line, same traffic. CPU time is what the
- * kernel accounts for the process; exits are not asked for. Where QEMU is looked for stands at bench_qemu_find().
+ * The same microguest under QEMU's microvm with PCI, for the ratio: same device, same command line,
+ * same traffic. CPU time is what the kernel accounts for the process; exits are not asked for.
+ * Where QEMU is looked for stands at bench_qemu_find().
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,49 +14,69 @@
 #include "bench/bench.h"
 #include "core/paths.h"
 
-#define MICROVM_ECAM	"0xe0000000"	/* QEMU: include/hw/i386/microvm.h */
-#define MAX_WORDS	48	/* qboot starts the guest in a tenth of a second, SeaBIOS in four */
+#define MICROVM_ECAM "0xe0000000" /* QEMU: include/hw/i386/microvm.h */
+#define MAX_WORDS    48 /* qboot starts the guest in a tenth of a second, SeaBIOS in four */
 
-/* --- start --------------------------------------------------------------------------------------------------------- */
-static int qemu_netdev(struct bench_guest *g, const struct bench_boot *b, char *netdev, size_t size, char *why, size_t why_size)
+/* --- start --------------------------------------------------------------- */
+/* Words that are the same for every guest, in `text`, which is cut into them. */
+static unsigned int qemu_fixed_words(const char **argv, unsigned int n, char *text)
 {
-	netdev[0] = '\0';
-	if (strcmp(b->backend, "tap"))
-		return 0;
-	g->tap = bench_tap_open(b->ifname);
-	if (g->tap < 0)
-		return snprintf(why, why_size, "making tap %s: %s", b->ifname, strerror(-g->tap)), g->tap;
-	snprintf(netdev, size, "tap,id=n0,fd=3,vhost=off");
-	return 0;
+	char *save = NULL;
+
+	for (char *w = strtok_r(text, " ", &save); w && n < MAX_WORDS;
+	     w = strtok_r(NULL, " ", &save))
+		argv[n++] = w;
+	return n;
 }
 
-static unsigned int qemu_add(const char **argv, unsigned int n, const char *const *words)
+/* A polling receiver on QEMU's E1000 reads ICR after RDT, and waits a second after RCTL. */
+static const char *qemu_patience(const struct bench_boot *b)
 {
-	for (; *words && n < MAX_WORDS; words++)
-		argv[n++] = *words;
-	return n;
+	bool receives = !strcmp(b->backend, "tap") && !strstr(b->words, "mode=tx");
+
+	return receives && !strcmp(b->device, "e1000") ? " icr=1 settle_ms=1100" : "";
+}
+
+static void qemu_words(const struct bench_boot *b, const char **argv, char *fixed, char *device,
+		       char *append)
+{
+	unsigned int n = 0;
+
+	for (; n < b->qemu->n_words; n++)
+		argv[n] = b->qemu->words[n];
+	n = qemu_fixed_words(argv, n, fixed);
+	argv[n++] = "-kernel";
+	argv[n++] = b->kernel;
+	argv[n++] = "-append";
+	argv[n++] = append;
+	argv[n++] = "-device";
+	argv[n++] = device;
+	argv[n++] = !strcmp(b->backend, "tap") ? "-netdev" : "-nic";
+	argv[n++] = !strcmp(b->backend, "tap") ? "tap,id=n0,fd=3,vhost=off" : "none";
+	argv[n] = NULL;
 }
 
 static int qemu_start(struct bench_guest *g, const struct bench_boot *b, char *why, size_t size)
 {
-	const char *argv[MAX_WORDS + 1];
-	char netdev[64], words[640], device[64];
-	unsigned int n = 0;
-	int ret = qemu_netdev(g, b, netdev, sizeof(netdev), why, size);
+	char fixed[] =
+		"-accel kvm -cpu host,-arch-capabilities -M microvm,pcie=on,x-option-roms=off "
+		"-bios qboot.rom -m 64 -nodefaults -no-user-config -display none -no-reboot "
+		"-chardev stdio,id=c,signal=off -serial chardev:c "
+		"-device isa-debug-exit,iobase=0xf4,iosize=1";
+	bool tap = !strcmp(b->backend, "tap");
+	const char *argv[MAX_WORDS + 20];
+	char append[640], device[64];
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	/* what QEMU's E1000 wants of a polling receiver: ICR read after RDT, and a second of patience after RCTL */
-	snprintf(words, sizeof(words), "dev=%s ecam=" MICROVM_ECAM "%s %s", b->device,
-		 !strcmp(b->device, "e1000") && netdev[0] && !strstr(b->words, "mode=tx") ? " icr=1 settle_ms=1100" : "", b->words);
-	snprintf(device, sizeof(device), "%s%s", !strcmp(b->device, "e1000") ? "e1000" : "virtio-net-pci,disable-legacy=on", netdev[0] ? ",netdev=n0" : "");
-	for (unsigned int i = 0; i < b->qemu->n_words; i++)
-		argv[n++] = b->qemu->words[i];
-	n = qemu_add(argv, n, (const char *const[]){ "-accel", "kvm", "-cpu", "host,-arch-capabilities", "-M", "microvm,pcie=on,x-option-roms=off", "-bios", "qboot.rom", "-m", "64",
-		     "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=c,signal=off", "-serial", "chardev:c",
-		     "-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-kernel", b->kernel, "-append", words, "-device", device, NULL });
-	n = qemu_add(argv, n, netdev[0] ? (const char *const[]){ "-netdev", netdev, NULL } : (const char *const[]){ "-nic", "none", NULL });
-	argv[n] = NULL;
+	if (tap && (g->tap = bench_tap_open(b->ifname)) < 0)
+		return snprintf(why, size, "making tap %s: %s", b->ifname, strerror(-g->tap)),
+		       g->tap;
+	snprintf(append, sizeof(append), "dev=%s ecam=" MICROVM_ECAM "%s %s", b->device,
+		 qemu_patience(b), b->words);
+	snprintf(device, sizeof(device), "%s%s",
+		 !strcmp(b->device, "e1000") ? "e1000" : "virtio-net-pci,disable-legacy=on",
+		 tap ? ",netdev=n0" : "");
+	qemu_words(b, argv, fixed, device, append);
 	if (b->qemu->modules[0])
 		setenv("QEMU_MODULE_DIR", b->qemu->modules, 1);
 	ret = bench_child_start(&g->child, argv, g->tap, false);
@@ -64,13 +85,14 @@ static int qemu_start(struct bench_guest *g, const struct bench_boot *b, char *w
 	return ret;
 }
 
-/* --- CPU time -------------------------------------------------------------------------------------------------------- */
+/* --- CPU time ------------------------------------------------------------ */
 /* Field 43 of /proc/PID/stat, proc(5), in clock ticks. */
 static int qemu_guest_ticks(pid_t pid, uint64_t *ticks)
 {
 	char line[1024], *at;
 
-	if (paths_read_line(line, sizeof(line), "/proc/%d/stat", (int)pid) <= 0 || !(at = strrchr(line, ')')))
+	if (paths_read_line(line, sizeof(line), "/proc/%d/stat", (int)pid) <= 0 ||
+	    !(at = strrchr(line, ')')))
 		return -ESRCH;
 	for (int field = 2; field < 43 && at; field++)
 		at = strchr(at + 1, ' ');
@@ -87,11 +109,12 @@ static int qemu_counters(struct bench_guest *g, struct bench_counters *c)
 	clockid_t clock;
 
 	*c = (struct bench_counters){ 0 };
-	if (clock_getcpuclockid(g->child.pid, &clock) || clock_gettime(clock, &t) < 0 || qemu_guest_ticks(g->child.pid, &ticks) < 0)
+	if (clock_getcpuclockid(g->child.pid, &clock) || clock_gettime(clock, &t) < 0 ||
+	    qemu_guest_ticks(g->child.pid, &ticks) < 0)
 		return 0;
 	cpu = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 	c->guest_ns = ticks * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
-	c->cpu_ns = cpu - c->guest_ns;	/* only differences of it are used */
+	c->cpu_ns = cpu - c->guest_ns; /* only differences of it are used */
 	c->has_cpu = true;
 	return 0;
 }
@@ -110,10 +133,11 @@ const struct bench_monitor bench_monitor_qemu = {
 	.release = qemu_release,
 };
 
-/* --- where it is -------------------------------------------------------------------------------------------------------- */
+/* --- where it is --------------------------------------------------------- */
 static void qemu_cache(char *buf, size_t size)
 {
-	const char *cache = getenv("FOURLANE_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	const char *cache = getenv("FOURLANE_CACHE"), *xdg = getenv("XDG_CACHE_HOME"),
+		   *home = getenv("HOME");
 
 	if (cache && *cache)
 		snprintf(buf, size, "%s", cache);
@@ -186,7 +210,8 @@ static int qemu_ask_version(struct bench_qemu *q)
 	argv[n] = NULL;
 	if (bench_child_start(&c, argv, -1, false) < 0)
 		return -ENOENT;
-	if (bench_child_line(&c, &none, 10000, line, sizeof(line)) < 0 || sscanf(line, "QEMU emulator version %31[0-9.]", q->version) != 1)
+	if (bench_child_line(&c, &none, 10000, line, sizeof(line)) < 0 ||
+	    sscanf(line, "QEMU emulator version %31[0-9.]", q->version) != 1)
 		q->version[0] = '\0';
 	bench_child_end(&c, 2000);
 	bench_child_free(&c);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interfaces of the host: a tap for QEMU, counters, names, up and down. netdevice(7), linux/if_tun.h, sysfs-class-net. */
+/* Interfaces of the host: a tap for QEMU, counters, names, up and down. netdevice(7),
+ * linux/if_tun.h, sysfs-class-net. */
 #include "bench/bench.h"
 
 #include <dirent.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The text of a result, made from its JSON document, which may have been made elsewhere: one block for each direction, then what was skipped
- * and why, then where it was taken. At most 120 columns wide.
+ * The text of a result, made from its JSON document, which may have been made elsewhere: one block
+ * for each direction, then what was skipped and why, then where it was taken. At most 120 columns
+ * wide.
  */
 #include "bench/bench.h"
 
@@ -77,7 +78,8 @@ static void put_loss(FILE *to, const json_t *row)
 
 static const json_t *peer_of(const json_t *doc, const json_t *row)
 {
-	static const char *const keys[] = { "lane", "device", "backend", "direction", "frame_bytes" };
+	static const char *const keys[] = { "lane", "device", "backend", "direction",
+					    "frame_bytes" };
 	json_t *p;
 	size_t i;
 
@@ -85,7 +87,8 @@ static const json_t *peer_of(const json_t *doc, const json_t *row)
 		bool same = true;
 
 		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
-			same &= json_equal(json_object_get(row, keys[k]), json_object_get(p, keys[k]));
+			same &= json_equal(json_object_get(row, keys[k]),
+					   json_object_get(p, keys[k]));
 		if (same)
 			return p;
 	}
@@ -98,7 +101,8 @@ static void put_ratio(FILE *to, const json_t *doc, const json_t *row)
 	char text[24] = "-";
 
 	if (json_is_number(ratio))
-		snprintf(text, sizeof(text), number_at(p, "ratio") < 10 ? "%.2fx" : "%.0fx", number_at(p, "ratio"));
+		snprintf(text, sizeof(text), number_at(p, "ratio") < 10 ? "%.2fx" : "%.0fx",
+			 number_at(p, "ratio"));
 	fprintf(to, " %7s", text);
 }
 
@@ -106,7 +110,8 @@ static void put_row(FILE *to, const json_t *doc, const json_t *row, bool pingpon
 {
 	const json_t *latency = json_object_get(row, "latency_us");
 
-	fprintf(to, "%-11s %-10s %-4s %5.0f", text_at(row, "lane"), text_at(row, "device"), text_at(row, "backend"), number_at(row, "frame_bytes"));
+	fprintf(to, "%-11s %-10s %-4s %5.0f", text_at(row, "lane"), text_at(row, "device"),
+		text_at(row, "backend"), number_at(row, "frame_bytes"));
 	put_spread(to, json_object_get(row, "mpps"));
 	if (pingpong) {
 		put_cell(to, 7, json_object_get(latency, "p50"));
@@ -134,8 +139,10 @@ static void put_block(FILE *to, const json_t *doc, const char *direction, const 
 			continue;
 		if (!begun) {
 			fprintf(to, "\n%s\n", title);
-			fprintf(to, "%-11s %-10s %-4s %5s %7s %-15s", "lane", "device", "back", "bytes", "Mpps", "(min-max)");
-			fprintf(to, pingpong ? " %7s %7s" : " %7s", pingpong ? "p50 us" : "Gbit/s", "p99 us");
+			fprintf(to, "%-11s %-10s %-4s %5s %7s %-15s", "lane", "device", "back",
+				"bytes", "Mpps", "(min-max)");
+			fprintf(to, pingpong ? " %7s %7s" : " %7s", pingpong ? "p50 us" : "Gbit/s",
+				"p99 us");
 			fprintf(to, " %7s %7s %7s %7s%s\n", "user ex", "all ex", "CPU ns", "loss",
 				json_array_size(json_object_get(doc, "peers")) ? "  x QEMU" : "");
 		}
@@ -175,7 +182,8 @@ static void put_skipped(FILE *to, const json_t *doc)
 	json_array_foreach(list, i, s) {
 		const char *part = json_string_value(json_object_get(s, "part"));
 
-		snprintf(text, sizeof(text), "%s%s%s: %s", text_at(s, "lane"), part ? ", " : "", part ? part : "", text_at(s, "why"));
+		snprintf(text, sizeof(text), "%s%s%s: %s", text_at(s, "lane"), part ? ", " : "",
+			 part ? part : "", text_at(s, "why"));
 		put_wrapped(to, 2, text);
 		snprintf(text, sizeof(text), "mend: %s", text_at(s, "mend"));
 		put_wrapped(to, 6, text);
@@ -191,14 +199,18 @@ static void put_row_remarks(FILE *to, const json_t *doc, const char *list)
 	char head[160], text[600];
 
 	json_array_foreach(json_object_get(doc, list), i, row) {
-		snprintf(head, sizeof(head), "%s%s %s %s %s %.0f", json_object_get(row, "peer") ? "(QEMU) " : "", text_at(row, "lane"), text_at(row, "backend"),
-			 text_at(row, "direction"), text_at(row, "device"), number_at(row, "frame_bytes"));
+		snprintf(head, sizeof(head), "%s%s %s %s %s %.0f",
+			 json_object_get(row, "peer") ? "(QEMU) " : "", text_at(row, "lane"),
+			 text_at(row, "backend"), text_at(row, "direction"), text_at(row, "device"),
+			 number_at(row, "frame_bytes"));
 		json_array_foreach(json_object_get(row, "notes"), k, note) {
 			snprintf(text, sizeof(text), "%s: %s", head, json_string_value(note));
 			put_wrapped(to, 2, text);
 		}
-		json_object_foreach(json_object_get(json_object_get(row, "loss"), "causes"), cause, n) {
-			snprintf(text, sizeof(text), "%s: %lld of %.0f frames lost: %s", head, (long long)json_integer_value(n),
+		json_object_foreach(json_object_get(json_object_get(row, "loss"), "causes"), cause,
+				    n) {
+			snprintf(text, sizeof(text), "%s: %lld of %.0f frames lost: %s", head,
+				 (long long)json_integer_value(n),
 				 number_at(json_object_get(row, "loss"), "of_frames"), cause);
 			put_wrapped(to, 2, text);
 		}
@@ -207,21 +219,28 @@ static void put_row_remarks(FILE *to, const json_t *doc, const char *list)
 
 static void put_environment(FILE *to, const json_t *env)
 {
-	const json_t *cpu = json_object_get(env, "cpu"), *versions = json_object_get(env, "versions"), *iommu = json_object_get(env, "iommu");
+	const json_t *cpu = json_object_get(env, "cpu"),
+		     *versions = json_object_get(env, "versions"),
+		     *iommu = json_object_get(env, "iommu");
 	char text[512];
 	json_t *nic, *note;
 	size_t i;
 
 	fprintf(to, "\nWhere\n");
-	snprintf(text, sizeof(text), "%s: %.0f x %s, Linux %s, KVM by %s, IOMMU %s; %s", text_at(env, "where"),
-		 number_at(json_object_get(env, "topology"), "cpus"), text_at(cpu, "model"), text_at(env, "kernel"),
-		 text_at(json_object_get(env, "kvm"), "kind"), text_at(iommu, "kind"), text_at(env, "taken"));
+	snprintf(text, sizeof(text), "%s: %.0f x %s, Linux %s, KVM by %s, IOMMU %s; %s",
+		 text_at(env, "where"), number_at(json_object_get(env, "topology"), "cpus"),
+		 text_at(cpu, "model"), text_at(env, "kernel"),
+		 text_at(json_object_get(env, "kvm"), "kind"), text_at(iommu, "kind"),
+		 text_at(env, "taken"));
 	put_wrapped(to, 2, text);
-	snprintf(text, sizeof(text), "fourlane %s (%s), QEMU %s", text_at(versions, "fourlane"), text_at(versions, "revision"),
-		 json_is_string(json_object_get(versions, "qemu")) ? text_at(versions, "qemu") : "none");
+	snprintf(text, sizeof(text), "fourlane %s (%s), QEMU %s", text_at(versions, "fourlane"),
+		 text_at(versions, "revision"),
+		 json_is_string(json_object_get(versions, "qemu")) ? text_at(versions, "qemu")
+								   : "none");
 	put_wrapped(to, 2, text);
 	json_array_foreach(json_object_get(env, "nics"), i, nic) {
-		snprintf(text, sizeof(text), "NIC %s %s (%s), driver %s", text_at(nic, "netdev"), text_at(nic, "id"), text_at(nic, "device"), text_at(nic, "driver"));
+		snprintf(text, sizeof(text), "NIC %s %s (%s), driver %s", text_at(nic, "netdev"),
+			 text_at(nic, "id"), text_at(nic, "device"), text_at(nic, "driver"));
 		put_wrapped(to, 2, text);
 	}
 	json_array_foreach(json_object_get(env, "notes"), i, note)
@@ -230,18 +249,24 @@ static void put_environment(FILE *to, const json_t *env)
 
 void bench_report(const json_t *doc, FILE *to)
 {
-	const json_t *env = json_object_get(doc, "environment"), *p = json_object_get(env, "parameters");
+	const json_t *env = json_object_get(doc, "environment"),
+		     *p = json_object_get(env, "parameters");
 	bool lab = !strcmp(text_at(env, "where"), "lab");
 
-	fprintf(to, "%s: medians of %.0f runs of %.0f ms%s\n", lab ? "The software host" : "This host", number_at(p, "runs"), number_at(p, "window_ms"),
+	fprintf(to, "%s: medians of %.0f runs of %.0f ms%s\n",
+		lab ? "The software host" : "This host", number_at(p, "runs"),
+		number_at(p, "window_ms"),
 		lab ? " (no ranking by rate: the NIC's model runs in the guest's CPU)" : "");
 	put_block(to, doc, "tx", "Transmit");
 	put_block(to, doc, "rx", "Receive");
 	put_block(to, doc, "pingpong", "Ping-pong, one frame at a time");
 	fputc('\n', to);
-	put_wrapped(to, 2, "user ex, all ex, CPU ns: exits to user space, all exits, the monitor's CPU time, each a packet");
+	put_wrapped(to, 2,
+		    "user ex, all ex, CPU ns: exits to user space, all exits, the monitor's CPU "
+		    "time, each a packet");
 	if (json_array_size(json_object_get(doc, "peers")))
-		put_wrapped(to, 2, "x QEMU: our rate over that of QEMU's same device with the same guest");
+		put_wrapped(to, 2,
+			    "x QEMU: our rate over that of QEMU's same device with the same guest");
 	put_row_remarks(to, doc, "results");
 	put_row_remarks(to, doc, "peers");
 	put_skipped(to, doc);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The microguest's lines (bench/guest/mg_main.c, mg_loop.c) as numbers. A guest is not trusted: a line with a field missing, twice
- * there or without sense is refused. Called by bench_run.c.
+ * The microguest's lines (bench/guest/mg_main.c, mg_loop.c) as numbers. A guest is not trusted: a
+ * line with a field missing, twice there or without sense is refused. Called by bench_run.c.
  */
 #include "bench/bench.h"
 
@@ -11,19 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RESULT	"FL RESULT "
-#define READY	"FL READY "
-#define MS_NS	1000000ull
+#define RESULT "FL RESULT "
+#define READY  "FL READY "
+#define MS_NS  1000000ull
 
 struct result_field {
 	const char *name;
 	size_t at;
 	bool pingpong_only;
 };
-#define FIELD(n, pp) { #n, offsetof(struct bench_result, n), pp }
+#define FIELD(n, pp) \
+	{ \
+#n, offsetof(struct bench_result, n), pp \
+	}
 static const struct result_field fields[] = {
-	FIELD(frames, false), FIELD(bytes, false), FIELD(ns, false), FIELD(total, false), FIELD(kicks, false),
-	FIELD(lost, false), FIELD(bad, false), FIELD(p50_ns, true), FIELD(p99_ns, true), FIELD(samples, true),
+	FIELD(frames, false), FIELD(bytes, false),  FIELD(ns, false),  FIELD(total, false),
+	FIELD(kicks, false),  FIELD(lost, false),   FIELD(bad, false), FIELD(p50_ns, true),
+	FIELD(p99_ns, true),  FIELD(samples, true),
 };
 
 /* " name=NUMBER" followed by a blank or the end; exactly once. */
@@ -66,7 +70,8 @@ int bench_result_parse(const char *line, enum bench_direction d, struct bench_re
 	}
 	if (strstr(line, " other=") && result_number(line, "other", &r->other) < 0)
 		return -EPROTO;
-	/* a window of less than a millisecond or more than an hour, or a window with more frames than the whole run */
+	/* a window of less than a millisecond or more than an hour, or a window with more frames
+	 * than the whole run */
 	if (r->ns < MS_NS || r->ns > 3600000 * MS_NS || r->frames > r->total)
 		return -EPROTO;
 	return 0;
@@ -79,7 +84,9 @@ int bench_ready_parse(const char *line, uint8_t mac[6])
 
 	if (strncmp(line, READY, sizeof(READY) - 1))
 		return -EPROTO;
-	if (sscanf(line + sizeof(READY) - 1, "mac=%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &end) != 7 || end != ' ')
+	if (sscanf(line + sizeof(READY) - 1, "mac=%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2],
+		   &m[3], &m[4], &m[5], &end) != 7 ||
+	    end != ' ')
 		return -EPROTO;
 	for (int i = 0; i < 6; i++)
 		mac[i] = (uint8_t)m[i];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One run of one row: boot a microguest, wait until it is ready, read the counters, let it go, make traffic, take its result, wait, read
- * the counters again. Ramp up, stop, wait, then read: what was still on its way must not look like loss. Every wait has a deadline; a
- * guest that does not keep it is ended and the sample says so. Called by cmd_compare.c.
+ * One run of one row: boot a microguest, wait until it is ready, read the counters, let it go, make
+ * traffic, take its result, wait, read the counters again. Ramp up, stop, wait, then read: what was
+ * still on its way must not look like loss. Every wait has a deadline; a guest that does not keep
+ * it is ended and the sample says so. Called by cmd_compare.c.
  */
 #include "bench/bench.h"
 
@@ -10,11 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define READY_MS	20000
-#define RESULT_MS	12000	/* beyond warm-up and window: first frame, drain, round trips that time out */
-#define BYE_MS		3000
-#define SETTLE_MS	30	/* after the guest's result, until what it sent is counted */
-#define SOURCE_MORE_MS	100	/* a source goes on this long after the window, so that it does not end within */
+#define READY_MS 20000
+#define RESULT_MS \
+	12000 /* beyond warm-up and window: first frame, drain, round trips that time out */
+#define BYE_MS    3000
+#define SETTLE_MS 30 /* after the guest's result, until what it sent is counted */
+#define SOURCE_MORE_MS \
+	100 /* a source goes on this long after the window, so that it does not end within */
 
 /* What belongs to the run while it lasts. */
 struct run {
@@ -22,13 +25,13 @@ struct run {
 	const struct bench_row *row;
 	struct bench_sample *s;
 	struct bench_guest guest;
-	char ifname[16];		/* the interface at the other end, "" none */
-	uint8_t mac[6];			/* the guest's */
+	char ifname[16]; /* the interface at the other end, "" none */
+	uint8_t mac[6];  /* the guest's */
 	struct bench_counters before, after;
 	struct bench_traffic *traffic;
 	struct bench_traffic_count count;
-	int counter;			/* of frames on the wire, or -1 */
-	uint64_t in0, dropped0;		/* the interface's counters before */
+	int counter;            /* of frames on the wire, or -1 */
+	uint64_t in0, dropped0; /* the interface's counters before */
 	uint64_t missed0, fifo0;
 };
 
@@ -56,11 +59,14 @@ static int run_expect(struct run *r, const char *want, int timeout_ms, char *lin
 	for (;;) {
 		int64_t left = (int64_t)(end - bench_now_ns()) / 1000000;
 
-		ret = left > 0 ? bench_child_line(&r->guest.child, &r->b->sig, (int)left, line, size) : -ETIMEDOUT;
+		ret = left > 0
+			      ? bench_child_line(&r->guest.child, &r->b->sig, (int)left, line, size)
+			      : -ETIMEDOUT;
 		if (ret == -EINTR)
 			return ret;
 		if (ret == -ETIMEDOUT)
-			snprintf(why, sizeof(why), "no '%s' within %d s, the guest was ended", want, timeout_ms / 1000);
+			snprintf(why, sizeof(why), "no '%s' within %d s, the guest was ended", want,
+				 timeout_ms / 1000);
 		else if (ret < 0)
 			snprintf(why, sizeof(why), "the guest ended before '%s'", want);
 		else if (!strncmp(line, "FL FAIL", 7))
@@ -73,24 +79,33 @@ static int run_expect(struct run *r, const char *want, int timeout_ms, char *lin
 	}
 }
 
-/* --- start ----------------------------------------------------------------------------------------------------------- */
+/* --- start --------------------------------------------------------------- */
 static void run_words(const struct run *r, char *words, size_t size)
 {
 	const struct bench *b = r->b;
-	size_t n = (size_t)snprintf(words, size, "mode=%s size=%u seed=%u warm_ms=%u ms=%u tsc=%llu", bench_direction_name[r->row->direction],
-				    r->row->frame_bytes - BENCH_FCS, BENCH_SEED, b->o.warm_ms, b->o.window_ms, (unsigned long long)b->tsc_hz);
+	size_t n = (size_t)snprintf(
+		words, size, "mode=%s size=%u seed=%u warm_ms=%u ms=%u tsc=%llu",
+		bench_direction_name[r->row->direction], r->row->frame_bytes - BENCH_FCS,
+		BENCH_SEED, b->o.warm_ms, b->o.window_ms, (unsigned long long)b->tsc_hz);
 	uint8_t m[6];
 
-	/* on a wire the frames are addressed to the peer port; elsewhere the guest's own choice does */
+	/* on a wire the frames are addressed to the peer port; elsewhere the guest's own choice
+	 * does */
 	if (run_on(r, "wire") && bench_netdev_mac(r->ifname, m) == 0)
-		snprintf(words + n, size - n, " dst=%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+		snprintf(words + n, size - n, " dst=%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1],
+			 m[2], m[3], m[4], m[5]);
 }
 
 static int run_boot(struct run *r, const struct bench_monitor *m)
 {
 	char words[256], line[512], why[160] = "";
-	struct bench_boot boot = { .device = r->row->guest_device, .backend = r->row->backend, .nic = r->row->nic, .ifname = r->ifname,
-				   .words = words, .kernel = r->b->kernel, .qemu = &r->b->qemu };
+	struct bench_boot boot = { .device = r->row->guest_device,
+				   .backend = r->row->backend,
+				   .nic = r->row->nic,
+				   .ifname = r->ifname,
+				   .words = words,
+				   .kernel = r->b->kernel,
+				   .qemu = &r->b->qemu };
 	int ret;
 
 	run_words(r, words, sizeof(words));
@@ -103,7 +118,7 @@ static int run_boot(struct run *r, const struct bench_monitor *m)
 	return ret;
 }
 
-/* --- traffic ----------------------------------------------------------------------------------------------------------- */
+/* --- traffic ------------------------------------------------------------- */
 static int run_traffic_ready(struct run *r)
 {
 	int ret = 0;
@@ -129,8 +144,10 @@ static int run_traffic_ready(struct run *r)
 
 static int run_source(struct run *r)
 {
-	struct bench_source s = { .ifname = r->ifname, .size = r->row->frame_bytes - BENCH_FCS,
-				  .duration_ms = r->b->o.warm_ms + r->b->o.window_ms + SOURCE_MORE_MS };
+	struct bench_source s = { .ifname = r->ifname,
+				  .size = r->row->frame_bytes - BENCH_FCS,
+				  .duration_ms =
+					  r->b->o.warm_ms + r->b->o.window_ms + SOURCE_MORE_MS };
 
 	memcpy(s.dst, r->mac, 6);
 	if (bench_netdev_mac(r->ifname, s.src) < 0 || bench_source_start(&s, &r->traffic) < 0)
@@ -152,7 +169,9 @@ static int run_measure(struct run *r, const struct bench_monitor *m)
 		ret = ret < 0 ? ret : run_source(r);
 	}
 	if (ret == 0)
-		ret = run_expect(r, "FL RESULT", (int)(r->b->o.warm_ms + r->b->o.window_ms) + RESULT_MS, line, sizeof(line));
+		ret = run_expect(r, "FL RESULT",
+				 (int)(r->b->o.warm_ms + r->b->o.window_ms) + RESULT_MS, line,
+				 sizeof(line));
 	if (ret == 0 && bench_result_parse(line, r->row->direction, &r->s->result) < 0)
 		ret = run_fail(r, "the guest's RESULT line makes no sense");
 	if (ret == 0 && m->counters(&r->guest, &r->after) < 0)
@@ -164,8 +183,9 @@ static int run_measure(struct run *r, const struct bench_monitor *m)
 	return ret;
 }
 
-/* --- figures ----------------------------------------------------------------------------------------------------------- */
-static void loss_cause(struct bench_sample *s, const char *name, uint64_t frames, uint64_t *unaccounted)
+/* --- figures ------------------------------------------------------------- */
+static void loss_cause(struct bench_sample *s, const char *name, uint64_t frames,
+		       uint64_t *unaccounted)
 {
 	if (!frames)
 		return;
@@ -185,7 +205,8 @@ static bool loss_counter(const char *name, enum bench_direction d)
 {
 	if (d != BENCH_RX && !strncmp(name, "tx_drop_", 8))
 		return true;
-	return d != BENCH_TX && (!strncmp(name, "rx_drop_", 8) || !strcmp(name, "rx_no_descriptor"));
+	return d != BENCH_TX &&
+	       (!strncmp(name, "rx_drop_", 8) || !strcmp(name, "rx_no_descriptor"));
 }
 
 static void loss_of_device(struct run *r, uint64_t *unaccounted)
@@ -194,7 +215,8 @@ static void loss_of_device(struct run *r, uint64_t *unaccounted)
 	json_t *value;
 
 	json_object_foreach(r->after.nic, name, value) {
-		json_int_t n = json_integer_value(value) - json_integer_value(json_object_get(r->before.nic, name));
+		json_int_t n = json_integer_value(value) -
+			       json_integer_value(json_object_get(r->before.nic, name));
 
 		if (n > 0 && loss_counter(name, r->row->direction))
 			loss_cause(r->s, name, (uint64_t)n, unaccounted);
@@ -212,7 +234,8 @@ static void run_loss(struct run *r)
 		dropped = bench_netdev_count(r->ifname, "tx_dropped") - r->dropped0;
 		/* what was refused to the source was tried again */
 		dropped = dropped > r->count.refused ? dropped - r->count.refused : 0;
-		s->offered_mpps = r->count.ns ? (double)r->count.frames * 1e3 / (double)r->count.ns : 0;
+		s->offered_mpps =
+			r->count.ns ? (double)r->count.frames * 1e3 / (double)r->count.ns : 0;
 	} else if (r->row->direction == BENCH_PINGPONG) {
 		arrived = s->result.total - s->result.lost;
 	} else if (r->counter >= 0) {
@@ -229,8 +252,12 @@ static void run_loss(struct run *r)
 	loss_of_device(r, &unaccounted);
 	loss_cause(s, "interface_tx_dropped", dropped, &unaccounted);
 	if (r->row->direction != BENCH_RX && r->ifname[0]) {
-		loss_cause(s, "interface_rx_missed", bench_netdev_count(r->ifname, "rx_missed_errors") - r->missed0, &unaccounted);
-		loss_cause(s, "interface_rx_fifo", bench_netdev_count(r->ifname, "rx_fifo_errors") - r->fifo0, &unaccounted);
+		loss_cause(s, "interface_rx_missed",
+			   bench_netdev_count(r->ifname, "rx_missed_errors") - r->missed0,
+			   &unaccounted);
+		loss_cause(s, "interface_rx_fifo",
+			   bench_netdev_count(r->ifname, "rx_fifo_errors") - r->fifo0,
+			   &unaccounted);
 	}
 	loss_cause(s, "unaccounted", unaccounted, &unaccounted);
 }
@@ -245,7 +272,8 @@ static int run_figures(struct run *r)
 	s->user_exits = r->after.user_exits - r->before.user_exits;
 	s->exits = r->after.exits - r->before.exits;
 	/* a guest that ran for a second without guest time: this kernel does not account it */
-	s->has_cpu = r->before.has_cpu && r->after.has_cpu && r->after.guest_ns > r->before.guest_ns;
+	s->has_cpu =
+		r->before.has_cpu && r->after.has_cpu && r->after.guest_ns > r->before.guest_ns;
 	s->cpu_ns = cpu > 0 ? (uint64_t)cpu : 0;
 	run_loss(r);
 	if (r->count.err < 0)
@@ -258,7 +286,7 @@ static int run_figures(struct run *r)
 	return 0;
 }
 
-/* --- all of it ----------------------------------------------------------------------------------------------------------- */
+/* --- all of it ----------------------------------------------------------- */
 static void run_end(struct run *r, const struct bench_monitor *m, int ret)
 {
 	bench_traffic_stop(r->traffic, NULL);
@@ -273,9 +301,13 @@ static void run_end(struct run *r, const struct bench_monitor *m, int ret)
 	bench_counters_free(&r->after);
 }
 
-int bench_run(struct bench *b, struct bench_row *row, const struct bench_monitor *m, struct bench_sample *s)
+int bench_run(struct bench *b, struct bench_row *row, const struct bench_monitor *m,
+	      struct bench_sample *s)
 {
-	struct run r = { .b = b, .row = row, .s = s, .counter = -1,
+	struct run r = { .b = b,
+			 .row = row,
+			 .s = s,
+			 .counter = -1,
 			 .guest = { .tap = -1, .child = { .in = -1, .out = -1, .err = -1 } } };
 	int ret;
 

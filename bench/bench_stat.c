@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Median, minimum and maximum of the runs of a row. No average: one disturbed run in three would be in it. */
+/* Median, minimum and maximum of the runs of a row. No average: one disturbed run in three would be
+ * in it. */
 #include "bench/bench.h"
 
 #include <stdlib.h>

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The other end of a lane: frames into a host interface and out of it by AF_PACKET (packet(7)), each in a thread of this process. A
- * source sends bursts for a time, a reflector sends back what comes, a counter counts in the kernel. Frames are those of
- * bench/guest/mg_frame.h. Called by bench_run.c.
+ * The other end of a lane: frames into a host interface and out of it by AF_PACKET (packet(7)),
+ * each in a thread of this process. A source sends bursts for a time, a reflector sends back what
+ * comes, a counter counts in the kernel. Frames are those of bench/guest/mg_frame.h. Called by
+ * bench_run.c.
  *
- * What an interface has no room for is tried again, so that a source goes at the pace of what is behind it; it counts these
- * refusals. On two CPUs a thread that finds nothing to do yields, then sleeps.
+ * What an interface has no room for is tried again, so that a source goes at the pace of what is
+ * behind it; it counts these refusals. On two CPUs a thread that finds nothing to do yields, then
+ * sleeps.
  */
 #include "bench/bench.h"
 
@@ -26,18 +28,17 @@
 
 #include "bench/guest/mg_frame.h"
 
-#define BURST		64
-#define STRIDE		2048
-#define REFUSED_NS	20000	/* until a full interface is tried again */
-#define IDLE_YIELDS	32	/* then the reflector sleeps in poll() */
-#define POLL_MS		20
+#define BURST       64
+#define STRIDE      2048
+#define REFUSED_NS  20000 /* until a full interface is tried again */
+#define IDLE_YIELDS 32    /* then the reflector sleeps in poll() */
+#define POLL_MS     20
 
 struct bench_traffic {
 	pthread_t thread;
 	struct bench_source source;
 	int sock;
-	atomic_bool stop;		/* set by the main thread, relaxed: only the time of the end depends on it */
-	atomic_bool ended;		/* by the thread, release; the counts are read after a join */
+	atomic_bool stop; /* by the main thread, relaxed: only the time of the end depends on it */
 	struct bench_traffic_count n;
 	struct mmsghdr msg[BURST];
 	struct iovec iov[BURST];
@@ -47,7 +48,9 @@ struct bench_traffic {
 /* protocol 0: sends only. */
 static int traffic_socket(const char *ifname, uint16_t protocol)
 {
-	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = (int)if_nametoindex(ifname) };
+	struct sockaddr_ll at = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(protocol),
+				  .sll_ifindex = (int)if_nametoindex(ifname) };
 	int s, one = 1;
 
 	if (!at.sll_ifindex)
@@ -87,11 +90,12 @@ static bool traffic_may_retry(struct bench_traffic *t)
 	return true;
 }
 
-/* --- source ------------------------------------------------------------------------------------------------------- */
+/* --- source -------------------------------------------------------------- */
 static void *source_main(void *opaque)
 {
 	struct bench_traffic *t = opaque;
-	uint64_t start = bench_now_ns(), end = start + t->source.duration_ms * 1000000ull, now = start;
+	uint64_t start = bench_now_ns(), end = start + t->source.duration_ms * 1000000ull,
+		 now = start;
 
 	while (now < end && !atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		int n;
@@ -105,11 +109,10 @@ static void *source_main(void *opaque)
 		now = bench_now_ns();
 	}
 	t->n.ns = now - start;
-	atomic_store_explicit(&t->ended, true, memory_order_release);
 	return NULL;
 }
 
-/* --- reflector ------------------------------------------------------------------------------------------------------ */
+/* --- reflector ----------------------------------------------------------- */
 static void reflect_turn(uint8_t *frame)
 {
 	uint8_t mac[6];
@@ -161,13 +164,12 @@ static void *reflector_main(void *opaque)
 			poll(&p, 1, POLL_MS);
 		}
 	}
-	atomic_store_explicit(&t->ended, true, memory_order_release);
 	return NULL;
 }
 
-/* --- both ---------------------------------------------------------------------------------------------------------- */
-static int traffic_start(const char *ifname, uint16_t protocol, void *(*main_of)(void *), const struct bench_source *source,
-			 struct bench_traffic **out)
+/* --- both ---------------------------------------------------------------- */
+static int traffic_start(const char *ifname, uint16_t protocol, void *(*main_of)(void *),
+			 const struct bench_source *source, struct bench_traffic **out)
 {
 	struct bench_traffic *t = calloc(1, sizeof(*t));
 	int ret;
@@ -175,10 +177,12 @@ static int traffic_start(const char *ifname, uint16_t protocol, void *(*main_of)
 	if (!t)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < BURST; i++) {
-		t->iov[i] = (struct iovec){ .iov_base = t->frame[i], .iov_len = source ? source->size : STRIDE };
+		t->iov[i] = (struct iovec){ .iov_base = t->frame[i],
+					    .iov_len = source ? source->size : STRIDE };
 		t->msg[i].msg_hdr = (struct msghdr){ .msg_iov = &t->iov[i], .msg_iovlen = 1 };
 		if (source)
-			mg_frame_fill(t->frame[i], source->size, source->dst, source->src, BENCH_SEED);
+			mg_frame_fill(t->frame[i], source->size, source->dst, source->src,
+				      BENCH_SEED);
 	}
 	if (source)
 		t->source = *source;
@@ -207,11 +211,6 @@ int bench_reflector_start(const char *ifname, struct bench_traffic **out)
 	return traffic_start(ifname, MG_FRAME_ETHERTYPE, reflector_main, NULL, out);
 }
 
-bool bench_traffic_running(const struct bench_traffic *t)
-{
-	return t && !atomic_load_explicit(&t->ended, memory_order_acquire);
-}
-
 void bench_traffic_stop(struct bench_traffic *t, struct bench_traffic_count *n)
 {
 	if (n)
@@ -226,7 +225,7 @@ void bench_traffic_stop(struct bench_traffic *t, struct bench_traffic_count *n)
 	free(t);
 }
 
-/* --- counter --------------------------------------------------------------------------------------------------------- */
+/* --- counter ------------------------------------------------------------- */
 int bench_counter_open(const char *ifname)
 {
 	/* nobody reads: once the small buffer is full a frame costs its counting only */
@@ -245,5 +244,7 @@ uint64_t bench_counter_read(int fd)
 	socklen_t len = sizeof(st);
 
 	/* tp_packets counts those that found no room, too; reading sets it to 0 */
-	return fd >= 0 && getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &st, &len) == 0 ? st.tp_packets : 0;
+	return fd >= 0 && getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &st, &len) == 0
+		       ? st.tp_packets
+		       : 0;
 }

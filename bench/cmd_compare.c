@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `fourlane compare`: reads the words, measures row by row, ours and QEMU's in turn, prints a table of this host, then one of the software
- * host. Everything it starts or changes is ended and put back, also at Ctrl-C.
+ * `fourlane compare`: reads the words, measures row by row, ours and QEMU's in turn, prints a table
+ * of this host, then one of the software host. Everything it starts or changes is ended and put
+ * back, also at Ctrl-C.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,18 +16,19 @@
 #include "core/host.h"
 #include "core/paths.h"
 
-#define DEFAULT_WINDOW_MS	500
-#define DEFAULT_RUNS		3
-#define WARM_MS			200
-#define QUICK_WINDOW_MS		300
-#define QUICK_RUNS		2
-#define SHORT_WARM_MS		100	/* quick, and in the software host, where there are more rows and starts are slow */
+#define DEFAULT_WINDOW_MS 500
+#define DEFAULT_RUNS      3
+#define WARM_MS           200
+#define QUICK_WINDOW_MS   300
+#define QUICK_RUNS        2
+#define SHORT_WARM_MS \
+	100 /* quick, and in the software host, where there are more rows and starts are slow */
 
-#define PEER_FAILURES		3	/* in a row: QEMU does not work here, it is left out */
+#define PEER_FAILURES 3 /* in a row: QEMU does not work here, it is left out */
 
 static const struct command compare_command;
 
-/* --- words ------------------------------------------------------------------------------------------------------------- */
+/* --- words --------------------------------------------------------------- */
 static int read_lanes(const char *text, unsigned int *lanes)
 {
 	char copy[128], *save = NULL;
@@ -78,10 +80,12 @@ int bench_options_read(struct bench_options *o, int argc, char **argv)
 {
 	const char *lanes = NULL, *sizes = "64,1518", *seconds = NULL, *runs = NULL, *peer = "qemu";
 	struct cmd_option opts[] = {
-		{ .name = "where", .value = &o->where }, { .name = "quick", .flag = &o->quick }, { .name = "lanes", .value = &lanes },
-		{ .name = "sizes", .value = &sizes }, { .name = "seconds", .value = &seconds }, { .name = "runs", .value = &runs },
-		{ .name = "peer", .value = &peer }, { .name = "json", .value = &o->json }, { .name = "direct", .value = &o->direct },
-		{ .name = "pf", .value = &o->pf }, { .name = "wire", .value = &o->wire }, { 0 },
+		{ .name = "where", .value = &o->where },   { .name = "quick", .flag = &o->quick },
+		{ .name = "lanes", .value = &lanes },      { .name = "sizes", .value = &sizes },
+		{ .name = "seconds", .value = &seconds },  { .name = "runs", .value = &runs },
+		{ .name = "peer", .value = &peer },        { .name = "json", .value = &o->json },
+		{ .name = "direct", .value = &o->direct }, { .name = "pf", .value = &o->pf },
+		{ .name = "wire", .value = &o->wire },     { 0 },
 	};
 	const struct command *c = &compare_command;
 	unsigned long long n_runs;
@@ -100,9 +104,12 @@ int bench_options_read(struct bench_options *o, int argc, char **argv)
 	if (o->where && strcmp(o->where, "host") && strcmp(o->where, "lab"))
 		return cmd_usage(c, "--where is host or lab, not '%s'", o->where);
 	if (lanes && read_lanes(lanes, &o->lanes) < 0)
-		return cmd_usage(c, "--lanes '%s': lanes are emulated, paravirtual, direct, vf and vmdq", lanes);
+		return cmd_usage(
+			c, "--lanes '%s': lanes are emulated, paravirtual, direct, vf and vmdq",
+			lanes);
 	if (read_sizes(sizes, o) < 0)
-		return cmd_usage(c, "--sizes '%s': give 1 to %d sizes from 64 to 1518, as 64,1518", sizes, BENCH_MAX_SIZES);
+		return cmd_usage(c, "--sizes '%s': give 1 to %d sizes from 64 to 1518, as 64,1518",
+				 sizes, BENCH_MAX_SIZES);
 	if (seconds && read_seconds(seconds, &o->window_ms) < 0)
 		return cmd_usage(c, "--seconds '%s' is no time from 0.05 to 60", seconds);
 	if (runs && cmd_number(runs, 1, BENCH_MAX_RUNS, &n_runs) < 0)
@@ -113,13 +120,15 @@ int bench_options_read(struct bench_options *o, int argc, char **argv)
 	return 0;
 }
 
-/* --- one table ------------------------------------------------------------------------------------------------------------ */
+/* --- one table ----------------------------------------------------------- */
 static void say_run(const struct bench *b, unsigned int run, unsigned int row, uint64_t start_ns)
 {
 	const struct bench_row *r = &b->row[row];
 
-	fprintf(stderr, "compare: run %u of %u, row %2u of %u, %3.0f s: %s %s %s %u bytes\n", run + 1, b->o.runs, row + 1, b->n_rows,
-		(double)(bench_now_ns() - start_ns) / 1e9, bench_lane_name[r->lane], r->backend, bench_direction_name[r->direction], r->frame_bytes);
+	fprintf(stderr, "compare: run %u of %u, row %2u of %u, %3.0f s: %s %s %s %u bytes\n",
+		run + 1, b->o.runs, row + 1, b->n_rows, (double)(bench_now_ns() - start_ns) / 1e9,
+		bench_lane_name[r->lane], r->backend, bench_direction_name[r->direction],
+		r->frame_bytes);
 }
 
 /* A row that has failed is not tried again: each try may take its whole deadline. */
@@ -131,7 +140,8 @@ static int measure_row(struct bench *b, struct bench_row *r, unsigned int run)
 		ret = bench_run(b, r, &bench_monitor_fourlane, &r->ours[run]);
 	if (ret == 0 && r->ours[run].done && !r->ours[run].ok)
 		fprintf(stderr, "compare: this run failed: %s\n", r->ours[run].why);
-	if (ret < 0 || !r->peer || !b->peers || (run && !r->theirs[run - 1].ok) || b->n_peer_failures == PEER_FAILURES)
+	if (ret < 0 || !r->peer || !b->peers || (run && !r->theirs[run - 1].ok) ||
+	    b->n_peer_failures == PEER_FAILURES)
 		return ret;
 	ret = bench_run(b, r, &bench_monitor_qemu, &r->theirs[run]);
 	b->n_peer_failures = r->theirs[run].ok ? 0 : b->n_peer_failures + 1;
@@ -140,7 +150,8 @@ static int measure_row(struct bench *b, struct bench_row *r, unsigned int run)
 	return ret;
 }
 
-/* Row by row, ours then QEMU's, and all of it again for the next run: what disturbs the machine for a while disturbs both. */
+/* Row by row, ours then QEMU's, and all of it again for the next run: what disturbs the machine for
+ * a while disturbs both. */
 static int measure(struct bench *b)
 {
 	uint64_t start = bench_now_ns();
@@ -177,8 +188,9 @@ static int this_host(struct bench *b, json_t **doc)
 	b->tsc_hz = bench_env_tsc_hz();
 	ret = bench_plan(b);
 	if (ret == 0 && b->n_rows) {
-		fprintf(stderr, "compare: %s: %u rows, %u runs of %u ms each%s: about %u s\n", b->lab ? "the software host" : "this host", b->n_rows,
-			b->o.runs, b->o.window_ms, b->peers ? ", QEMU beside" : "", bench_plan_seconds(b));
+		fprintf(stderr, "compare: %s: %u rows, %u runs of %u ms each%s: about %u s\n",
+			b->lab ? "the software host" : "this host", b->n_rows, b->o.runs,
+			b->o.window_ms, b->peers ? ", QEMU beside" : "", bench_plan_seconds(b));
 		ret = measure(b);
 	}
 	bench_hw_put_back(&b->hw);
@@ -188,7 +200,7 @@ static int this_host(struct bench *b, json_t **doc)
 	return *doc ? 0 : err_ret(-ENOMEM, "compare: out of memory; free some");
 }
 
-/* --- both tables ------------------------------------------------------------------------------------------------------------ */
+/* --- both tables --------------------------------------------------------- */
 static bool all_lanes_ready(const struct bench *b)
 {
 	json_t *lane;
@@ -215,7 +227,8 @@ static void find_peer(struct bench *b, bool lab_follows)
 		found = bench_qemu_find(&b->qemu) == 0;
 	for (enum bench_lane l = LANE_EMULATED; !found && l <= LANE_PARAVIRTUAL; l++)
 		if (b->o.lanes & 1u << l)
-			bench_skip(b, l, "peer qemu", "there is no qemu-system-x86_64 that starts", "'fourlane lab run -- true' gets one, or set FOURLANE_QEMU");
+			bench_skip(b, l, "peer qemu", "there is no qemu-system-x86_64 that starts",
+				   "'fourlane lab run -- true' gets one, or set FOURLANE_QEMU");
 	b->peers = found;
 }
 
@@ -299,24 +312,33 @@ static int compare_run(int argc, char **argv)
 }
 
 static const struct command compare_command = {
-	.name = "compare", .group = CMD_MEASURE, .summary = "the four lanes, one table", .run = compare_run,
-	.usage = "[options]\n"
-		 "\n"
-		 "Measures every lane with the same small guest and prints a table: of this host, then of the software host (not when\n"
-		 "this host has all lanes). Lanes that a host lacks are listed with the reason and the remedy.\n"
-		 "\n"
-		 "  --where host|lab   only that table\n"
-		 "  --quick            fewer and shorter runs\n"
-		 "  --lanes A,B        of emulated, paravirtual, direct, vf, vmdq (default: all)\n"
-		 "  --sizes 64,1518    frame bytes, FCS counted\n"
-		 "  --seconds S        measured window of a run (default 0.5)\n"
-		 "  --runs N           runs of each row (default 3); median, min and max are shown\n"
-		 "  --peer qemu|none   QEMU beside, for the ratio (default qemu; FOURLANE_QEMU names another)\n"
-		 "  --json FILE        the result as JSON ('-': standard output after the table), described in bench/schema.json\n"
-		 "  --direct BDF       NIC that is handed to the guest for the lane direct, and back afterwards\n"
-		 "  --pf IFNAME        NIC that gets a VF for the lane vf\n"
-		 "  --wire IFNAME      port at the other end of their wire\n"
-		 "\n"
-		 "Example: fourlane compare --where host --lanes emulated,paravirtual --quick\n",
+	.name = "compare",
+	.group = CMD_MEASURE,
+	.summary = "the four lanes, one table",
+	.run = compare_run,
+	.usage =
+		"[options]\n"
+		"\n"
+		"Measures every lane with the same small guest and prints a table: of this host, "
+		"then of the software host (not when\n"
+		"this host has all lanes). Lanes that a host lacks are listed with the reason and "
+		"the remedy.\n"
+		"\n"
+		"  --where host|lab   only that table\n"
+		"  --quick            fewer and shorter runs\n"
+		"  --lanes A,B        of emulated, paravirtual, direct, vf, vmdq (default: all)\n"
+		"  --sizes 64,1518    frame bytes, FCS counted\n"
+		"  --seconds S        measured window of a run (default 0.5)\n"
+		"  --runs N           runs of each row (default 3); median, min and max are shown\n"
+		"  --peer qemu|none   QEMU beside, for the ratio (default qemu; FOURLANE_QEMU "
+		"names another)\n"
+		"  --json FILE        the result as JSON ('-': standard output after the table), "
+		"described in bench/schema.json\n"
+		"  --direct BDF       NIC that is handed to the guest for the lane direct, and "
+		"back afterwards\n"
+		"  --pf IFNAME        NIC that gets a VF for the lane vf\n"
+		"  --wire IFNAME      port at the other end of their wire\n"
+		"\n"
+		"Example: fourlane compare --where host --lanes emulated,paravirtual --quick\n",
 };
 COMMAND(&compare_command);
