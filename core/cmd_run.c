@@ -12,6 +12,19 @@
 
 static const struct command run_command;
 
+/* The control protocol carries UTF-8 only. */
+static bool words_are_text(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		json_t *text = json_string(argv[i]);
+
+		if (!text)
+			return false;
+		json_decref(text);
+	}
+	return true;
+}
+
 static int run_run(int argc, char **argv)
 {
 	struct supervisor_conf c = { 0 };
@@ -25,6 +38,7 @@ static int run_run(int argc, char **argv)
 	};
 	unsigned long long mem_bytes, n_cpus;
 	char own[32];
+	bool text = words_are_text(argc, argv);
 	int n = cmd_options(&run_command, argc, argv, opts, false), ret;
 
 	snprintf(own, sizeof(own), "guest-%d", (int)getpid());
@@ -32,6 +46,8 @@ static int run_run(int argc, char **argv)
 		ret = FL_USAGE;
 	else if (n > 0)
 		ret = cmd_usage(&run_command, "'%s' is one word too many", argv[1]);
+	else if (!text)
+		ret = cmd_usage(&run_command, "a word is no UTF-8 text");
 	else if (!kernel)
 		ret = cmd_usage(&run_command, "--kernel is missing");
 	else if (name && !rpc_name_ok(name))
@@ -52,9 +68,6 @@ static int run_run(int argc, char **argv)
 					      .append = append,
 					      .nics = nics };
 		ret = supervisor_run(&c);
-		/* a wrong --nic is a wrong call */
-		if (ret == -EINVAL)
-			ret = FL_USAGE;
 	}
 	free(nics);
 	return ret;

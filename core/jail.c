@@ -6,6 +6,7 @@
 #include "core/jail.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -79,14 +80,14 @@ static int jail_filter(void)
 		SCMP_SYS(sigaltstack),
 		SCMP_SYS(close),
 		SCMP_SYS(dup),
-		SCMP_SYS(fcntl),
+
 		SCMP_SYS(eventfd2),
 		SCMP_SYS(clock_gettime),
 		SCMP_SYS(clock_nanosleep),
 		SCMP_SYS(nanosleep),
 		SCMP_SYS(gettid),
 		SCMP_SYS(getpid),
-		SCMP_SYS(tgkill),
+
 		SCMP_SYS(sched_yield),
 		SCMP_SYS(sched_getaffinity),
 		SCMP_SYS(sched_setaffinity),
@@ -99,6 +100,7 @@ static int jail_filter(void)
 		SCMP_SYS(getrandom),
 		SCMP_SYS(membarrier),
 	};
+	static const int fcntls[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC };
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int ret = 0;
 
@@ -120,6 +122,13 @@ static int jail_filter(void)
 	if (ret == 0)
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 				       SCMP_A0(SCMP_CMP_EQ, PR_SET_TIMERSLACK));
+	/* no signals to anybody else: other monitors run under the same account */
+	if (ret == 0)
+		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	for (size_t i = 0; i < sizeof(fcntls) / sizeof(fcntls[0]) && ret == 0; i++)
+		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				       SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntls[i]));
 	/* the C library looks for files of its own (locale, CPU topology); there is none to open */
 	if (ret == 0)
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(openat), 0);
@@ -150,6 +159,8 @@ int jail_enter(const char **how)
 #ifdef __SANITIZE_ADDRESS__
 	*how = spaces ? "namespaces,uid" : "none"; /* the sanitizers' own calls would be refused */
 #else
+	/* standard error is the user's terminal; messages go to the supervisor from here on */
+	dup2(STDOUT_FILENO, STDERR_FILENO);
 	ret = jail_filter();
 	if (ret < 0)
 		return err_ret(ret,

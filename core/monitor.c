@@ -43,6 +43,7 @@ struct monitor {
 	unsigned int n_fds;
 	int console_in;
 	const char *jail;
+	bool wrong_words; /* the start failed for a device's options */
 	struct timespec started;
 };
 
@@ -144,7 +145,10 @@ static int monitor_add_nic(struct monitor *m, json_t *desc)
 	if (ret == 0)
 		ret = monitor_give_nic_fds(m, nic);
 	m->n_nics++;
-	return ret < 0 ? ret : device_create(m->vm, &nic->conf, &nic->dev);
+	if (ret == 0)
+		ret = device_create(m->vm, &nic->conf, &nic->dev);
+	m->wrong_words = ret == -EINVAL;
+	return ret;
 }
 
 static int monitor_build(struct monitor *m, json_t *params)
@@ -354,7 +358,14 @@ int monitor_main(int control)
 		ret = monitor_run(&m);
 	json_decref(msg);
 	if (ret < 0) {
-		rpc_send(control, rpc_error(1, ret, "the guest could not be started"), NULL, 0);
+		if (ret == -EPROTO)
+			err_say("starting the guest: its description makes no sense to this "
+				"monitor; are "
+				"fourlane and fourlane-vmm of the same version?");
+		rpc_send(control,
+			 rpc_error(1, m.wrong_words ? RPC_INVALID_PARAMS : ret,
+				   "the guest could not be started"),
+			 NULL, 0);
 		monitor_destroy(&m);
 		return err_to_exit(ret);
 	}

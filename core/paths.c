@@ -18,13 +18,35 @@
 
 #include "core/err.h"
 
+int paths_fill_standard_fds(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -EBADF;
+	return 0;
+}
+
+/* In a folder that anybody may write to, another user can have been there first. */
+static int paths_own_dir(const char *path)
+{
+	struct stat st;
+
+	if (geteuid() == 0 || (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+			       st.st_uid == geteuid() && !(st.st_mode & 022)))
+		return 0;
+	return err_ret(
+		-EPERM,
+		"using %s: it is not a folder of yours alone; set XDG_RUNTIME_DIR to one that is",
+		path);
+}
+
 static int paths_make_dir(const char *path)
 {
 	struct group *gr;
 
 	if (mkdir(path, 0750) < 0) {
 		if (errno == EEXIST)
-			return 0;
+			return paths_own_dir(path);
 		return err_ret(-errno, "making %s: %s; make it by hand, or run as root", path,
 			       strerror(errno));
 	}
@@ -57,8 +79,14 @@ static int paths_user_dir(char *buf, size_t size, const char *xdg, const char *u
 	if (mkdir(parent, 0700) < 0 && errno != EEXIST)
 		return err_ret(-errno, "making %s: %s; set %s to a folder of yours", parent,
 			       strerror(errno), xdg);
+	if (!strncmp(parent, "/tmp/", 5) && paths_own_dir(parent) < 0)
+		return -EPERM;
 	n = snprintf(buf, size, "%s/fourlane", parent);
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+	if (n < 0 || (size_t)n >= size)
+		return err_ret(-ENAMETOOLONG,
+			       "using %s: the path is too long; set %s to a shorter one", parent,
+			       xdg);
+	return 0;
 }
 
 static int paths_dir(char *buf, size_t size, const char *root_path, const char *xdg,

@@ -10,6 +10,13 @@
 #include <stddef.h>
 
 /*
+ * paths_fill_standard_fds - first thing in main(): descriptors 0, 1 and 2 that the caller has
+ * closed become /dev/null, or a file that is opened later would take their place and be written as
+ * output. 0 or negative errno.
+ */
+int paths_fill_standard_fds(void);
+
+/*
  * paths_run_dir / paths_state_dir - makes the folder when it is not there. 0 and the path in buf,
  * or negative errno after a message.
  */

@@ -225,12 +225,18 @@ int rpc_socket_path(const char *name, char *buf, size_t size)
 			       "guest '%s': no name for a guest; use 1 to 32 letters, digits, '_', "
 			       "'-' or '.'",
 			       name);
-	return (size_t)snprintf(buf, size, "%s/%s.sock", dir, name) >= size ? -ENAMETOOLONG : 0;
+	if ((size_t)snprintf(buf, size, "%s/%s.sock", dir, name) >= size)
+		return err_ret(-ENAMETOOLONG,
+			       "guest '%s': a socket in %s has too long a path; set "
+			       "XDG_RUNTIME_DIR to a shorter one",
+			       name, dir);
+	return 0;
 }
 
 static int rpc_connect(const char *name)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = 3 };
 	int ret = rpc_socket_path(name, sa.sun_path, sizeof(sa.sun_path)), sock;
 
 	if (ret < 0)
@@ -238,6 +244,8 @@ static int rpc_connect(const char *name)
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return err_ret(-errno, "making a socket: %s; raise 'ulimit -n'", strerror(errno));
+	/* connect() waits where others wait already */
+	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
 		ret = -errno;
 		close(sock);

@@ -3,6 +3,7 @@
 #include "core/serial.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -113,10 +114,17 @@ static uint64_t serial_read(void *opaque, uint64_t off, unsigned int size)
 	return v;
 }
 
-/* The kick that ends a vCPU interrupts a write to a reader that has stopped reading. */
+/* Waits for a reader that is slow, but not beyond the guest's end. */
 static void serial_out(struct serial *s, uint8_t byte)
 {
-	while (s->out_fd >= 0 && write(s->out_fd, &byte, 1) < 0)
+	struct pollfd p = { .fd = s->out_fd, .events = POLLOUT };
+
+	if (s->out_fd < 0)
+		return;
+	while (poll(&p, 1, 100) <= 0)
+		if (atomic_load(&s->vm->stop) != VM_STOP_NONE)
+			return;
+	while (write(s->out_fd, &byte, 1) < 0)
 		if ((errno != EINTR && errno != EAGAIN) ||
 		    atomic_load(&s->vm->stop) != VM_STOP_NONE)
 			return;

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -35,11 +36,14 @@
 #define MAX_CLIENTS 16
 #define ANSWER_MS   3000
 #define STOP_MS     5000
+#define MIN_FILES   64
+#define START_MS    300000 /* pinning a large guest takes its time */
 
 struct client {
 	int fd; /* -1: free */
 	char *line;
 	size_t len;
+	long long since; /* ms: when it came, or was last answered */
 };
 
 struct supervisor {
@@ -49,7 +53,8 @@ struct supervisor {
 	int lock_fd, listen_fd, sig_fd, control, pid_fd;
 	int console_w; /* to the monitor's UART; -1: closed */
 	pid_t pid;
-	bool stdin_open, tty_changed, stopping, started;
+	bool stdin_open, tty_changed, stopping, started, locked;
+	bool deaf; /* the monitor has let a question go unanswered */
 	struct termios tty;
 	struct client client[MAX_CLIENTS];
 	json_int_t next_id;
@@ -57,24 +62,43 @@ struct supervisor {
 };
 
 /* --- the guest's name, lock and socket --- */
+/* Is the file that we hold the one that the path names? A guest that ends removes its own. */
+static bool sup_lock_is_current(const struct supervisor *s)
+{
+	struct stat held, named;
+
+	return fstat(s->lock_fd, &held) == 0 && stat(s->lock_path, &named) == 0 &&
+	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
 static int sup_lock(struct supervisor *s)
 {
+	const struct timespec nap = { .tv_nsec = 10000000 };
 	char dir[PATH_MAX - 64];
 	int ret = paths_run_dir(dir, sizeof(dir));
 
 	if (ret < 0)
 		return ret;
 	snprintf(s->lock_path, sizeof(s->lock_path), "%s/%s.lock", dir, s->conf->name);
-	s->lock_fd = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (s->lock_fd < 0)
-		return err_ret(-errno, "opening %s: %s; run as root, or set XDG_RUNTIME_DIR",
-			       s->lock_path, strerror(errno));
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_ret(-EEXIST,
-			       "starting guest '%s': one of that name is running; stop it or give "
-			       "another --name",
-			       s->conf->name);
-	return 0;
+	/* more than once: `ps` holds the lock for a moment, and the file may be a guest's that just
+	 * ends */
+	for (int i = 0; i < 10; i++) {
+		s->lock_fd = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+		if (s->lock_fd < 0)
+			return err_ret(-errno,
+				       "opening %s: %s; run as root, or set XDG_RUNTIME_DIR",
+				       s->lock_path, strerror(errno));
+		s->locked = flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0 && sup_lock_is_current(s);
+		if (s->locked)
+			return 0;
+		close(s->lock_fd);
+		s->lock_fd = -1;
+		nanosleep(&nap, NULL);
+	}
+	return err_ret(-EEXIST,
+		       "starting guest '%s': one of that name is running; stop it or give "
+		       "another --name",
+		       s->conf->name);
 }
 
 static int sup_listen(struct supervisor *s)
@@ -156,6 +180,7 @@ static int sup_prepare(struct supervisor *s)
 static void sup_child(const char *program, int control, pid_t parent)
 {
 	sigset_t none;
+	int null;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -168,6 +193,11 @@ static void sup_child(const char *program, int control, pid_t parent)
 	else if (dup2(control, MONITOR_CONTROL_FD) < 0)
 		_exit(FL_FAILED);
 	syscall(SYS_close_range, MONITOR_CONTROL_FD + 1, ~0u, 0);
+	/* the user's terminal is not the monitor's: its console has descriptors of its own */
+	null = open("/dev/null", O_RDWR);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+		_exit(FL_FAILED);
+	fcntl(null, F_SETFD, FD_CLOEXEC);
 	execl(program, "fourlane-vmm", (char *)NULL);
 	err_say("starting %s: %s; run 'make' or 'make install'", program, strerror(errno));
 	_exit(FL_FAILED);
@@ -178,12 +208,16 @@ static int sup_spawn(struct supervisor *s)
 	char program[PATH_MAX];
 	int sv[2], ret = paths_find_program("fourlane-vmm", program, sizeof(program));
 	pid_t parent = getpid();
+	struct timeval patience = { .tv_sec = 2 };
 
 	if (ret < 0)
 		return ret;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return err_ret(-errno, "making the monitor's socket: %s; raise 'ulimit -n'",
 			       strerror(errno));
+	/* neither side waits for ever for one that does not read */
+	for (int i = 0; i < 2; i++)
+		setsockopt(sv[i], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	s->pid = fork();
 	if (s->pid == 0)
 		sup_child(program, sv[1], parent);
@@ -201,7 +235,7 @@ static int sup_spawn(struct supervisor *s)
 static int sup_send_start(struct supervisor *s)
 {
 	struct prep_guest *g = &s->guest;
-	json_t *nics = json_array(), *names = json_array();
+	json_t *nics = json_array(), *names = json_array(), *params;
 	int fds[RPC_MAX_FDS];
 
 	for (unsigned int i = 0; i < g->n_nics; i++)
@@ -211,14 +245,14 @@ static int sup_send_start(struct supervisor *s)
 		json_array_append_new(names, json_string(g->fd[i].name));
 		fds[i] = g->fd[i].fd;
 	}
-	return rpc_send(
-		s->control,
-		rpc_request(1, "start",
-			    json_pack("{s:I, s:i, s:s, s:o, s:o}", "mem_bytes",
-				      (json_int_t)s->conf->mem_bytes, "cpus", (int)s->conf->cpus,
-				      "cmdline", s->conf->append ? s->conf->append : "", "nics",
-				      nics, "fds", names)),
-		fds, g->n_fds);
+	params = json_pack("{s:I, s:i, s:s, s:o, s:o}", "mem_bytes", (json_int_t)s->conf->mem_bytes,
+			   "cpus", (int)s->conf->cpus, "cmdline",
+			   s->conf->append ? s->conf->append : "", "nics", nics, "fds", names);
+	if (!params || json_array_size(nics) != g->n_nics || json_array_size(names) != g->n_fds) {
+		json_decref(params);
+		return -EILSEQ;
+	}
+	return rpc_send(s->control, rpc_request(1, "start", params), fds, g->n_fds);
 }
 
 /* A notification of the monitor. */
@@ -237,19 +271,39 @@ static void sup_notified(struct supervisor *s, json_t *msg)
 	}
 }
 
-/* Asks the monitor and waits for the answer, serving its notifications meanwhile. *result is a new
- * reference. */
-static int sup_ask(struct supervisor *s, const char *method, json_t *params, int timeout_ms,
-		   json_t **answer)
+static long long now_ms(void)
 {
-	json_int_t id = s->next_id++;
-	json_t *msg;
-	int ret = method ? rpc_send(s->control, rpc_request(id, method, params), NULL, 0) : 0;
+	struct timespec t;
 
-	while (ret == 0) {
-		ret = rpc_recv(s->control, timeout_ms, &msg, NULL, 0, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+}
+
+/*
+ * Waits for the answer to question `id`, serving the monitor's notifications meanwhile, but no
+ * longer than the time given however many of them there are. Before the guest runs a signal ends
+ * the waiting (-EINTR). *answer is a new reference.
+ */
+static int sup_wait_answer(struct supervisor *s, json_int_t id, int timeout_ms, json_t **answer)
+{
+	long long end = now_ms() + timeout_ms;
+
+	for (;;) {
+		struct pollfd p[] = { { .fd = s->control, .events = POLLIN },
+				      { .fd = s->started ? -1 : s->sig_fd, .events = POLLIN } };
+		long long left = end - now_ms();
+		json_t *msg;
+		int ret;
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		if (poll(p, 2, (int)left) <= 0)
+			continue;
+		if (p[1].revents)
+			return -EINTR;
+		ret = rpc_recv(s->control, 0, &msg, NULL, 0, NULL);
 		if (ret < 0)
-			break;
+			return ret;
 		if (json_is_integer(json_object_get(msg, "id")) &&
 		    json_integer_value(json_object_get(msg, "id")) == id) {
 			*answer = msg;
@@ -258,6 +312,22 @@ static int sup_ask(struct supervisor *s, const char *method, json_t *params, int
 		sup_notified(s, msg);
 		json_decref(msg);
 	}
+}
+
+/*
+ * One question to the monitor. After one that was not answered in time no other is tried: a deaf
+ * monitor must not stop us.
+ */
+static int sup_ask(struct supervisor *s, const char *method, int timeout_ms, json_t **answer)
+{
+	json_int_t id = s->next_id++;
+	int ret =
+		s->deaf ? -ETIMEDOUT : rpc_send(s->control, rpc_request(id, method, NULL), NULL, 0);
+
+	if (ret == 0)
+		ret = sup_wait_answer(s, id, timeout_ms, answer);
+	if (ret < 0)
+		s->deaf = true;
 	return ret;
 }
 
@@ -272,16 +342,23 @@ static int sup_start(struct supervisor *s)
 			ret,
 			"telling the monitor what to run: %s; is fourlane-vmm of the same version?",
 			strerror(-ret));
-	s->next_id = 1;
-	ret = sup_ask(s, NULL, NULL, 60000, &answer);
+	ret = sup_wait_answer(s, 1, START_MS, &answer);
+	if (ret == -EINTR)
+		return ret; /* the user has thought better of it */
+	if (ret == -ETIMEDOUT)
+		return err_ret(ret,
+			       "starting guest '%s': not ready after %d s; give it less memory",
+			       s->conf->name, START_MS / 1000);
 	if (ret < 0)
 		return err_ret(
-			ret == -EPIPE ? -ECHILD : ret,
+			-ECHILD,
 			"starting guest '%s': the monitor ended before it ran; see the lines above",
 			s->conf->name);
 	code = (int)json_integer_value(json_object_get(json_object_get(answer, "error"), "code"));
 	json_decref(answer);
 	s->next_id = 2;
+	if (code == RPC_INVALID_PARAMS)
+		return FL_USAGE; /* a wrong --nic: the device has said why */
 	if (code < 0)
 		return code; /* it has said why */
 	s->started = true;
@@ -361,7 +438,7 @@ static json_t *sup_method(struct supervisor *s, const char *method, json_int_t i
 	if (strcmp(method, "stats") && strcmp(method, "stop"))
 		return rpc_error(id, RPC_NO_METHOD,
 				 "there is no such method; there are: info, stats, stop");
-	ret = sup_ask(s, method, NULL, ANSWER_MS, &answer);
+	ret = sup_ask(s, method, ANSWER_MS, &answer);
 	if (!strcmp(method, "stop"))
 		s->stopping = true;
 	if (ret < 0)
@@ -402,19 +479,21 @@ static void client_request(struct supervisor *s, struct client *c, const char *l
 	else
 		answer = sup_method(s, method, id);
 	json_decref(msg);
+	c->since = now_ms();
 	if (rpc_send_line(c->fd, answer, 200) < 0)
 		client_close(c);
 }
 
 static void client_read(struct supervisor *s, struct client *c)
 {
-	char *nl;
 	ssize_t n;
 
 	if (!c->line && !(c->line = malloc(RPC_MAX_BYTES))) {
 		client_close(c);
 		return;
 	}
+	if (c->len == RPC_MAX_BYTES)
+		return; /* its lines are answered first */
 	n = recv(c->fd, c->line + c->len, RPC_MAX_BYTES - c->len, MSG_DONTWAIT);
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -422,17 +501,26 @@ static void client_read(struct supervisor *s, struct client *c)
 		return;
 	}
 	c->len += (size_t)n;
-	while (c->fd >= 0 && (nl = memchr(c->line, '\n', c->len))) {
-		size_t len = (size_t)(nl - c->line);
-
-		client_request(s, c, c->line, len);
-		if (c->fd < 0)
-			return;
-		c->len -= len + 1;
-		memmove(c->line, nl + 1, c->len);
-	}
-	if (c->len == RPC_MAX_BYTES)
+	if (c->len == RPC_MAX_BYTES && !memchr(c->line, '\n', c->len))
 		client_close(c); /* a line without end */
+}
+
+/* Answers the first whole line that a client has sent, if there is one. True when another is
+ * waiting. */
+static bool client_serve(struct supervisor *s, struct client *c)
+{
+	char *nl = c->len ? memchr(c->line, '\n', c->len) : NULL;
+	size_t len;
+
+	if (!nl)
+		return false;
+	len = (size_t)(nl - c->line);
+	client_request(s, c, c->line, len);
+	if (c->fd < 0)
+		return false;
+	c->len -= len + 1;
+	memmove(c->line, nl + 1, c->len);
+	return c->len && memchr(c->line, '\n', c->len);
 }
 
 /*
@@ -453,15 +541,23 @@ static bool client_allowed(int fd)
 static void sup_accept(struct supervisor *s)
 {
 	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	struct client *oldest = &s->client[0];
 
 	if (fd < 0)
 		return;
+	if (!client_allowed(fd)) {
+		close(fd);
+		return;
+	}
 	for (unsigned int i = 0; i < MAX_CLIENTS; i++)
-		if (s->client[i].fd < 0 && client_allowed(fd)) {
-			s->client[i].fd = fd;
-			return;
+		if (s->client[i].fd < 0 || s->client[i].since < oldest->since) {
+			oldest = &s->client[i];
+			if (oldest->fd < 0)
+				break;
 		}
-	close(fd);
+	client_close(oldest); /* all places are taken: whoever is silent longest makes room */
+	oldest->fd = fd;
+	oldest->since = now_ms();
 }
 
 /* --- the loop --- */
@@ -471,6 +567,10 @@ static void sup_tty(struct supervisor *s)
 
 	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &s->tty) < 0)
 		return;
+	if (tcgetpgrp(STDIN_FILENO) != getpgrp()) {
+		s->stdin_open = false; /* in the background the terminal is somebody else's */
+		return;
+	}
 	raw = s->tty;
 	raw.c_lflag &= ~(unsigned int)(ICANON | ECHO); /* signals stay: Ctrl-C ends the guest */
 	raw.c_iflag &= ~(unsigned int)ICRNL;
@@ -498,7 +598,7 @@ static void sup_stop(struct supervisor *s)
 {
 	json_t *answer;
 
-	if (!s->stopping && sup_ask(s, "stop", NULL, ANSWER_MS, &answer) == 0)
+	if (!s->stopping && sup_ask(s, "stop", ANSWER_MS, &answer) == 0)
 		json_decref(answer);
 	s->stopping = true;
 }
@@ -524,15 +624,29 @@ static int sup_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Everything that clients want now. True when one of them has sent more than was answered. */
+static bool sup_clients(struct supervisor *s, const struct pollfd *p)
+{
+	bool more = false;
+
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		if (p[i].revents && s->client[i].fd >= 0)
+			client_read(s, &s->client[i]);
+		if (s->client[i].fd >= 0)
+			more |= client_serve(s, &s->client[i]);
+	}
+	return more;
+}
+
 static void sup_loop(struct supervisor *s)
 {
-	bool gone = false;
-	struct timespec t;
-	long long deadline = 0, now;
+	bool gone = false, more = false;
+	long long deadline = 0;
 
 	for (;;) {
 		struct pollfd p[5 + MAX_CLIENTS] = {
@@ -546,7 +660,16 @@ static void sup_loop(struct supervisor *s)
 
 		for (int i = 0; i < MAX_CLIENTS; i++)
 			p[5 + i] = (struct pollfd){ .fd = s->client[i].fd, .events = POLLIN };
-		poll(p, 5 + MAX_CLIENTS, s->stopping ? 100 : -1);
+		if (poll(p, 5 + MAX_CLIENTS,
+			 more          ? 0
+			 : s->stopping ? 100
+				       : -1) < 0 &&
+		    errno != EINTR) {
+			err_say("waiting for guest '%s': %s; ending it", s->conf->name,
+				strerror(errno));
+			kill(s->pid, SIGKILL);
+			break;
+		}
 		if (p[2].revents)
 			sup_control(s, &gone);
 		if (p[0].revents)
@@ -557,14 +680,10 @@ static void sup_loop(struct supervisor *s)
 			sup_accept(s);
 		if (p[4].revents)
 			sup_stdin(s);
-		for (int i = 0; i < MAX_CLIENTS; i++)
-			if (p[5 + i].revents && s->client[i].fd >= 0)
-				client_read(s, &s->client[i]);
-		clock_gettime(CLOCK_MONOTONIC, &t);
-		now = t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+		more = sup_clients(s, p + 5);
 		if (s->stopping && !deadline)
-			deadline = now + STOP_MS;
-		if (deadline && now > deadline)
+			deadline = now_ms() + STOP_MS;
+		if (deadline && now_ms() > deadline)
 			kill(s->pid, SIGKILL);
 	}
 	while (!gone) { /* what it said last */
@@ -582,14 +701,19 @@ static int sup_reap(struct supervisor *s)
 
 	if (s->pid <= 0)
 		return FL_FAILED;
-	if (!s->started)
+	/* a start that failed: what has ended by itself keeps its own status */
+	if (!s->started && waitpid(s->pid, &status, WNOHANG) == 0) {
 		kill(s->pid, SIGKILL);
-	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
+		s->stopping = true;
+	} else if (!s->started) {
+		s->pid = 0;
+	}
+	while (s->pid && waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	s->pid = 0;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	if (!s->started || s->stopping)
+	if (s->stopping)
 		return FL_DONE;
 	return err_ret(FL_FAILED, "guest '%s': its monitor was killed by signal %d (%s); %s",
 		       s->conf->name, WTERMSIG(status), strsignal(WTERMSIG(status)),
@@ -607,13 +731,30 @@ static void sup_cleanup(struct supervisor *s)
 	prep_guest_release(&s->guest);
 	if (s->sock_path[0])
 		unlink(s->sock_path);
-	if (s->lock_fd >= 0 && s->sock_path[0])
+	if (s->locked)
 		unlink(s->lock_path);
 	for (int *fd = (int[]){ s->lock_fd, s->listen_fd, s->sig_fd, s->control, s->pid_fd,
 				s->console_w, -2 };
 	     *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);
+}
+
+/* poll() refuses more entries than descriptors are allowed. */
+static int sup_check_limits(const struct supervisor *s)
+{
+	struct rlimit rl;
+
+	if (s->sig_fd < 0)
+		return err_ret(-EMFILE,
+			       "starting guest '%s': no descriptor for signals; raise 'ulimit -n'",
+			       s->conf->name);
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < MIN_FILES)
+		return err_ret(-EMFILE,
+			       "starting guest '%s': %llu descriptors are too few; raise 'ulimit "
+			       "-n' to %d",
+			       s->conf->name, (unsigned long long)rl.rlim_cur, MIN_FILES);
+	return 0;
 }
 
 int supervisor_run(const struct supervisor_conf *conf)
@@ -630,10 +771,19 @@ int supervisor_run(const struct supervisor_conf *conf)
 	s->stdin_open = true;
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		s->client[i].fd = -1;
-	if ((ret = sup_lock(s)) < 0 || (ret = sup_listen(s)) < 0)
-		goto out;
 	s->sig_fd = sup_signals();
-	if ((ret = sup_prepare(s)) < 0 || (ret = sup_spawn(s)) < 0 || (ret = sup_start(s)) < 0)
+	if ((ret = sup_check_limits(s)) < 0 || (ret = sup_lock(s)) < 0 || (ret = sup_listen(s)) < 0)
+		goto out;
+	ret = sup_prepare(s);
+	if (ret == -EINVAL)
+		ret = FL_USAGE; /* a wrong --nic is a wrong call, and only that gives EINVAL here */
+	if (ret == 0)
+		ret = sup_spawn(s);
+	if (ret == 0)
+		ret = sup_start(s);
+	if (ret == -EINTR)
+		ret = FL_DONE;
+	if (!s->started)
 		goto reap;
 	sup_tty(s);
 	sup_loop(s);

@@ -110,10 +110,14 @@ unsigned int vm_drain(struct vm *vm, unsigned int reader)
 	unsigned int n = 0;
 	uint32_t first;
 
-	if (!ring || __atomic_load_n(&ring->last, __ATOMIC_RELAXED) ==
-			     __atomic_load_n(&ring->first, __ATOMIC_RELAXED))
+	/* what another thread has taken from the ring but not dispatched yet came before our exit
+	 * too */
+	if (!ring || (__atomic_load_n(&ring->first, __ATOMIC_ACQUIRE) ==
+			      __atomic_load_n(&ring->last, __ATOMIC_RELAXED) &&
+		      !atomic_load(&vm->draining)))
 		return 0;
 	pthread_mutex_lock(&vm->drain_lock);
+	atomic_store(&vm->draining, true);
 	first = ring->first % vm->ring_max;
 	while (n < vm->ring_max && first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
 		struct kvm_coalesced_mmio e = ring->coalesced_mmio[first];
@@ -127,6 +131,7 @@ unsigned int vm_drain(struct vm *vm, unsigned int reader)
 			bus_write(e.pio ? vm->pio : vm->mmio, reader, e.phys_addr, e.len, val);
 		n++;
 	}
+	atomic_store(&vm->draining, false);
 	pthread_mutex_unlock(&vm->drain_lock);
 	atomic_fetch_add_explicit(&vm->coalesced_writes, n, memory_order_relaxed);
 	return n;
@@ -168,8 +173,12 @@ int vm_gsi_msi(struct vm *vm, int gsi, uint64_t addr, uint32_t data)
 	if (!r->used) {
 		ret = -EINVAL;
 	} else if (!r->valid || r->addr != addr || r->data != data) {
+		struct msi_route old = *r;
+
 		*r = (struct msi_route){ .used = true, .valid = true, .addr = addr, .data = data };
 		ret = vm->ops->route(vm);
+		if (ret < 0)
+			*r = old;
 	}
 	pthread_mutex_unlock(&vm->irq_lock);
 	return ret;

@@ -83,6 +83,7 @@ struct vm {
 	pthread_mutex_t drain_lock;           /* the coalesced ring has one consumer at a time */
 	struct kvm_coalesced_mmio_ring *ring; /* NULL: KVM has none */
 	uint32_t ring_max;
+	_Atomic bool draining; /* entries have left the ring and are not dispatched yet */
 	_Atomic uint64_t coalesced_writes;
 
 	pthread_mutex_t irq_lock; /* msi[] and the routing table */
