@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The I/O thread (see io.h). It sleeps in epoll; a descriptor or io_wake() starts the polling; when
- * no poller has found work for QUIET_NS it re-arms the notifications, polls once more and sleeps.
+ * no poller has found work for a while it re-arms the notifications, polls once more and sleeps.
  */
 #include "core/io.h"
 
@@ -21,14 +21,17 @@
 
 #define MAX_FDS     64
 #define MAX_POLLERS 32
-/* Re-arming (unregistering a coalesced zone) takes up to 9 ms beside a running vCPU: only after a
- * time well above that. */
-#define QUIET_NS 50000000ull
-#define ROUNDS_BETWEEN_EPOLL \
-	64 /* while polling, descriptors are looked at once in so many rounds */
-#define SPIN_NS    8000ull
+/*
+ * Costly re-arming (unregistering a coalesced zone) takes up to 9 ms beside a running vCPU: only
+ * after a time well above that.
+ */
+#define QUIET_NS   50000000ull
+#define SPIN_NS    4000ull /* without work, before the first nap */
+#define REST_NS    1000ull /* without work, before a rest that costs nothing */
 #define NAP_MIN_NS 20000
 #define NAP_MAX_NS 100000
+/* While there is work, descriptors are looked at once in so many rounds. */
+#define ROUNDS_BETWEEN_EPOLL 64
 
 struct io {
 	int epfd, wakefd;
@@ -230,19 +233,31 @@ static void io_turn(struct io *io, bool wake)
 	pthread_mutex_unlock(&io->lock);
 }
 
+/* How long without work before the thread rests: at once, unless that costs somebody dear. */
+static uint64_t io_quiet_ns(struct io *io)
+{
+	uint64_t ns = REST_NS;
+
+	pthread_mutex_lock(&io->lock);
+	for (unsigned int i = 0; i < io->n_pollers; i++)
+		if (io->poller[i]->costly_rest)
+			ns = QUIET_NS;
+	pthread_mutex_unlock(&io->lock);
+	return ns;
+}
+
 /*
- * Polls until nothing has come for QUIET_NS. Without work for SPIN_NS it naps between its rounds:
- * the vCPU that it waits for may want this CPU, and the end of a sleep preempts a spinner at once,
- * where sched_yield() would leave it a whole slice (one ring full of frames every 3 ms on a crowded
- * host). Naps grow while they bring nothing: a vCPU that is preempted too soon gets nowhere (one
- * CPU for both: 25 kpps with naps of 20 us, 900 with 100). A descriptor that becomes ready ends the
- * nap.
+ * Polls until it is time to rest. Where rest is costly, it naps between its rounds instead: the
+ * vCPU that it waits for may want this CPU, and the end of a sleep preempts a spinner at once, where
+ * sched_yield() would leave it a whole slice (one ring full of frames every 3 ms on a crowded host).
+ * Naps grow while they bring nothing: a vCPU that is preempted too soon gets nowhere (one CPU for
+ * both: 25 kpps with naps of 20 us, 900 with 100). A descriptor that becomes ready ends the nap.
  */
 static void io_poll_until_quiet(struct io *io)
 {
 	const struct timespec now = { 0 };
 	struct timespec nap = { .tv_nsec = NAP_MIN_NS };
-	uint64_t last = io_now(), idle;
+	uint64_t last = io_now(), quiet_ns = io_quiet_ns(io), idle;
 
 	for (unsigned int round = 0; !atomic_load(&io->stop); round++) {
 		unsigned int done = io_round(io);
@@ -261,7 +276,7 @@ static void io_poll_until_quiet(struct io *io)
 		if (!last)
 			last = io_now();
 		idle = io_now() - last;
-		if (idle > QUIET_NS)
+		if (idle > quiet_ns)
 			return;
 		if (idle > SPIN_NS) {
 			io->busy = false;

@@ -39,6 +39,11 @@ struct io_poller {
 	 * so nothing that came in between is lost. May be NULL.
 	 */
 	void (*rest)(struct io_poller *p);
+	/*
+	 * Resting and waking take long (a coalesced zone: milliseconds beside a running vCPU): the
+	 * thread stays in its polling, with naps, for much longer before it rests.
+	 */
+	bool costly_rest;
 	void *opaque;
 };
 

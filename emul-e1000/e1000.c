@@ -223,6 +223,7 @@ static void e1000_init(struct e1000 *d, struct vm *vm)
 	d->fe = (struct nic_frontend){ .ops = &e1000_frontend_ops, .max_frame = E1000_MAX_SHORT };
 	d->poller = (struct io_poller){
 		.poll = e1000_poll, .wake = e1000_wake, .rest = e1000_rest,
+		.costly_rest = true,
 	};
 	d->rx_fd = (struct io_fd){
 		.fd = -1, .events = EPOLLIN, .ready = e1000_rx_fd_ready, .opaque = d,
