@@ -106,6 +106,18 @@ static const struct nic_prep *nic_prep_find(const char *type)
 	return NULL;
 }
 
+int prep_check_nic(const char *spec)
+{
+	struct opts *o;
+	int ret = opts_parse(spec, &o);
+
+	if (ret < 0)
+		return ret;
+	ret = nic_prep_find(opts_type(o)) ? 0 : -EINVAL;
+	opts_free(o);
+	return ret;
+}
+
 int prep_guest_nic(struct prep_guest *g, const char *spec)
 {
 	struct prep_slot *s = &g->slot[g->n_nics];

@@ -44,6 +44,9 @@ struct prep_guest {
  * is closed then).
  */
 int prep_guest_fd(struct prep_guest *g, const char *name, int fd);
+/* prep_check_nic - are the words of a --nic right, as far as can be told before anything is opened?
+ */
+int prep_check_nic(const char *spec);
 /*
  * prep_guest_nic - prepares one --nic. Negative errno after a message; what was prepared before
  * stays for prep_guest_release().

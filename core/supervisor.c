@@ -163,8 +163,13 @@ static int sup_console(struct supervisor *s)
 static int sup_prepare(struct supervisor *s)
 {
 	const struct supervisor_conf *c = s->conf;
-	int ret = sup_open(s, "kvm", "/dev/kvm", O_RDWR);
+	int ret = 0;
 
+	/* wrong words are found before the host is looked at */
+	for (const char **n = c->nics; n && *n && ret == 0; n++)
+		ret = prep_check_nic(*n);
+	if (ret == 0)
+		ret = sup_open(s, "kvm", "/dev/kvm", O_RDWR);
 	if (ret == 0)
 		ret = sup_open(s, "kernel", c->kernel, O_RDONLY);
 	if (ret == 0 && c->initrd)
