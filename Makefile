@@ -34,7 +34,7 @@ TEST_SRCS := $(wildcard tests/unit/test_*.c)
 TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(TEST_SRCS))
 TEST_HELP_OBJS := $(call objs,$(wildcard tests/unit/helper_*.c))
 
-CLI_PKGS := libpci libnl-3.0 libnl-route-3.0 jansson libcyaml sqlite3
+CLI_PKGS := libpci libnl-3.0 libnl-route-3.0 jansson
 VMM_PKGS := jansson libseccomp
 PKGS := $(CLI_PKGS) $(VMM_PKGS)
 REVISION := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)

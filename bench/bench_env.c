@@ -128,7 +128,7 @@ static json_t *env_notes(const struct bench *b)
 				    "something; the lanes are not ranked by rate. A frame that a "
 				    "busy port of its wire "
 				    "cannot take is dropped by the model and counted nowhere: it "
-				    "shows as unaccounted loss of direct and vf."));
+				    "shows as loss on the wire, or unaccounted, of direct and vf."));
 	return list;
 }
 

@@ -259,6 +259,9 @@ static void run_loss(struct run *r)
 			   bench_netdev_count(r->ifname, "rx_fifo_errors") - r->fifo0,
 			   &unaccounted);
 	}
+	/* the guest's NIC says that it has sent them, and nothing of the peer port has seen them */
+	if (r->row->direction == BENCH_TX && r->counter >= 0)
+		loss_cause(s, "wire", unaccounted, &unaccounted);
 	loss_cause(s, "unaccounted", unaccounted, &unaccounted);
 }
 
