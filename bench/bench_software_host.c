@@ -33,10 +33,10 @@ static unsigned int lab_words(const struct bench *b, const char **argv, char tex
 
 	snprintf(text[4], 96, "%u", lab_seconds(b));
 	for (const char *const *w =
-		     (const char *const[]){ self, "lab", "run", "--timeout", text[4], "--copy-out",
-					    copy_out, "--", "/opt/fourlane/bin/fourlane", "compare",
-					    "--where", "host", "--peer", "none", "--json", INSIDE,
-					    NULL };
+		     (const char *const[]){ self, "lab", "run", "--fresh", "--timeout", text[4],
+					    "--copy-out", copy_out, "--",
+					    "/opt/fourlane/bin/fourlane", "compare", "--where",
+					    "host", "--peer", "none", "--json", INSIDE, NULL };
 	     *w; w++)
 		argv[n++] = *w;
 	for (enum bench_lane l = 0; l < LANE_N; l++)
@@ -92,7 +92,8 @@ static int lab_read(const char *file, json_t **doc)
 
 int bench_software_host(struct bench *b, json_t **doc, int *status)
 {
-	char self[PATH_MAX], file[] = "/tmp/fourlane-compare.XXXXXX", copy_out[128], text[LAB_TEXTS][96];
+	char self[PATH_MAX], file[] = "/tmp/fourlane-compare.XXXXXX", copy_out[128],
+			     text[LAB_TEXTS][96];
 	const char *argv[MAX_WORDS];
 	struct bench_child c;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);

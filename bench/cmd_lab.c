@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `fourlane lab`: a software host with an IOMMU, an SR-IOV NIC and KVM, for machines without them. This file reads the words; the work
- * is done in bench/lab.
+ * `fourlane lab`: a software host with an IOMMU, an SR-IOV NIC and KVM, for machines without them.
+ * This file reads the words; the work is done in bench/lab.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -15,7 +15,7 @@
 #include "bench/lab/lab.h"
 #include "core/cmd.h"
 
-#define EXIT_TIMEOUT 124	/* as timeout(1) */
+#define EXIT_TIMEOUT 124 /* as timeout(1) */
 
 static const struct command lab_command;
 
@@ -24,11 +24,12 @@ struct lab_words {
 	const char **copy_in, **copy_out, **env;
 	int timeout_ms;
 	bool json;
-	char **words;		/* what is no option, NULL-ended */
+	char **words; /* what is no option, NULL-ended */
 	int n_words;
 };
 
-/* From here on SIGINT and its like end the waits of bench/lab, which ends what runs inside before we go. */
+/* From here on SIGINT and its like end the waits of bench/lab, which ends what runs inside before
+ * we go. */
 static int lab_block_signals(void)
 {
 	sigset_t set;
@@ -38,7 +39,7 @@ static int lab_block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGTTIN, SIG_IGN);	/* in the background a terminal reads as ended */
+	signal(SIGTTIN, SIG_IGN); /* in the background a terminal reads as ended */
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -48,7 +49,8 @@ static int lab_exit(int ret, int signals)
 	struct signalfd_siginfo si;
 
 	if (ret == -EINTR)
-		return read(signals, &si, sizeof(si)) == sizeof(si) ? 128 + (int)si.ssi_signo : FL_FAILED;
+		return read(signals, &si, sizeof(si)) == sizeof(si) ? 128 + (int)si.ssi_signo
+								    : FL_FAILED;
 	return ret;
 }
 
@@ -76,16 +78,22 @@ static int lab_parse(int argc, char **argv, bool command_follows, struct lab_wor
 	w->n_words = n;
 	w->o.any_iommu = !iommu;
 	if (iommu && lab_iommu_parse(iommu, &w->o.iommu) < 0)
-		return cmd_usage(&lab_command, "--iommu takes intel, amd or none, not '%s'", iommu), -EINVAL;
+		return cmd_usage(&lab_command, "--iommu takes intel, amd or none, not '%s'", iommu),
+		       -EINVAL;
 	if (timeout && cmd_number(timeout, 1, 86400, &seconds) < 0)
-		return cmd_usage(&lab_command, "--timeout takes 1 to 86400 seconds, not '%s'", timeout), -EINVAL;
+		return cmd_usage(&lab_command, "--timeout takes 1 to 86400 seconds, not '%s'",
+				 timeout),
+		       -EINVAL;
 	w->timeout_ms = timeout ? (int)seconds * 1000 : 0;
 	for (const char **e = w->env; e && *e; e++)
 		if (!strchr(*e, '='))
-			return cmd_usage(&lab_command, "--env takes NAME=VALUE, not '%s'", *e), -EINVAL;
+			return cmd_usage(&lab_command, "--env takes NAME=VALUE, not '%s'", *e),
+			       -EINVAL;
 	for (const char **c = w->copy_out; c && *c; c++)
 		if (!strchr(*c, ':'))
-			return cmd_usage(&lab_command, "--copy-out takes INSIDE:HERE, not '%s'", *c), -EINVAL;
+			return cmd_usage(&lab_command, "--copy-out takes INSIDE:HERE, not '%s'",
+					 *c),
+			       -EINVAL;
 	return 0;
 }
 
@@ -107,7 +115,10 @@ static int lab_copy_in_word(struct lab *lab, const char *word)
 		from[strlen(from) - 1] = '\0';
 	if (from) {
 		slash = strrchr(from, '/');
-		if (asprintf(&to, "%s%s", colon && colon[1] == '/' ? "" : "/root/", colon ? colon + 1 : slash ? slash + 1 : from) >= 0)
+		if (asprintf(&to, "%s%s", colon && colon[1] == '/' ? "" : "/root/",
+			     colon   ? colon + 1
+			     : slash ? slash + 1
+				     : from) >= 0)
 			ret = lab_copy_in(lab, from, to);
 	}
 	free(to);
@@ -121,13 +132,15 @@ static int lab_copy_out_word(struct lab *lab, const char *word)
 	char *from = NULL;
 	int ret = -ENOMEM;
 
-	if (asprintf(&from, "%s%.*s", word[0] == '/' ? "" : "/root/", (int)(colon - word), word) >= 0)
+	if (asprintf(&from, "%s%.*s", word[0] == '/' ? "" : "/root/", (int)(colon - word), word) >=
+	    0)
 		ret = lab_copy_out(lab, from, colon + 1);
 	free(from);
 	return ret;
 }
 
-/* Runs the command between the copies. Files are copied out after a failed command, too: they tell why it failed. */
+/* Runs the command between the copies. Files are copied out after a failed command, too: they tell
+ * why it failed. */
 static int lab_do(struct lab *lab, const struct lab_words *w, const struct lab_command *c)
 {
 	int ret = 0, copied = 0;
@@ -138,8 +151,10 @@ static int lab_do(struct lab *lab, const struct lab_words *w, const struct lab_c
 		return ret;
 	ret = lab_run(lab, c);
 	if (ret == -ETIMEDOUT)
-		ret = err_ret(EXIT_TIMEOUT, "lab run: %s: it did not end within %d s; give it more with --timeout", c->argv[0],
-			      w->timeout_ms / 1000);
+		ret = err_ret(
+			EXIT_TIMEOUT,
+			"lab run: %s: it did not end within %d s; give it more with --timeout",
+			c->argv[0], w->timeout_ms / 1000);
 	for (const char **word = w->copy_out; word && *word && ret >= 0 && !copied; word++)
 		copied = lab_copy_out_word(lab, *word);
 	return copied < 0 && ret >= 0 ? (ret ? ret : copied) : ret;
@@ -171,7 +186,8 @@ static int lab_run_words(int argc, char **argv)
 	else if (!w.n_words)
 		ret = cmd_usage(&lab_command, "run: no command was given");
 	else if (w.json)
-		ret = cmd_usage(&lab_command, "run: --json is for status; put it behind the command if it is the command's");
+		ret = cmd_usage(&lab_command, "run: --json is for status; put it behind the "
+					      "command if it is the command's");
 	if (!ret) {
 		c.argv = (const char *const *)w.words;
 		c.env = w.env;
@@ -185,7 +201,9 @@ static int lab_run_words(int argc, char **argv)
 static int lab_shell_words(int argc, char **argv)
 {
 	const char *const shell[] = { "bash", "-l", NULL };
-	struct lab_command c = { .argv = shell, .in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO };
+	struct lab_command c = {
+		.argv = shell, .in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO
+	};
 	struct lab_words w = { 0 };
 	char term[64];
 	const char *env[] = { term, "PS1=lab# ", NULL };
@@ -197,7 +215,9 @@ static int lab_shell_words(int argc, char **argv)
 	if (ret < 0)
 		ret = FL_USAGE;
 	else if (w.n_words)
-		ret = cmd_usage(&lab_command, "shell takes no words, '%s' is one; use run for a command", w.words[0]);
+		ret = cmd_usage(&lab_command,
+				"shell takes no words, '%s' is one; use run for a command",
+				w.words[0]);
 	else
 		ret = lab_do_open(&w, &c);
 	lab_words_free(&w);
@@ -221,7 +241,9 @@ static int lab_up_words(int argc, char **argv)
 	int ret = lab_parse(argc, argv, false, &w), signals;
 
 	if (ret < 0 || w.n_words) {
-		ret = ret < 0 ? FL_USAGE : cmd_usage(&lab_command, "up takes no words, '%s' is one", w.words[0]);
+		ret = ret < 0 ? FL_USAGE
+			      : cmd_usage(&lab_command, "up takes no words, '%s' is one",
+					  w.words[0]);
 	} else {
 		w.o.signals = signals = lab_block_signals();
 		ret = lab_exit(lab_up(&w.o, &lab), signals);
@@ -250,9 +272,12 @@ static json_t *lab_status_json(const struct lab *lab)
 	lab_info(lab, "kernel", kernel, sizeof(kernel));
 	lab_info(lab, "qemu", qemu, sizeof(qemu));
 	lab_info(lab, "iommu", iommu, sizeof(iommu));
-	return json_pack("{s:i, s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "version", 1, "up", 1, "kernel", kernel, "qemu", qemu, "iommu", iommu,
-			 "guardian_pid", (json_int_t)lab_info_number(lab, "pid"), "boot_ms", (json_int_t)lab_info_number(lab, "boot_ms"),
-			 "up_s", (json_int_t)lab_info_number(lab, "up_s"), "sessions", (json_int_t)lab_info_number(lab, "sessions"));
+	return json_pack("{s:i, s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "version", 1, "up", 1,
+			 "kernel", kernel, "qemu", qemu, "iommu", iommu, "guardian_pid",
+			 (json_int_t)lab_info_number(lab, "pid"), "boot_ms",
+			 (json_int_t)lab_info_number(lab, "boot_ms"), "up_s",
+			 (json_int_t)lab_info_number(lab, "up_s"), "sessions",
+			 (json_int_t)lab_info_number(lab, "sessions"));
 }
 
 static int lab_status_print(const struct lab *lab, bool as_json)
@@ -270,9 +295,10 @@ static int lab_status_print(const struct lab *lab, bool as_json)
 		printf("no software host is up; 'fourlane lab up' starts one\n");
 	} else {
 		lab_print_up(lab);
-		printf("booted in %.1f s, up for %ld s, commands running: %ld, guardian's process: %ld\n",
-		       (double)lab_info_number(lab, "boot_ms") / 1000, lab_info_number(lab, "up_s"), lab_info_number(lab, "sessions"),
-		       lab_info_number(lab, "pid"));
+		printf("booted in %.1f s, up for %ld s, commands running: %ld, guardian's process: "
+		       "%ld\n",
+		       (double)lab_info_number(lab, "boot_ms") / 1000, lab_info_number(lab, "up_s"),
+		       lab_info_number(lab, "sessions"), lab_info_number(lab, "pid"));
 	}
 	return 0;
 }
@@ -284,7 +310,9 @@ static int lab_status_words(int argc, char **argv)
 	int ret = lab_parse(argc, argv, false, &w), signals;
 
 	if (ret < 0 || w.n_words) {
-		ret = ret < 0 ? FL_USAGE : cmd_usage(&lab_command, "status takes no words, '%s' is one", w.words[0]);
+		ret = ret < 0 ? FL_USAGE
+			      : cmd_usage(&lab_command, "status takes no words, '%s' is one",
+					  w.words[0]);
 	} else {
 		signals = lab_block_signals();
 		ret = lab_attach(signals, &lab);
@@ -305,7 +333,9 @@ static int lab_down_words(int argc, char **argv)
 	int ret = lab_parse(argc, argv, false, &w), signals;
 
 	if (ret < 0 || w.n_words) {
-		ret = ret < 0 ? FL_USAGE : cmd_usage(&lab_command, "down takes no words, '%s' is one", w.words[0]);
+		ret = ret < 0 ? FL_USAGE
+			      : cmd_usage(&lab_command, "down takes no words, '%s' is one",
+					  w.words[0]);
 	} else {
 		signals = lab_block_signals();
 		ret = lab_exit(lab_down(signals), signals);
@@ -330,9 +360,13 @@ static int lab_build_words(int argc, char **argv)
 
 static int lab_main(int argc, char **argv)
 {
-	static const struct { const char *name; int (*run)(int argc, char **argv); } verbs[] = {
-		{ "run", lab_run_words }, { "up", lab_up_words }, { "shell", lab_shell_words },
-		{ "down", lab_down_words }, { "status", lab_status_words }, { "build", lab_build_words },
+	static const struct {
+		const char *name;
+		int (*run)(int argc, char **argv);
+	} verbs[] = {
+		{ "run", lab_run_words },       { "up", lab_up_words },
+		{ "shell", lab_shell_words },   { "down", lab_down_words },
+		{ "status", lab_status_words }, { "build", lab_build_words },
 	};
 
 	if (argc < 2)
@@ -347,22 +381,31 @@ static const struct command lab_command = {
 	.name = "lab",
 	.group = CMD_REHEARSE,
 	.summary = "a software host with IOMMU, SR-IOV NIC and KVM",
-	.usage = "run [--iommu intel|amd|none] [--timeout SECONDS] [--copy-in PATH[:INSIDE]]... [--copy-out INSIDE:PATH]...\n"
-		 "                        [--env NAME=VALUE]... [--append WORDS] [--fresh] [--console] [--] COMMAND...\n"
+	.usage = "run [--iommu intel|amd|none] [--timeout SECONDS] [--copy-in PATH[:INSIDE]]... "
+		 "[--copy-out INSIDE:PATH]...\n"
+		 "                        [--env NAME=VALUE]... [--append WORDS] [--fresh] "
+		 "[--console] [--] COMMAND...\n"
 		 "       fourlane lab up [--iommu intel|amd|none] [--append WORDS] [--console]\n"
 		 "       fourlane lab shell [--iommu intel|amd|none] [--fresh]\n"
 		 "       fourlane lab status [--json]\n"
 		 "       fourlane lab down\n"
 		 "       fourlane lab build\n"
 		 "\n"
-		 "A machine in software (QEMU): VT-d or AMD-Vi, four ports of an Intel 82576 with SR-IOV on one wire (lab0 to lab3), an\n"
-		 "NVMe disk, and a CPU with SVM, so that the Linux inside has /dev/kvm, VFIO and IOMMU groups. The first use builds its\n"
-		 "image (no root needed; 'build' does only that). Nothing that happens inside stays.\n"
+		 "A machine in software (QEMU): VT-d or AMD-Vi, four ports of an Intel 82576 with "
+		 "SR-IOV on one wire (lab0 to lab3), an\n"
+		 "NVMe disk, and a CPU with SVM, so that the Linux inside has /dev/kvm, VFIO and "
+		 "IOMMU groups. The first use builds its\n"
+		 "image (no root needed; 'build' does only that). Nothing that happens inside "
+		 "stays.\n"
 		 "\n"
-		 "run     runs COMMAND inside as root, in /root, with this build's programs on its PATH; its streams and its exit status are\n"
-		 "        handed through. Uses the lab that is up (of the kind asked for), else boots one for this command alone (--fresh:\n"
-		 "        always). A copied-in PATH goes to /root by its name unless INSIDE tells another place. 124: --timeout passed.\n"
-		 "        --append gives a fresh lab's kernel more words (iommu=pt, hugepages=256, ...).\n"
+		 "run     runs COMMAND inside as root, in /root, with this build's programs on its "
+		 "PATH; its streams and its exit status are\n"
+		 "        handed through. Uses the lab that is up (of the kind asked for), else "
+		 "boots one for this command alone (--fresh:\n"
+		 "        always). A copied-in PATH goes to /root by its name unless INSIDE tells "
+		 "another place. 124: --timeout passed.\n"
+		 "        --append gives a fresh lab's kernel more words (iommu=pt, hugepages=256, "
+		 "...).\n"
 		 "up      boots one that stays until 'down'; returns when it is ready\n"
 		 "shell   a shell inside; Ctrl-] leaves\n"
 		 "\n"

@@ -248,10 +248,11 @@ static uint64_t io_quiet_ns(struct io *io)
 
 /*
  * Polls until it is time to rest. Where rest is costly, it naps between its rounds instead: the
- * vCPU that it waits for may want this CPU, and the end of a sleep preempts a spinner at once, where
- * sched_yield() would leave it a whole slice (one ring full of frames every 3 ms on a crowded host).
- * Naps grow while they bring nothing: a vCPU that is preempted too soon gets nowhere (one CPU for
- * both: 25 kpps with naps of 20 us, 900 with 100). A descriptor that becomes ready ends the nap.
+ * vCPU that it waits for may want this CPU, and the end of a sleep preempts a spinner at once,
+ * where sched_yield() would leave it a whole slice (one ring full of frames every 3 ms on a crowded
+ * host). Naps grow while they bring nothing: a vCPU that is preempted too soon gets nowhere (one
+ * CPU for both: 25 kpps with naps of 20 us, 900 with 100). A descriptor that becomes ready ends the
+ * nap.
  */
 static void io_poll_until_quiet(struct io *io)
 {

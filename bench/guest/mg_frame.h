@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The test frame: what the guest's packet loop sends and checks, and what a generator or sink on the
- * host must send and check to match it. Freestanding, all little endian but the Ethernet type.
+ * The test frame: what the guest's packet loop sends and checks, and what a generator or sink on
+ * the host must send and check to match it. Freestanding, all little endian but the Ethernet type.
  * From MG_FRAME_PAYLOAD on, byte i of the frame depends on the seed and on i only, so a buffer is
  * filled once and then only its sequence number changes.
  */
@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MG_FRAME_ETHERTYPE	0x88b5		/* IEEE 802, local experiments */
-#define MG_FRAME_SEQ		14		/* offset of the sequence number, 8 bytes */
-#define MG_FRAME_SEED		22		/* offset of the seed, 4 bytes */
-#define MG_FRAME_PAYLOAD	26		/* offset of the pattern */
-#define MG_FRAME_MIN		60		/* bytes without the FCS */
-#define MG_FRAME_MAX		9000
+#define MG_FRAME_ETHERTYPE 0x88b5 /* IEEE 802, local experiments */
+#define MG_FRAME_SEQ       14     /* offset of the sequence number, 8 bytes */
+#define MG_FRAME_SEED      22     /* offset of the seed, 4 bytes */
+#define MG_FRAME_PAYLOAD   26     /* offset of the pattern */
+#define MG_FRAME_MIN       60     /* bytes without the FCS */
+#define MG_FRAME_MAX       9000
 
 struct mg_frame_hdr {
 	uint8_t dst[6];

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Polled driver for an 82576 port (PF): one queue pair, own address and broadcast only, interrupts off.
- * Called by mg_main.c; the rings are mg_igb_ring.c. Follows 4.5 (initialisation) and 4.2 (reset) of the
- * datasheet named in igb_regs.h. Leaves out VFs, VMDq and of the PHY all but auto-negotiation.
+ * Polled driver for an 82576 port (PF): one queue pair, own address and broadcast only, interrupts
+ * off. Called by mg_main.c; the rings are mg_igb_ring.c. Follows 4.5 (initialisation) and 4.2
+ * (reset) of the datasheet named in igb_regs.h. Leaves out VFs, VMDq and of the PHY all but
+ * auto-negotiation.
  */
 #include "mg_igb.h"
 
-#define RESET_WAIT_MS		100
+#define RESET_WAIT_MS 100
 
 static const char *reset(struct mg *mg, uint64_t regs)
 {
@@ -16,16 +17,17 @@ static const char *reset(struct mg *mg, uint64_t regs)
 	mg_write32(regs + IGB_EIMC, 0xffffffff);
 	mg_write32(regs + IGB_RCTL, 0);
 	mg_write32(regs + IGB_TCTL, IGB_TCTL_PSP);
-	mg_wait_us(mg, 10000);			/* what is on its way over PCIe */
+	mg_wait_us(mg, 10000); /* what is on its way over PCIe */
 	mg_write32(regs + IGB_CTRL, mg_read32(regs + IGB_CTRL) | IGB_CTRL_RST);
-	mg_wait_us(mg, 3000);			/* no access for 3 ms after a reset */
+	mg_wait_us(mg, 3000); /* no access for 3 ms after a reset */
 	for (i = 0; mg_read32(regs + IGB_CTRL) & IGB_CTRL_RST; i++) {
 		if (i == RESET_WAIT_MS)
 			return "the 82576 does not finish its reset";
 		mg_wait_us(mg, 1000);
 	}
 	/* A model may not know the bit: go on without it. */
-	for (i = 0; i < RESET_WAIT_MS && !(mg_read32(regs + IGB_STATUS) & IGB_STATUS_PF_RST_DONE); i++)
+	for (i = 0; i < RESET_WAIT_MS && !(mg_read32(regs + IGB_STATUS) & IGB_STATUS_PF_RST_DONE);
+	     i++)
 		mg_wait_us(mg, 1000);
 	mg_write32(regs + IGB_IMC, 0xffffffff);
 	mg_write32(regs + IGB_EIMC, 0xffffffff);
@@ -61,8 +63,8 @@ static void restart_autonegotiation(struct mg *mg, uint64_t regs)
 	if (mg_read32(regs + IGB_STATUS) & IGB_STATUS_LU)
 		return;
 	mg_write32(regs + IGB_MDIC, IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
-		   IGB_PHY_CTRL << IGB_MDIC_REG_SHIFT |
-		   IGB_PHY_CTRL_ANEG_EN | IGB_PHY_CTRL_ANEG_RESTART);
+					    IGB_PHY_CTRL << IGB_MDIC_REG_SHIFT |
+					    IGB_PHY_CTRL_ANEG_EN | IGB_PHY_CTRL_ANEG_RESTART);
 	for (int i = 0; i < 100 && !(mg_read32(regs + IGB_MDIC) & IGB_MDIC_READY); i++)
 		mg_wait_us(mg, 50);
 }
@@ -94,8 +96,9 @@ static const char *igb_init(struct mg *mg)
 	set_link_up(dev->regs);
 	restart_autonegotiation(mg, dev->regs);
 	if (mg->opt.tx)
-		mg_write32(dev->regs + IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP | 0x0f << IGB_TCTL_CT_SHIFT |
-			   0x40 << IGB_TCTL_COLD_SHIFT);
+		mg_write32(dev->regs + IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP |
+							 0x0f << IGB_TCTL_CT_SHIFT |
+							 0x40 << IGB_TCTL_COLD_SHIFT);
 	if (mg->opt.rx)
 		start_receiver(mg, dev->regs);
 	problem = igb_ring_start(mg, dev, 0);

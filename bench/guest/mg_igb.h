@@ -9,18 +9,18 @@
 #include "igb_regs.h"
 #include "mg_lib.h"
 
-#define IGB_SHORT_MAX		1514		/* bytes without FCS that pass without being asked for */
-#define IGB_FCS_AND_TAG		8		/* counted in the device's limits */
+#define IGB_SHORT_MAX   1514 /* bytes without FCS that pass without being asked for */
+#define IGB_FCS_AND_TAG 8    /* counted in the device's limits */
 
 struct igb {
 	union igb_tx_desc tx[MG_N_SLOTS] __attribute__((aligned(4096)));
 	union igb_rx_desc rx[MG_N_SLOTS] __attribute__((aligned(4096)));
 	uint64_t regs;
-	uint32_t tx_head;		/* oldest frame not yet reaped */
+	uint32_t tx_head; /* oldest frame not yet reaped */
 	uint32_t tx_tail;
-	uint32_t rx_head;		/* next frame from the device */
-	uint32_t mailbox;		/* VF: bits that reading has cleared */
-	uint8_t last[MG_N_SLOTS];	/* by the first slot of a burst: its last slot */
+	uint32_t rx_head;         /* next frame from the device */
+	uint32_t mailbox;         /* VF: bits that reading has cleared */
+	uint8_t last[MG_N_SLOTS]; /* by the first slot of a burst: its last slot */
 };
 
 /* Finds and enables the function, makes it mg->priv. NULL, or what failed. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Queue 0 of an 82576, PF or VF: rings, bursts, doorbells. Called by the packet loop through the two
- * drivers' tables. Follows the datasheet named in igb_regs.h: 4.5.9 and 4.5.10 (queue enable), 7.1.5 and
- * 7.2.2.3 (advanced descriptors). RS only on the last frame of a burst: its DD says that all before it are
- * done, too. Leaves out interrupts and more than one buffer a frame.
+ * Queue 0 of an 82576, PF or VF: rings, bursts, doorbells. Called by the packet loop through the
+ * two drivers' tables. Follows the datasheet named in igb_regs.h: 4.5.9 and 4.5.10 (queue
+ * enable), 7.1.5 and 7.2.2.3 (advanced descriptors). RS only on the last frame of a burst: its DD
+ * says that all before it are done, too. Leaves out interrupts and more than one buffer a frame.
  */
 #include "mg_igb.h"
 
-#define N			MG_N_SLOTS
-#define ENABLE_WAIT_MS		100
+#define N              MG_N_SLOTS
+#define ENABLE_WAIT_MS 100
 
 _Static_assert(N == 256, "slot numbers fit uint8_t");
 
@@ -24,7 +24,7 @@ const char *igb_find(struct mg *mg, uint16_t device, const char *missing)
 	if (!dev->regs)
 		return "the 82576 has no memory BAR";
 	mg->priv = dev;
-	mg->tx_room = N - 1;			/* tail equal to head means empty */
+	mg->tx_room = N - 1; /* tail equal to head means empty */
 	return NULL;
 }
 
@@ -50,8 +50,9 @@ static const char *start_tx(struct mg *mg, struct igb *dev)
 	mg_write32(regs + IGB_TDLEN(0), sizeof(dev->tx));
 	mg_write32(regs + IGB_TDH(0), 0);
 	mg_write32(regs + IGB_TDT(0), 0);
-	return enable_queue(mg, regs + IGB_TXDCTL(0), IGB_TXDCTL_ENABLE | 8 << IGB_TXDCTL_PTHRESH_SHIFT |
-			    1 << IGB_TXDCTL_HTHRESH_SHIFT);
+	return enable_queue(mg, regs + IGB_TXDCTL(0),
+			    IGB_TXDCTL_ENABLE | 8 << IGB_TXDCTL_PTHRESH_SHIFT |
+				    1 << IGB_TXDCTL_HTHRESH_SHIFT);
 }
 
 static void reset_rx_desc(struct mg *mg, struct igb *dev, uint32_t i)
@@ -72,12 +73,13 @@ static const char *start_rx(struct mg *mg, struct igb *dev, uint32_t srrctl)
 	mg_write32(regs + IGB_RDBAL(0), (uint32_t)(uintptr_t)dev->rx);
 	mg_write32(regs + IGB_RDBAH(0), 0);
 	mg_write32(regs + IGB_RDLEN(0), sizeof(dev->rx));
-	mg_write32(regs + IGB_SRRCTL(0), srrctl | IGB_SRRCTL_DESCTYPE_ONEBUF |
-		   IGB_SRRCTL_BSIZEPACKET(mg->stride / 1024));
+	mg_write32(regs + IGB_SRRCTL(0),
+		   srrctl | IGB_SRRCTL_DESCTYPE_ONEBUF | IGB_SRRCTL_BSIZEPACKET(mg->stride / 1024));
 	mg_write32(regs + IGB_RDH(0), 0);
 	mg_write32(regs + IGB_RDT(0), 0);
-	return enable_queue(mg, regs + IGB_RXDCTL(0), IGB_RXDCTL_ENABLE | 8 << IGB_RXDCTL_PTHRESH_SHIFT |
-			    8 << IGB_RXDCTL_HTHRESH_SHIFT | 1 << IGB_RXDCTL_WTHRESH_SHIFT);
+	return enable_queue(mg, regs + IGB_RXDCTL(0),
+			    IGB_RXDCTL_ENABLE | 8 << IGB_RXDCTL_PTHRESH_SHIFT |
+				    8 << IGB_RXDCTL_HTHRESH_SHIFT | 1 << IGB_RXDCTL_WTHRESH_SHIFT);
 }
 
 const char *igb_ring_start(struct mg *mg, struct igb *dev, uint32_t srrctl)
@@ -125,16 +127,19 @@ void igb_ring_tx_burst(struct mg *mg, unsigned int n)
 		desc->read.addr = (uint64_t)(uintptr_t)mg_tx_frame(mg, slot);
 		desc->read.olinfo_status = mg->tx_len[slot] << IGB_TXD_PAYLEN_SHIFT;
 		desc->read.cmd_type_len = mg->tx_len[slot] | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT |
-					  IGB_TXD_EOP | IGB_TXD_IFCS | (i == n - 1 ? IGB_TXD_RS : 0);
+					  IGB_TXD_EOP | IGB_TXD_IFCS |
+					  (i == n - 1 ? IGB_TXD_RS : 0);
 	}
 	dev->last[first] = (uint8_t)((slot - 1) % N);
 	dev->tx_tail = slot;
-	mg_barrier();				/* descriptors before the doorbell */
+	mg_barrier(); /* descriptors before the doorbell */
 	mg_write32(dev->regs + IGB_TDT(0), slot);
 	mg->kicks++;
 }
 
-/* The descriptor is made ready for its next use at once; the device sees it with the next doorbell. */
+/*
+ * The descriptor is made ready for its next use at once; the device sees it with the next doorbell.
+ */
 unsigned int igb_ring_rx_burst(struct mg *mg, struct mg_rx *rx, unsigned int max)
 {
 	struct igb *dev = mg->priv;
@@ -146,7 +151,7 @@ unsigned int igb_ring_rx_burst(struct mg *mg, struct mg_rx *rx, unsigned int max
 
 		if (!(status & IGB_RXD_DD))
 			break;
-		mg_barrier();			/* DD before the rest of it */
+		mg_barrier(); /* DD before the rest of it */
 		rx[n].data = mg->rx_buf + (size_t)dev->rx_head * mg->stride;
 		rx[n].len = status & IGB_RXD_EOP && !(status & IGB_RXD_RXE) ? desc->wb.length : 0;
 		reset_rx_desc(mg, dev, dev->rx_head);
@@ -159,7 +164,7 @@ void igb_ring_rx_refill(struct mg *mg)
 {
 	struct igb *dev = mg->priv;
 
-	mg_barrier();				/* descriptors before the doorbell */
+	mg_barrier(); /* descriptors before the doorbell */
 	mg_write32(dev->regs + IGB_RDT(0), (dev->rx_head - 1) % N);
 	mg->kicks++;
 }

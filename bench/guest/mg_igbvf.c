@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Polled driver for a virtual function of the 82576: resets its queues, asks the PF's driver for its
- * address through the mailbox, then runs one queue pair; the link it can only watch. Called by
- * mg_main.c; the rings are mg_igb_ring.c. Follows the chapters on virtualisation and VF registers of the
- * datasheet named in igb_regs.h, and the messages that the Linux PF driver answers to. Leaves out
- * multicast, VLAN requests and control messages from the PF.
+ * Polled driver for a virtual function of the 82576: resets its queues, asks the PF's driver for
+ * its address through the mailbox, then runs one queue pair; the link it can only watch. Called by
+ * mg_main.c; the rings are mg_igb_ring.c. Follows the chapters on virtualisation and VF registers
+ * of the datasheet named in igb_regs.h, and the messages that the Linux PF driver answers to.
+ * Leaves out multicast, VLAN requests and control messages from the PF.
  */
 #include "mg_igb.h"
 
-#define ANSWER_MS		1000		/* from the PF's driver to one message */
-#define PF_WAIT_MS		10000		/* for the PF to come up at all */
+#define ANSWER_MS  1000  /* from the PF's driver to one message */
+#define PF_WAIT_MS 10000 /* for the PF to come up at all */
 
 /* ---- Mailbox -------------------------------------------------------------------------------- */
 /* Reading clears the bits that tell of an event, so what is not asked for now is kept. */
@@ -55,26 +55,28 @@ static const char *mailbox_send(struct mg *mg, struct igb *dev, const uint32_t *
 
 	if (problem)
 		return problem;
-	mailbox_test(dev, IGB_VMAILBOX_PFACK);		/* of an earlier message */
+	mailbox_test(dev, IGB_VMAILBOX_PFACK); /* of an earlier message */
 	mailbox_test(dev, IGB_VMAILBOX_PFSTS);
 	for (unsigned int i = 0; i < n; i++)
 		mg_write32(dev->regs + IGB_VMBMEM + 4 * i, msg[i]);
-	mg_write32(dev->regs + IGB_VMAILBOX, IGB_VMAILBOX_REQ);	/* gives the buffer up, too */
-	return mailbox_wait(mg, dev, IGB_VMAILBOX_PFACK, "the PF's driver takes no message of the VF");
+	mg_write32(dev->regs + IGB_VMAILBOX, IGB_VMAILBOX_REQ); /* gives the buffer up, too */
+	return mailbox_wait(mg, dev, IGB_VMAILBOX_PFACK,
+			    "the PF's driver takes no message of the VF");
 }
 
 static const char *mailbox_receive(struct mg *mg, struct igb *dev, uint32_t *msg, unsigned int n)
 {
 	const char *problem;
 
-	problem = mailbox_wait(mg, dev, IGB_VMAILBOX_PFSTS, "the PF's driver does not answer the VF");
+	problem =
+		mailbox_wait(mg, dev, IGB_VMAILBOX_PFSTS, "the PF's driver does not answer the VF");
 	if (!problem)
 		problem = mailbox_lock(mg, dev);
 	if (problem)
 		return problem;
 	for (unsigned int i = 0; i < n; i++)
 		msg[i] = mg_read32(dev->regs + IGB_VMBMEM + 4 * i);
-	mg_write32(dev->regs + IGB_VMAILBOX, IGB_VMAILBOX_ACK);	/* gives the buffer up, too */
+	mg_write32(dev->regs + IGB_VMAILBOX, IGB_VMAILBOX_ACK); /* gives the buffer up, too */
 	return NULL;
 }
 
@@ -95,8 +97,8 @@ static const char *request(struct mg *mg, struct igb *dev, uint32_t *msg, unsign
 
 /* ---- Set-up --------------------------------------------------------------------------------- */
 /*
- * Queues and interrupts off. RSTI says that the PF itself is in reset; RSTD, that it has come out of
- * it, but reading it clears it, so its absence proves nothing.
+ * Queues and interrupts off. RSTI says that the PF itself is in reset; RSTD, that it has come out
+ * of it, but reading it clears it, so its absence proves nothing.
  */
 static void reset_queues(struct mg *mg, struct igb *dev)
 {
@@ -124,7 +126,8 @@ static void unpack_mac(struct mg *mg, const uint32_t *words)
 static const char *invent_mac(struct mg *mg, struct igb *dev)
 {
 	uint64_t random = mg_tsc() * UINT64_C(0x9e3779b97f4a7c15) >> 16;
-	uint32_t msg[3] = { IGB_VF_MSG_SET_MAC, (uint32_t)random, (uint32_t)(random >> 32) & 0xffff };
+	uint32_t msg[3] = { IGB_VF_MSG_SET_MAC, (uint32_t)random,
+			    (uint32_t)(random >> 32) & 0xffff };
 	const char *problem;
 
 	msg[1] = (msg[1] & ~UINT32_C(0xff)) | 0x02;

@@ -5,18 +5,20 @@
  */
 #include "mg_lib.h"
 
-#define COM1			0x3f8
-#define COM1_LSR		(COM1 + 5)
-#define   LSR_DATA		0x01
-#define   LSR_THR_EMPTY		0x20
-#define   LSR_IDLE		0x40
-#define PORT_EXIT		0xf4		/* isa-debug-exit, or the monitor's own */
-#define PORT_KEYBOARD		0x64
-#define   KEYBOARD_RESET	0xfe
+#define COM1           0x3f8
+#define COM1_LSR       (COM1 + 5)
+#define LSR_DATA       0x01
+#define LSR_THR_EMPTY  0x20
+#define LSR_IDLE       0x40
+#define PORT_EXIT      0xf4 /* isa-debug-exit, or the monitor's own */
+#define PORT_KEYBOARD  0x64
+#define KEYBOARD_RESET 0xfe
 
-#define ARENA_SIZE		(10u << 20)
+#define ARENA_SIZE (10u << 20)
 
-/* One guest, one device, one run: the arena and mg_main()'s struct mg are all there is of globals. */
+/*
+ * One guest, one device, one run: the arena and mg_main()'s struct mg are all there is of globals.
+ */
 static uint8_t arena[ARENA_SIZE] __attribute__((aligned(4096)));
 static size_t arena_used;
 
@@ -53,7 +55,7 @@ void *mg_alloc(size_t size, size_t align)
 	if (at > ARENA_SIZE || size > ARENA_SIZE - at)
 		mg_fail("out of memory");
 	arena_used = at + size;
-	return memset(arena + at, 0, size);	/* also touches every page */
+	return memset(arena + at, 0, size); /* also touches every page */
 }
 
 uint64_t mg_muldiv(uint64_t a, uint64_t b, uint64_t c)
@@ -99,9 +101,9 @@ static void sift_down(uint32_t *values, uint32_t root, uint32_t n)
 /* Heap sort, ascending. */
 void mg_sort(uint32_t *values, uint32_t n)
 {
-	for (uint32_t i = n / 2; i-- > 0; )
+	for (uint32_t i = n / 2; i-- > 0;)
 		sift_down(values, i, n);
-	for (uint32_t end = n; end-- > 1; ) {
+	for (uint32_t end = n; end-- > 1;) {
 		uint32_t largest = values[0];
 
 		values[0] = values[end];
@@ -168,7 +170,7 @@ int mg_getc(void)
 {
 	uint8_t lsr = mg_in8(COM1_LSR);
 
-	if (lsr == 0xff || !(lsr & LSR_DATA))		/* all ones: nobody is there */
+	if (lsr == 0xff || !(lsr & LSR_DATA)) /* all ones: nobody is there */
 		return -1;
 	return mg_in8(COM1);
 }

@@ -11,18 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MG_N_SLOTS		256		/* buffers, and ring entries, a direction */
-#define MG_BUF_SMALL		2048		/* buffer stride for frames up to MG_SMALL_MAX */
-#define MG_BUF_LARGE		16384
-#define MG_SMALL_MAX		1522		/* what every device takes without being asked */
-#define MG_N_SAMPLES		65536		/* round trips kept for the percentiles */
+#define MG_N_SLOTS   256  /* buffers, and ring entries, a direction */
+#define MG_BUF_SMALL 2048 /* buffer stride for frames up to MG_SMALL_MAX */
+#define MG_BUF_LARGE 16384
+#define MG_SMALL_MAX 1522  /* what every device takes without being asked */
+#define MG_N_SAMPLES 65536 /* round trips kept for the percentiles */
 
 struct mg;
 
 /* One received frame, in the driver's buffer until rx_refill(). */
 struct mg_rx {
 	uint8_t *data;
-	uint32_t len;			/* bytes without the FCS; 0: the device reported an error */
+	uint32_t len; /* bytes without the FCS; 0: the device reported an error */
 };
 
 /*
@@ -30,14 +30,16 @@ struct mg_rx {
  * owns rings and doorbells. All calls come from the one thread; none of them waits but init().
  */
 struct mg_driver {
-	const char *name;		/* value of the option dev= */
-	/* Finds the function, resets it, sets up rings, mac, headroom, tx_room. NULL, or what failed. */
+	const char *name; /* value of the option dev= */
+	/* Finds the function, resets it, sets up rings, mac, headroom, tx_room. NULL, or what
+	 * failed. */
 	const char *(*init)(struct mg *mg);
 	/* 1 when the link is up. */
 	int (*link)(struct mg *mg);
 	/* How many frames, oldest first, have been sent since the last call: free slots. */
 	unsigned int (*tx_reap)(struct mg *mg);
-	/* Sends the next n slots in round-robin order, lengths in tx_len; rings the doorbell once. */
+	/* Sends the next n slots in round-robin order, lengths in tx_len; rings the doorbell once.
+	 */
 	void (*tx_burst)(struct mg *mg, unsigned int n);
 	/* Up to max received frames; returns how many. */
 	unsigned int (*rx_burst)(struct mg *mg, struct mg_rx *rx, unsigned int max);
@@ -50,34 +52,34 @@ extern const struct mg_driver mg_driver_e1000, mg_driver_virtio, mg_driver_igb, 
 /* Options by their words, see mg_main.c. */
 struct mg_opts {
 	const char *cmdline;
-	uint64_t hz;			/* of the TSC */
-	uint64_t ecam;			/* 0: ports 0xcf8, 0xcfc */
-	uint64_t pool;			/* next free address for a BAR without one */
+	uint64_t hz;   /* of the TSC */
+	uint64_t ecam; /* 0: ports 0xcf8, 0xcfc */
+	uint64_t pool; /* next free address for a BAR without one */
 	uint32_t size, batch, seed;
 	uint32_t warm_ms, ms, settle_ms;
-	uint32_t nth;			/* which of several like functions */
+	uint32_t nth; /* which of several like functions */
 	uint8_t dst[6];
-	int icr;			/* e1000: read ICR after the receive doorbell */
-	int kick;			/* virtio: 1 notifies always, 0 when the device asks */
+	int icr;  /* e1000: read ICR after the receive doorbell */
+	int kick; /* virtio: 1 notifies always, 0 when the device asks */
 	int echo;
-	int tx, rx;			/* directions that the mode uses */
+	int tx, rx; /* directions that the mode uses */
 };
 
 struct mg {
 	struct mg_opts opt;
 	const struct mg_driver *drv;
-	void *priv;			/* the driver's, from mg_alloc() */
+	void *priv; /* the driver's, from mg_alloc() */
 	uint8_t mac[6];
-	uint64_t kicks;			/* doorbells rung, both directions */
+	uint64_t kicks; /* doorbells rung, both directions */
 
-	uint32_t stride;		/* bytes from one buffer to the next */
-	uint32_t headroom;		/* bytes before the frame in a transmit buffer */
-	uint32_t tx_room;		/* slots that may be in flight */
-	uint32_t tx_free;		/* slots the loop may fill */
-	uint32_t tx_next;		/* slot the loop fills next */
-	uint8_t *tx_buf, *rx_buf;	/* MG_N_SLOTS each */
+	uint32_t stride;          /* bytes from one buffer to the next */
+	uint32_t headroom;        /* bytes before the frame in a transmit buffer */
+	uint32_t tx_room;         /* slots that may be in flight */
+	uint32_t tx_free;         /* slots the loop may fill */
+	uint32_t tx_next;         /* slot the loop fills next */
+	uint8_t *tx_buf, *rx_buf; /* MG_N_SLOTS each */
 	uint32_t tx_len[MG_N_SLOTS];
-	uint32_t *samples;		/* MG_N_SAMPLES */
+	uint32_t *samples; /* MG_N_SAMPLES */
 };
 
 static inline uint8_t *mg_tx_frame(struct mg *mg, uint32_t slot)
@@ -194,9 +196,9 @@ void mg_sort(uint32_t *values, uint32_t n);
 void mg_puts(const char *text);
 void mg_put_dec(uint64_t value);
 void mg_put_hex(uint64_t value, int digits);
-void mg_put_field(const char *name, uint64_t value);	/* " name=value" */
+void mg_put_field(const char *name, uint64_t value); /* " name=value" */
 void mg_put_mac(const uint8_t mac[6]);
-int mg_getc(void);					/* a byte from COM1, or -1 */
+int mg_getc(void); /* a byte from COM1, or -1 */
 void mg_quit(int code) __attribute__((noreturn));
 void mg_fail(const char *reason) __attribute__((noreturn));
 void mg_exception(uint64_t vector, uint64_t rip) __attribute__((noreturn));
@@ -206,16 +208,17 @@ const char *mg_opt_text(const char *cmdline, const char *key);
 uint64_t mg_opt_number(const char *cmdline, const char *key, uint64_t otherwise);
 int mg_opt_is(const char *cmdline, const char *key, const char *value);
 void mg_opt_mac(const char *cmdline, const char *key, uint8_t mac[6]);
-void mg_put_opt(const char *cmdline, const char *key);	/* prints the text, or '?' */
+void mg_put_opt(const char *cmdline, const char *key); /* prints the text, or '?' */
 
 /* ---- mg_pci.c ------------------------------------------------------------------------------- */
-#define MG_PCI_NONE	0xffffffffu
+#define MG_PCI_NONE 0xffffffffu
 /* A function's address: bus << 8 | device << 3 | function. */
 uint32_t mg_pci_read(const struct mg *mg, uint32_t bdf, uint32_t offset);
 void mg_pci_write(const struct mg *mg, uint32_t bdf, uint32_t offset, uint32_t value);
 /* The nth function (option nth=) with this vendor and device, or MG_PCI_NONE. */
 uint32_t mg_pci_find(struct mg *mg, uint16_t vendor, uint16_t device);
-/* Gives memory BARs without a usable address one; memory decoding and bus mastering on, INTx off. */
+/* Gives memory BARs without a usable address one; memory decoding and bus mastering on, INTx off.
+ */
 void mg_pci_enable(struct mg *mg, uint32_t bdf);
 /* Address of a memory BAR, or 0. */
 uint64_t mg_pci_bar(const struct mg *mg, uint32_t bdf, unsigned int bar);

@@ -7,21 +7,22 @@
 #include "mg_frame.h"
 #include "mg_lib.h"
 
-#define DRAIN_MS		1000		/* for the last transmit descriptors */
-#define FIRST_MS		10000		/* for the first frame */
-#define QUIET_MS		300		/* without a frame: the traffic is over */
-#define ENDLESS_MS		30000		/* traffic that never ends is left after this */
-#define PONG_MS			100		/* a round trip longer than this is lost */
-#define IDLE_POLLS		64		/* empty polls until used buffers are given back */
-#define CHECK_EVERY		64		/* payload of every so many frames is compared */
-#define RX_BURST		64
+#define DRAIN_MS    1000  /* for the last transmit descriptors */
+#define FIRST_MS    10000 /* for the first frame */
+#define QUIET_MS    300   /* without a frame: the traffic is over */
+#define ENDLESS_MS  30000 /* traffic that never ends is left after this */
+#define PONG_MS     100   /* a round trip longer than this is lost */
+#define IDLE_POLLS  64    /* empty polls until used buffers are given back */
+#define CHECK_EVERY 64    /* payload of every so many frames is compared */
+#define RX_BURST    64
 
-/* What a run has counted. The measured window is frames, bytes, ticks, kicks; the rest is the whole. */
+/* What a run has counted. The measured window is frames, bytes, ticks, kicks; the rest is the
+ * whole. */
 struct run {
-	uint64_t start, t0, t1;		/* TSC: start of all, of the window, its end; 0: not yet */
-	uint64_t warm, window;		/* ticks */
-	uint64_t frames0, kicks0;	/* at t0 */
-	uint64_t frames, bytes, kicks;	/* within the window */
+	uint64_t start, t0, t1;        /* TSC: start of all, of the window, its end; 0: not yet */
+	uint64_t warm, window;         /* ticks */
+	uint64_t frames0, kicks0;      /* at t0 */
+	uint64_t frames, bytes, kicks; /* within the window */
 	uint64_t total, lost, bad, other;
 	uint64_t bytes_total, bytes0;
 };
@@ -141,9 +142,9 @@ void mg_loop_tx(struct mg *mg)
 /* ---- Receive -------------------------------------------------------------------------------- */
 struct receiver {
 	struct mg_rx rx[RX_BURST];
-	unsigned int n_held;		/* taken since the last refill */
-	unsigned int n_idle;		/* empty polls since the last frame */
-	uint64_t expect;		/* sequence number */
+	unsigned int n_held; /* taken since the last refill */
+	unsigned int n_idle; /* empty polls since the last frame */
+	uint64_t expect;     /* sequence number */
 	int started;
 };
 
@@ -356,7 +357,7 @@ static uint64_t ping(struct mg *mg, struct run *run, struct receiver *receiver, 
 		now = mg_tsc();
 		if (found)
 			return now - start;
-		if (receiver->n_held >= mg->opt.batch)	/* other traffic must not use up the ring */
+		if (receiver->n_held >= mg->opt.batch) /* other traffic must not use up the ring */
 			refill(mg, receiver, mg->opt.batch);
 	} while (now - start < limit);
 	return 0;
@@ -374,7 +375,7 @@ void mg_loop_pingpong(struct mg *mg)
 	while (!run_clock(mg, &run, mg_tsc())) {
 		uint64_t ticks;
 
-		refill(mg, &receiver, mg->opt.batch);	/* outside of the measured time */
+		refill(mg, &receiver, mg->opt.batch); /* outside of the measured time */
 		drain(mg, 1, PONG_MS);
 		run.total++;
 		ticks = mg->tx_free ? ping(mg, &run, &receiver, seq++) : 0;
@@ -385,7 +386,7 @@ void mg_loop_pingpong(struct mg *mg)
 		if (run.t0)
 			add_sample(&samples, ticks);
 	}
-	run.frames = samples.seen;			/* round trips, not pings sent */
+	run.frames = samples.seen; /* round trips, not pings sent */
 	run.bytes = samples.seen * mg->opt.size;
 	drain(mg, mg->tx_room, DRAIN_MS);
 	print_result(mg, &run);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The microguest's course: read the command line, bring the device up, say READY, then run the
- * packet loop each time COM1 brings a 'g', until it brings a 'q'. Called by start.S in ring 3, calls
- * the driver and mg_loop.c. Options are words key=value: dev mode size batch warm_ms ms tsc ecam pool
- * dst seed echo kick icr settle_ms nth. Lines on COM1: FL HELLO, READY, RESULT, BYE, FAIL.
+ * packet loop each time COM1 brings a 'g', until it brings a 'q'. Called by start.S in ring 3,
+ * calls the driver and mg_loop.c. Options are words key=value: dev mode size batch warm_ms ms tsc
+ * ecam pool dst seed echo kick icr settle_ms nth. Lines on COM1: FL HELLO, READY, RESULT, BYE,
+ * FAIL.
  */
 #include "mg_frame.h"
 #include "mg_lib.h"
 
-#define POOL_DEFAULT		0xd0000000	/* below the ECAM window of the boards we know */
-#define LINK_WAIT_MS		10000
-#define BATCH_MAX		(MG_N_SLOTS / 2)	/* so that the device has work while we fill */
+#define POOL_DEFAULT 0xd0000000 /* below the ECAM window of the boards we know */
+#define LINK_WAIT_MS 10000
+#define BATCH_MAX    (MG_N_SLOTS / 2) /* so that the device has work while we fill */
 
 struct hvm_start_info {
 	uint32_t magic;
@@ -21,14 +22,17 @@ struct hvm_start_info {
 	uint64_t cmdline;
 	uint64_t rsdp;
 };
-#define HVM_START_MAGIC		0x336ec578
+#define HVM_START_MAGIC 0x336ec578
 
 _Static_assert(offsetof(struct hvm_start_info, cmdline) == 24, "PVH start info");
 
 void mg_main(const struct hvm_start_info *info) __attribute__((noreturn));
 
 static const struct mg_driver *const drivers[] = {
-	&mg_driver_e1000, &mg_driver_virtio, &mg_driver_igb, &mg_driver_igbvf,
+	&mg_driver_e1000,
+	&mg_driver_virtio,
+	&mg_driver_igb,
+	&mg_driver_igbvf,
 };
 
 static const struct {
@@ -90,7 +94,8 @@ static void prepare_memory(struct mg *mg)
 static void fill_frames(struct mg *mg)
 {
 	for (uint32_t slot = 0; slot < MG_N_SLOTS; slot++) {
-		mg_frame_fill(mg_tx_frame(mg, slot), mg->opt.size, mg->opt.dst, mg->mac, mg->opt.seed);
+		mg_frame_fill(mg_tx_frame(mg, slot), mg->opt.size, mg->opt.dst, mg->mac,
+			      mg->opt.seed);
 		mg->tx_len[slot] = mg->opt.size;
 	}
 }
@@ -154,12 +159,12 @@ static void hello(const struct mg_opts *opt)
 void mg_main(const struct hvm_start_info *info)
 {
 	static struct mg mg;
-	void (*run)(struct mg *mg) = NULL;
+	void (*run)(struct mg * mg) = NULL;
 	int has_cmdline = info && info->magic == HVM_START_MAGIC && info->cmdline;
 
 	read_options(&mg, has_cmdline ? (const char *)info->cmdline : "");
 	hello(&mg.opt);
-	if (mg_opt_is(mg.opt.cmdline, "mode", "fault"))	/* shows that exceptions are reported */
+	if (mg_opt_is(mg.opt.cmdline, "mode", "fault")) /* shows that exceptions are reported */
 		asm volatile("ud2");
 	if (mg_opt_is(mg.opt.cmdline, "mode", "probe")) {
 		mg_pci_list(&mg);

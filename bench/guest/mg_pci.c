@@ -7,26 +7,26 @@
  */
 #include "mg_lib.h"
 
-#define CONFIG_ADDRESS		0xcf8
-#define CONFIG_DATA		0xcfc
-#define   CONFIG_ENABLE		0x80000000u
+#define CONFIG_ADDRESS 0xcf8
+#define CONFIG_DATA    0xcfc
+#define CONFIG_ENABLE  0x80000000u
 
-#define PCI_ID			0x00
-#define PCI_COMMAND		0x04
-#define   COMMAND_MEMORY	0x0002
-#define   COMMAND_MASTER	0x0004
-#define   COMMAND_INTX_DISABLE	0x0400
-#define PCI_CLASS		0x08
-#define PCI_HEADER		0x0c
-#define   HEADER_TYPE(v)	((v) >> 16 & 0x7f)
-#define   HEADER_MULTI(v)	((v) >> 23 & 1)
-#define PCI_BAR(n)		(0x10 + 4 * (n))
-#define   BAR_IO		0x1
-#define   BAR_TYPE		0x6
-#define   BAR_TYPE_64		0x4
-#define PCI_BUSES		0x18		/* bridges: primary, secondary, subordinate */
+#define PCI_ID               0x00
+#define PCI_COMMAND          0x04
+#define COMMAND_MEMORY       0x0002
+#define COMMAND_MASTER       0x0004
+#define COMMAND_INTX_DISABLE 0x0400
+#define PCI_CLASS            0x08
+#define PCI_HEADER           0x0c
+#define HEADER_TYPE(v)       ((v) >> 16 & 0x7f)
+#define HEADER_MULTI(v)      ((v) >> 23 & 1)
+#define PCI_BAR(n)           (0x10 + 4 * (n))
+#define BAR_IO               0x1
+#define BAR_TYPE             0x6
+#define BAR_TYPE_64          0x4
+#define PCI_BUSES            0x18 /* bridges: primary, secondary, subordinate */
 
-#define MAPPED			(UINT64_C(1) << 32)	/* start.S maps as much */
+#define MAPPED (UINT64_C(1) << 32) /* start.S maps as much */
 
 uint32_t mg_pci_read(const struct mg *mg, uint32_t bdf, uint32_t offset)
 {
@@ -90,7 +90,7 @@ static uint32_t visit_match(struct mg *mg, uint32_t bdf, void *arg)
 
 	if (mg_pci_read(mg, bdf, PCI_ID) != wanted->id || wanted->skip-- > 0)
 		return 0;
-	return bdf + 1;				/* 0 means go on */
+	return bdf + 1; /* 0 means go on */
 }
 
 uint32_t mg_pci_find(struct mg *mg, uint16_t vendor, uint16_t device)
@@ -123,7 +123,7 @@ static void place_bar(struct mg *mg, uint32_t bdf, unsigned int bar)
 		return;
 	mg_pci_write(mg, bdf, PCI_BAR(bar), 0xffffffff);
 	mask = mg_pci_read(mg, bdf, PCI_BAR(bar)) & ~15u;
-	if (!mask) {				/* no such BAR */
+	if (!mask) { /* no such BAR */
 		mg_pci_write(mg, bdf, PCI_BAR(bar), old);
 		return;
 	}
@@ -145,7 +145,7 @@ void mg_pci_enable(struct mg *mg, uint32_t bdf)
 
 		place_bar(mg, bdf, bar);
 		if (!(low & BAR_IO) && (low & BAR_TYPE) == BAR_TYPE_64)
-			bar++;			/* its high half */
+			bar++; /* its high half */
 	}
 	command |= COMMAND_MEMORY | COMMAND_MASTER | COMMAND_INTX_DISABLE;
 	mg_pci_write(mg, bdf, PCI_COMMAND, command);

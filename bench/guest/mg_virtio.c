@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Polled driver for virtio-net: modern PCI transport, split rings, one descriptor a frame (header and
- * frame in one buffer), EVENT_IDX and MRG_RXBUF when offered, no interrupts. Called by mg_main.c and
- * the packet loop. Structures and bits are pv-net/virtio_net_abi.h, the sections named here are of the
- * specification named there. Leaves out offloads, multiqueue and the control queue.
+ * Polled driver for virtio-net: modern PCI transport, split rings, one descriptor a frame (header
+ * and frame in one buffer), EVENT_IDX and MRG_RXBUF when offered, no interrupts. Called by
+ * mg_main.c and the packet loop. Structures and bits are pv-net/virtio_net_abi.h, the sections
+ * named here are of the specification named there. Leaves out offloads, multiqueue and the control
+ * queue.
  */
 #include "mg_lib.h"
 #include "pv-net/virtio_net_abi.h"
 
-#define N			MG_N_SLOTS
-#define PCI_CAP_POINTER		0x34
-#define COMMON(dev, field)	((dev)->common + offsetof(struct virtio_pci_common_cfg, field))
-#define EVENT_NEVER		0x8000		/* half the index space away from the used index */
+#define N                  MG_N_SLOTS
+#define PCI_CAP_POINTER    0x34
+#define COMMON(dev, field) ((dev)->common + offsetof(struct virtio_pci_common_cfg, field))
+#define EVENT_NEVER        0x8000 /* half the index space away from the used index */
 
 struct queue {
 	struct virtq_desc desc[N] __attribute__((aligned(4096)));
 	uint8_t avail_mem[VIRTQ_AVAIL_SIZE(N)] __attribute__((aligned(4096)));
 	uint8_t used_mem[VIRTQ_USED_SIZE(N)] __attribute__((aligned(4096)));
-	uint64_t notify;		/* address of the doorbell */
+	uint64_t notify; /* address of the doorbell */
 	uint16_t index;
-	uint16_t size;			/* entries in use, a power of two, at most N */
-	uint16_t mask;			/* size - 1 */
-	uint16_t avail_idx;		/* ours, published by publish() */
-	uint16_t kicked_idx;		/* avail_idx when last published */
-	uint16_t used_idx;		/* next entry of the used ring to look at */
+	uint16_t size;       /* entries in use, a power of two, at most N */
+	uint16_t mask;       /* size - 1 */
+	uint16_t avail_idx;  /* ours, published by publish() */
+	uint16_t kicked_idx; /* avail_idx when last published */
+	uint16_t used_idx;   /* next entry of the used ring to look at */
 };
 
 struct virtio {
@@ -31,11 +32,11 @@ struct virtio {
 	uint64_t common, config, notify;
 	uint32_t notify_multiplier;
 	int event_idx, mergeable, has_status;
-	uint16_t held[N];		/* rx: descriptors of frames the loop has */
+	uint16_t held[N]; /* rx: descriptors of frames the loop has */
 	uint16_t n_held;
-	uint16_t tx_oldest;		/* tx: slots become free in order, whatever order they end in */
+	uint16_t tx_oldest; /* tx: slots become free in order, whatever order they end in */
 	uint16_t tx_next;
-	uint8_t tx_done[N];		/* by descriptor */
+	uint8_t tx_done[N]; /* by descriptor */
 };
 
 static volatile struct virtq_avail *avail_of(struct queue *queue)
@@ -88,7 +89,8 @@ static const char *find_regions(struct mg *mg, struct virtio *dev, uint32_t bdf)
 		}
 		at = head >> 8 & 0xfc;
 	}
-	return dev->common && dev->config && dev->notify ? NULL : "virtio-net lacks a modern capability";
+	return dev->common && dev->config && dev->notify ? NULL
+							 : "virtio-net lacks a modern capability";
 }
 
 static void add_status(struct virtio *dev, uint8_t bits)
@@ -139,7 +141,7 @@ static const char *negotiate(struct virtio *dev)
 static void write64(uint64_t addr, const void *target)
 {
 	mg_write32(addr, (uint32_t)(uintptr_t)target);
-	mg_write32(addr + 4, 0);			/* all of the guest is below 4 GiB */
+	mg_write32(addr + 4, 0); /* all of the guest is below 4 GiB */
 }
 
 static const char *enable_queue(struct virtio *dev, struct queue *queue, uint16_t index)
@@ -174,21 +176,25 @@ static const char *enable_queue(struct virtio *dev, struct queue *queue, uint16_
 /* With EVENT_IDX the flag does not count: keep the event out of reach of the used index, 2.7.7. */
 static void want_no_interrupt(struct virtio *dev, struct queue *queue)
 {
-	volatile uint16_t *event = (void *)(queue->avail_mem + VIRTQ_USED_EVENT_OFFSET(queue->size));
+	volatile uint16_t *event =
+		(void *)(queue->avail_mem + VIRTQ_USED_EVENT_OFFSET(queue->size));
 
 	if (dev->event_idx)
 		*event = (uint16_t)(queue->used_idx + EVENT_NEVER);
 }
 
-/* Shows the device all that is in the available ring, and tells it if it wants to be told, 2.7.13. */
+/*
+ * Shows the device all that is in the available ring, and tells it if it wants to be told, 2.7.13.
+ */
 static void publish(struct mg *mg, struct virtio *dev, struct queue *queue)
 {
-	volatile uint16_t *event = (void *)(queue->used_mem + VIRTQ_AVAIL_EVENT_OFFSET(queue->size));
+	volatile uint16_t *event =
+		(void *)(queue->used_mem + VIRTQ_AVAIL_EVENT_OFFSET(queue->size));
 	int needed;
 
-	mg_barrier();				/* entries before the index */
+	mg_barrier(); /* entries before the index */
 	avail_of(queue)->idx = queue->avail_idx;
-	mg_barrier_full();			/* the index before the device's wish is read */
+	mg_barrier_full(); /* the index before the device's wish is read */
 	if (dev->event_idx)
 		needed = virtq_need_event(*event, queue->avail_idx, queue->kicked_idx);
 	else
@@ -246,7 +252,7 @@ static const char *virtio_init(struct mg *mg)
 	for (size_t i = 0; i < 6; i++)
 		mg->mac[i] = mg_read8(dev->config + offsetof(struct virtio_net_config, mac) + i);
 	mg->priv = dev;
-	mg->headroom = VIRTIO_NET_HDR_SIZE;	/* all zero: no offload */
+	mg->headroom = VIRTIO_NET_HDR_SIZE; /* all zero: no offload */
 	mg->tx_room = dev->tx.size;
 	want_no_interrupt(dev, &dev->tx);
 	add_status(dev, VIRTIO_STATUS_DRIVER_OK);
@@ -260,8 +266,9 @@ static int virtio_link(struct mg *mg)
 {
 	struct virtio *dev = mg->priv;
 
-	return !dev->has_status || (mg_read16(dev->config + offsetof(struct virtio_net_config, status)) &
-				    VIRTIO_NET_S_LINK_UP);
+	return !dev->has_status ||
+	       (mg_read16(dev->config + offsetof(struct virtio_net_config, status)) &
+		VIRTIO_NET_S_LINK_UP);
 }
 
 static unsigned int virtio_tx_reap(struct mg *mg)
@@ -273,7 +280,7 @@ static unsigned int virtio_tx_reap(struct mg *mg)
 
 	if (idx == queue->used_idx)
 		return 0;
-	mg_barrier();				/* the index before the entries */
+	mg_barrier(); /* the index before the entries */
 	for (; queue->used_idx != idx; queue->used_idx++)
 		dev->tx_done[used_id(queue)] = 1;
 	want_no_interrupt(dev, queue);
@@ -314,13 +321,15 @@ static unsigned int virtio_rx_burst(struct mg *mg, struct mg_rx *rx, unsigned in
 
 	if (idx == queue->used_idx)
 		return 0;
-	mg_barrier();				/* the index before the entries */
+	mg_barrier(); /* the index before the entries */
 	while (n < max && queue->used_idx != idx) {
 		uint32_t len = used_of(queue)->ring[queue->used_idx & queue->mask].len;
 		uint8_t *buf = mg->rx_buf + (size_t)used_id(queue) * mg->stride;
 		uint16_t n_bufs = ((struct virtio_net_hdr *)(void *)buf)->num_buffers;
 
-		/* Each frame fits one buffer: more of them are a fault, reported and taken whole. */
+		/*
+		 * Each frame fits one buffer: more of them are a fault, reported and taken whole.
+		 */
 		rx[n].data = buf + VIRTIO_NET_HDR_SIZE;
 		rx[n].len = len > VIRTIO_NET_HDR_SIZE ? len - VIRTIO_NET_HDR_SIZE : 0;
 		if (!dev->mergeable || n_bufs < 1)
@@ -328,7 +337,7 @@ static unsigned int virtio_rx_burst(struct mg *mg, struct mg_rx *rx, unsigned in
 		if (n_bufs > 1)
 			rx[n].len = 0;
 		if ((uint16_t)(idx - queue->used_idx) < n_bufs)
-			break;			/* the rest is on its way */
+			break; /* the rest is on its way */
 		for (; n_bufs; n_bufs--, queue->used_idx++)
 			dev->held[dev->n_held++ % N] = used_id(queue);
 		n++;

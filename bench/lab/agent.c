@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Process 1 of the software host. Makes it ready (agent_boot.c), then serves sessions (a command with its streams, with or without a terminal) over
- * one virtio serial port, and reaps whatever ends. Its other end is the guardian (lab_guard.c), the frames are in lab_proto.h.
- * A static program of its own: nothing of core/ is linked. When something goes wrong for good it returns, the kernel panics, QEMU ends
- * and the guardian shows the console.
+ * Process 1 of the software host. Makes it ready (agent_boot.c), then serves sessions (a command
+ * with its streams, with or without a terminal) over one virtio serial port, and reaps whatever
+ * ends. Its other end is the guardian (lab_guard.c), the frames are in lab_proto.h. A static
+ * program of its own: nothing of core/ is linked. When something goes wrong for good it returns,
+ * the kernel panics, QEMU ends and the guardian shows the console.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -24,27 +25,27 @@
 #include "agent_boot.h"
 #include "lab_proto.h"
 
-#define KILL_AFTER_S	2	/* from SIGTERM to SIGKILL for the processes of a closed session */
-#define MAX_WORDS	1024
+#define KILL_AFTER_S 2 /* from SIGTERM to SIGKILL for the processes of a closed session */
+#define MAX_WORDS    1024
 
 struct session {
 	bool used;
-	bool closed;		/* the other side went away */
+	bool closed; /* the other side went away */
 	bool exited;
 	uint16_t id;
 	pid_t pid;
-	int in, out[2];		/* -1: at its end. A terminal has in and out[0] */
+	int in, out[2]; /* -1: at its end. A terminal has in and out[0] */
 	bool terminal;
-	bool in_ends;		/* close `in` when the bytes below are written */
+	bool in_ends; /* close `in` when the bytes below are written */
 	uint8_t *in_data;
 	size_t in_from, in_to;
-	uint32_t credit;	/* bytes that may still be sent */
+	uint32_t credit; /* bytes that may still be sent */
 	int status;
 	time_t kill_at;
 };
 
 struct agent {
-	int port, children;	/* virtio port, signalfd for SIGCHLD */
+	int port, children; /* virtio port, signalfd for SIGCHLD */
 	struct session sessions[LAB_SESSIONS];
 	uint8_t got[sizeof(struct lab_frame) + LAB_PAYLOAD];
 	size_t n_got;
@@ -58,7 +59,7 @@ static time_t now_s(void)
 	return t.tv_sec;
 }
 
-/* --- the port ------------------------------------------------------------------------------------------------- */
+/* --- the port --- */
 
 static int port_open(void)
 {
@@ -74,7 +75,8 @@ static int port_open(void)
 		f = fopen(path, "re");
 		if (!f)
 			continue;
-		if (fgets(name, sizeof(name), f) && !strncmp(name, LAB_PORT_NAME, strlen(LAB_PORT_NAME))) {
+		if (fgets(name, sizeof(name), f) &&
+		    !strncmp(name, LAB_PORT_NAME, strlen(LAB_PORT_NAME))) {
 			snprintf(path, sizeof(path), "/dev/%s", e->d_name);
 			fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 		}
@@ -105,19 +107,23 @@ static void port_write(struct agent *a, const void *data, size_t size)
 	}
 }
 
-static void port_send(struct agent *a, uint16_t session, uint8_t type, uint8_t stream, const void *data, size_t size)
+static void port_send(struct agent *a, uint16_t session, uint8_t type, uint8_t stream,
+		      const void *data, size_t size)
 {
 	struct {
 		struct lab_frame head;
 		uint8_t data[LAB_PAYLOAD];
-	} f = { .head = { .length = (uint32_t)size, .session = session, .type = type, .stream = stream } };
+	} f = { .head = { .length = (uint32_t)size,
+			  .session = session,
+			  .type = type,
+			  .stream = stream } };
 
 	if (size)
 		memcpy(f.data, data, size);
 	port_write(a, &f, sizeof(f.head) + size);
 }
 
-/* --- starting a command ------------------------------------------------------------------------------------------ */
+/* --- starting a command --- */
 
 static struct session *session_find(struct agent *a, uint16_t id)
 {
@@ -134,7 +140,9 @@ static struct session *session_new(struct agent *a, uint16_t id)
 
 		if (s->used)
 			continue;
-		*s = (struct session){ .used = true, .id = id, .in = -1, .out = { -1, -1 }, .credit = LAB_WINDOW };
+		*s = (struct session){
+			.used = true, .id = id, .in = -1, .out = { -1, -1 }, .credit = LAB_WINDOW
+		};
 		s->in_data = malloc(LAB_WINDOW);
 		if (s->in_data)
 			return s;
@@ -214,7 +222,9 @@ static int open_terminal(struct session *s, const struct lab_open *o, int fds[3]
 		return -1;
 	s->out[0] = master;
 	s->in = fcntl(master, F_DUPFD_CLOEXEC, 3);
-	slave = grantpt(master) == 0 && unlockpt(master) == 0 ? open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+	slave = grantpt(master) == 0 && unlockpt(master) == 0
+			? open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC)
+			: -1;
 	if (slave < 0)
 		return -1;
 	ioctl(slave, TIOCSWINSZ, &ws);
@@ -279,7 +289,7 @@ refuse:
 	port_send(a, id, LAB_EXIT, 0, &status, sizeof(status));
 }
 
-/* --- a running session ------------------------------------------------------------------------------------------- */
+/* --- a running session --- */
 
 static void session_close(struct session *s)
 {
@@ -317,12 +327,14 @@ static void session_feed(struct session *s, const uint8_t *data, size_t size)
 		s->in_from = 0;
 	}
 	if (size > LAB_WINDOW - s->in_to)
-		return;		/* beyond the window: the other side broke the rule */
+		return; /* beyond the window: the other side broke the rule */
 	memcpy(s->in_data + s->in_to, data, size);
 	s->in_to += size;
 }
 
-/* Gives the command what waits for its stdin; bytes that nobody will read any more are used up too. */
+/*
+ * Gives the command what waits for its stdin; bytes that nobody will read any more are used up too.
+ */
 static void session_push_in(struct agent *a, struct session *s)
 {
 	size_t waiting = s->in_to - s->in_from;
@@ -367,8 +379,8 @@ static bool session_pull_out(struct agent *a, struct session *s, int i)
 }
 
 /*
- * The command has ended: what it left in its pipes is sent as far as the window allows, then the status. A process that it left
- * behind with these pipes does not keep the session open.
+ * The command has ended: what it left in its pipes is sent as far as the window allows, then the
+ * status. A process that it left behind with these pipes does not keep the session open.
  */
 static void session_try_end(struct agent *a, struct session *s)
 {
@@ -400,7 +412,8 @@ static void frame_handle(struct agent *a, const struct lab_frame *f, uint8_t *da
 	} else if (f->type == LAB_CREDIT && f->length == sizeof(n)) {
 		memcpy(&n, data, sizeof(n));
 		s->credit = n > LAB_WINDOW - s->credit ? LAB_WINDOW : s->credit + n;
-	} else if (f->type == LAB_WINSIZE && f->length == sizeof(struct lab_winsize) && s->terminal && s->out[0] >= 0) {
+	} else if (f->type == LAB_WINSIZE && f->length == sizeof(struct lab_winsize) &&
+		   s->terminal && s->out[0] >= 0) {
 		struct lab_winsize w;
 		struct winsize ws = { 0 };
 
@@ -450,7 +463,8 @@ static void reap(struct agent *a)
 			if (!s->used || s->exited || s->pid != pid)
 				continue;
 			s->exited = true;
-			s->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			s->status =
+				WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 			if (s->closed) {
 				kill(-pid, SIGKILL);
 				session_free(s);

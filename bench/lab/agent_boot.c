@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What process 1 of the software host does before it serves: mounts, modules, the four ports of the wire with their names. In C rather
- * than in a script because each program started costs some 50 ms of emulated time. Called once by agent.c.
+ * What process 1 of the software host does before it serves: mounts, modules, the four ports of the
+ * wire with their names. In C rather than in a script because each program started costs some 50 ms
+ * of emulated time. Called once by agent.c.
  */
 #include "agent_boot.h"
 
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define N_PORTS 4
+#define N_PORTS        4
 #define PORTS_LIMIT_MS 60000
 
 static const struct boot_mount {
@@ -53,7 +54,8 @@ static int boot_mounts(void)
 
 static int boot_links(void)
 {
-	return symlink("/proc/self/fd", "/dev/fd") | symlink("/proc/self/fd/0", "/dev/stdin") | symlink("/proc/self/fd/1", "/dev/stdout") |
+	return symlink("/proc/self/fd", "/dev/fd") | symlink("/proc/self/fd/0", "/dev/stdin") |
+	       symlink("/proc/self/fd/1", "/dev/stdout") |
 	       symlink("/proc/self/fd/2", "/dev/stderr");
 }
 
@@ -104,14 +106,15 @@ static int boot_end(pid_t pid, const char *what)
 {
 	int status;
 
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status)) {
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+	    WEXITSTATUS(status)) {
 		printf("lab: %s failed\n", what);
 		return -1;
 	}
 	return 0;
 }
 
-/* --- the ports ------------------------------------------------------------------------------------------------------ */
+/* --- the ports --- */
 
 /* The name of the interface with that MAC address: 0, or -1. */
 static int port_find(const char *mac, char name[IFNAMSIZ])
@@ -159,7 +162,8 @@ static int port_rename(int sock, const char *from, const char *to)
 	return ioctl(sock, SIOCSIFNAME, &r);
 }
 
-/* lab0 to lab3 in the order of their addresses 52:54:00:aa:00:01 to :04; the driver finds them in its own time. */
+/* lab0 to lab3 in the order of their addresses 52:54:00:aa:00:01 to :04; the driver finds them in
+ * its own time. */
 static int boot_ports(void)
 {
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), waited = 0;
@@ -188,7 +192,8 @@ static int boot_ports(void)
 int agent_boot(void)
 {
 	const char *const igb[] = { "modprobe", "igb", "async_probe", NULL };
-	const char *const others[] = { "modprobe", "-a", "kvm_amd", "nvme", "tun", "vfio-pci", "vfio_iommu_type1", NULL };
+	const char *const others[] = { "modprobe", "-a",       "kvm_amd",          "nvme",
+				       "tun",      "vfio-pci", "vfio_iommu_type1", NULL };
 	pid_t a, b;
 
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Starts a software host, finds the one that is up, ends it (lab.h). The one that is up holds a lock in the run folder as long as its
- * guardian lives; a lock that nobody holds belongs to a guardian that was killed, and is cleaned away by whoever meets it.
+ * Starts a software host, finds the one that is up, ends it (lab.h). The one that is up holds a
+ * lock in the run folder as long as its guardian lives; a lock that nobody holds belongs to a
+ * guardian that was killed, and is cleaned away by whoever meets it.
  */
 #include "bench/lab/lab.h"
 
@@ -23,11 +24,13 @@
 #include "core/err.h"
 #include "core/paths.h"
 
-#define DISK_BYTES	(256ul << 20)
-#define START_LIMIT_MS	200000	/* the guardian gives up before */
-#define END_LIMIT_MS	10000
+#define DISK_BYTES     (256ul << 20)
+#define START_LIMIT_MS 200000 /* the guardian gives up before */
+#define END_LIMIT_MS   10000
 
-static const char *const iommu_names[] = { [LAB_IOMMU_INTEL] = "intel", [LAB_IOMMU_AMD] = "amd", [LAB_IOMMU_NONE] = "none" };
+static const char *const iommu_names[] = {
+	[LAB_IOMMU_INTEL] = "intel", [LAB_IOMMU_AMD] = "amd", [LAB_IOMMU_NONE] = "none"
+};
 
 int lab_iommu_parse(const char *name, enum lab_iommu *out)
 {
@@ -50,12 +53,14 @@ int lab_info(const struct lab *lab, const char *key, char *buf, size_t size)
 	return lab_text_value(lab->info, key, buf, size);
 }
 
-/* --- frames from the guardian ---------------------------------------------------------------------------------------- */
+/* --- frames from the guardian --- */
 
 static int lab_gone(const char *why, size_t size)
 {
 	if (!size)
-		return err_ret(-EPIPE, "lab: the software host ended: its guardian is gone; start it again");
+		return err_ret(
+			-EPIPE,
+			"lab: the software host ended: its guardian is gone; start it again");
 	return err_ret(-EPIPE, "lab: the software host ended: %.*s", (int)size, why);
 }
 
@@ -69,12 +74,15 @@ static int lab_take_frame(struct lab *lab, struct lab_frame *f, const uint8_t **
 		if (f->type != LAB_CONSOLE)
 			return 1;
 		if (write(STDERR_FILENO, *data, f->length) < 0)
-			continue;	/* nobody reads it */
+			continue; /* nobody reads it */
 	}
-	return ret < 0 ? err_ret(-EPIPE, "lab: its guardian sends nonsense; is it of another version? run 'fourlane lab down'") : 0;
+	return ret < 0 ? err_ret(-EPIPE, "lab: its guardian sends nonsense; is it of another "
+					 "version? run 'fourlane lab down'")
+		       : 0;
 }
 
-int lab_wait_frame(struct lab *lab, int timeout_ms, int other, struct lab_frame *f, const uint8_t **data)
+int lab_wait_frame(struct lab *lab, int timeout_ms, int other, struct lab_frame *f,
+		   const uint8_t **data)
 {
 	int64_t end = lab_now_ms() + timeout_ms;
 
@@ -93,7 +101,7 @@ int lab_wait_frame(struct lab *lab, int timeout_ms, int other, struct lab_frame 
 		if (timeout_ms >= 0 && left <= 0)
 			return 0;
 		if (lab_queue_write(&lab->out, lab->fd) < 0)
-			lab->out.from = lab->out.to;	/* the reason comes with the next read */
+			lab->out.from = lab->out.to; /* the reason comes with the next read */
 		if (lab_queue_bytes(&lab->out))
 			p[0].events |= POLLOUT;
 		if (poll(p, 3, (int)left) < 0 && errno != EINTR)
@@ -122,7 +130,8 @@ static int lab_wait_ready(struct lab *lab)
 	if (ret < 0)
 		return ret;
 	if (!ret)
-		return err_ret(-ETIMEDOUT, "lab: its guardian does not answer; run 'fourlane lab down' and start it again");
+		return err_ret(-ETIMEDOUT, "lab: its guardian does not answer; run 'fourlane lab "
+					   "down' and start it again");
 	if (f.length >= sizeof(lab->info))
 		f.length = sizeof(lab->info) - 1;
 	memcpy(lab->info, data, f.length);
@@ -157,7 +166,7 @@ void lab_close(struct lab *lab)
 	free(lab);
 }
 
-/* --- starting ------------------------------------------------------------------------------------------------------------- */
+/* --- starting --- */
 
 static int lab_disk_create(void)
 {
@@ -167,17 +176,22 @@ static int lab_disk_create(void)
 		close(fd);
 		fd = -1;
 	}
-	return fd < 0 ? err_ret(-errno, "lab: making its disk: %s; is there memory left?", strerror(errno)) : fd;
+	return fd < 0 ? err_ret(-errno, "lab: making its disk: %s; is there memory left?",
+				strerror(errno))
+		      : fd;
 }
 
-/* Forks the guardian; it gets copies of the descriptors. Its pid and our end of the socket in *fd. */
+/*
+ * Forks the guardian; it gets copies of the descriptors. Its pid and our end of the socket in *fd.
+ */
 static pid_t lab_fork_guardian(struct lab_guard_start *s, int *fd)
 {
 	int pair[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_ret(-errno, "lab: starting its guardian: %s; close some files", strerror(errno));
+		return err_ret(-errno, "lab: starting its guardian: %s; close some files",
+			       strerror(errno));
 	s->client = pair[1];
 	pid = fork();
 	if (pid == 0)
@@ -187,12 +201,19 @@ static pid_t lab_fork_guardian(struct lab_guard_start *s, int *fd)
 	if (pid > 0)
 		return pid;
 	close(pair[0]);
-	return err_ret(-errno, "lab: starting its guardian: %s; end some processes", strerror(errno));
+	return err_ret(-errno, "lab: starting its guardian: %s; end some processes",
+		       strerror(errno));
 }
 
-static int lab_start(const struct lab_options *o, int lock, const struct lab_place *place, struct lab **out)
+static int lab_start(const struct lab_options *o, int lock, const struct lab_place *place,
+		     struct lab **out)
 {
-	struct lab_guard_start s = { .iommu = o->iommu, .append = o->append, .console = o->console, .lock = lock, .initrd = -1, .disk = -1 };
+	struct lab_guard_start s = { .iommu = o->iommu,
+				     .append = o->append,
+				     .console = o->console,
+				     .lock = lock,
+				     .initrd = -1,
+				     .disk = -1 };
 	struct lab_image image;
 	int ret = lab_image_wait(o->signals, &image), fd = -1;
 	pid_t pid;
@@ -224,7 +245,7 @@ static int lab_start(const struct lab_options *o, int lock, const struct lab_pla
 	return ret;
 }
 
-/* --- the one that is up ---------------------------------------------------------------------------------------------------- */
+/* --- the one that is up --- */
 
 static int lab_place_find(struct lab_place *p)
 {
@@ -232,7 +253,10 @@ static int lab_place_find(struct lab_place *p)
 	int ret = paths_run_dir(run, sizeof(run));
 
 	if (ret < 0)
-		return ret == -ENAMETOOLONG ? err_ret(ret, "lab: the run folder's name is too long; set XDG_RUNTIME_DIR to a shorter one") : ret;
+		return ret == -ENAMETOOLONG
+			       ? err_ret(ret, "lab: the run folder's name is too long; set "
+					      "XDG_RUNTIME_DIR to a shorter one")
+			       : ret;
 	snprintf(p->dir, sizeof(p->dir), "%s/lab", run);
 	snprintf(p->socket, sizeof(p->socket), "%s/socket", p->dir);
 	snprintf(p->lock, sizeof(p->lock), "%s/lock", p->dir);
@@ -247,8 +271,9 @@ void lab_place_clean(const struct lab_place *p)
 }
 
 /*
- * The lock, taken: nobody has a lab up, and what a killed one left is gone. -EBUSY when somebody has; then and on other errors nothing is
- * held. The file may be unlinked by its last owner between open and flock, hence the comparison.
+ * The lock, taken: nobody has a lab up, and what a killed one left is gone. -EBUSY when somebody
+ * has; then and on other errors nothing is held. The file may be unlinked by its last owner between
+ * open and flock, hence the comparison.
  */
 static int lab_lock_take(const struct lab_place *p)
 {
@@ -268,7 +293,8 @@ static int lab_lock_take(const struct lab_place *p)
 			close(fd);
 			return -err;
 		}
-		if (fstat(fd, &mine) == 0 && stat(p->lock, &there) == 0 && mine.st_ino == there.st_ino) {
+		if (fstat(fd, &mine) == 0 && stat(p->lock, &there) == 0 &&
+		    mine.st_ino == there.st_ino) {
 			unlink(p->socket);
 			return fd;
 		}
@@ -331,9 +357,11 @@ int lab_attach(int signals, struct lab **out)
 			return ret;
 		}
 		if (fd == -EACCES || fd == -EPERM)
-			return err_ret(fd, "lab: connecting to %s: %s; it belongs to another user", place.socket, strerror(-fd));
+			return err_ret(fd, "lab: connecting to %s: %s; it belongs to another user",
+				       place.socket, strerror(-fd));
 		if (lab_now_ms() > end)
-			return err_ret(-ETIMEDOUT, "lab: waiting for the one that boots: no answer; run 'fourlane lab down'");
+			return err_ret(-ETIMEDOUT, "lab: waiting for the one that boots: no "
+						   "answer; run 'fourlane lab down'");
 		/* it boots: its socket comes when it is ready */
 		if (poll(&p, 1, 100) > 0)
 			return -EINTR;
@@ -345,7 +373,8 @@ static bool lab_fits(const struct lab *lab, const struct lab_options *o)
 {
 	char kind[16];
 
-	return o->any_iommu || (lab_info(lab, "iommu", kind, sizeof(kind)) > 0 && !strcmp(kind, lab_iommu_name(o->iommu)));
+	return o->any_iommu || (lab_info(lab, "iommu", kind, sizeof(kind)) > 0 &&
+				!strcmp(kind, lab_iommu_name(o->iommu)));
 }
 
 int lab_open(const struct lab_options *o, struct lab **out)
@@ -377,7 +406,8 @@ static int lab_up_already(const struct lab_options *o, struct lab **out)
 		return ret;
 	lab_close(*out);
 	*out = NULL;
-	return err_ret(-EBUSY, "lab: bringing one up: one with another IOMMU is up; run 'fourlane lab down' first");
+	return err_ret(-EBUSY, "lab: bringing one up: one with another IOMMU is up; run 'fourlane "
+			       "lab down' first");
 }
 
 int lab_up(const struct lab_options *o, struct lab **out)
@@ -394,12 +424,13 @@ int lab_up(const struct lab_options *o, struct lab **out)
 			return ret;
 	}
 	if (lock < 0)
-		return err_ret(lock, "lab: locking %s: %s; is the folder yours?", place.lock, strerror(-lock));
+		return err_ret(lock, "lab: locking %s: %s; is the folder yours?", place.lock,
+			       strerror(-lock));
 	ret = lab_start(o, lock, &place, out);
 	if (ret < 0)
 		lab_place_clean(&place);
 	else
-		(*out)->guardian = 0;	/* it outlives us */
+		(*out)->guardian = 0; /* it outlives us */
 	close(lock);
 	return ret;
 }
@@ -417,7 +448,8 @@ int lab_query(struct lab *lab)
 	if (ret < 0)
 		return ret;
 	if (!ret)
-		return err_ret(-ETIMEDOUT, "lab: its guardian does not answer; run 'fourlane lab down'");
+		return err_ret(-ETIMEDOUT,
+			       "lab: its guardian does not answer; run 'fourlane lab down'");
 	if (f.length < sizeof(lab->info) - have) {
 		memcpy(lab->info + have, data, f.length);
 		lab->info[have + f.length] = '\0';
@@ -443,7 +475,8 @@ int lab_down(int signals)
 		ret = lab_queue_write(&lab->out, lab->fd);
 	while (!ret && lab_is_held(&place)) {
 		if (lab_now_ms() > end)
-			ret = err_ret(-ETIMEDOUT, "lab: ending it: its guardian does not end; look for a stuck process");
+			ret = err_ret(-ETIMEDOUT, "lab: ending it: its guardian does not end; look "
+						  "for a stuck process");
 		poll(NULL, 0, 20);
 	}
 	lab_close(lab);

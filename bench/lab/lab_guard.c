@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guardian of a software host: one process between the commands and QEMU. It starts QEMU, hands frames on between its clients and the
- * agent, keeps the tail of the serial console in memory, and ends QEMU when the command that it was started for is gone (a lab for
- * one command) or when told to (`lab up`). Started by lab.c. It says nothing itself: clients get a LAB_FAIL with the reason.
- * QEMU dies with the guardian (PR_SET_PDEATHSIG), so there is no order of kills that leaves it running.
+ * The guardian of a software host: one process between the commands and QEMU. It starts QEMU, hands
+ * frames on between its clients and the agent, keeps the tail of the serial console in memory, and
+ * ends QEMU when the command that it was started for is gone (a lab for one command) or when told
+ * to (`lab up`). Started by lab.c. It says nothing itself: clients get a LAB_FAIL with the reason.
+ * QEMU dies with the guardian (PR_SET_PDEATHSIG), so there is no order of kills that leaves it
+ * running.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,16 +25,16 @@
 
 #include "bench/lab/lab_priv.h"
 
-#define BOOT_LIMIT_MS	180000
-#define CONSOLE_BYTES	(32 * 1024)
-#define QEMU_QUEUE	(1024 * 1024)		/* clients are not read while this much waits for the agent */
-#define CLIENT_QUEUE	(8 * LAB_WINDOW)	/* a client that leaves more unread is dropped */
+#define BOOT_LIMIT_MS 180000
+#define CONSOLE_BYTES (32 * 1024)
+#define QEMU_QUEUE    (1024 * 1024) /* clients are not read while this much waits for the agent */
+#define CLIENT_QUEUE  (8 * LAB_WINDOW) /* a client that leaves more unread is dropped */
 
 struct client {
 	bool used, console;
 	int fd;
-	uint16_t session;	/* the agent's number of its command; 0: none runs */
-	uint16_t theirs;	/* the client's own number of it */
+	uint16_t session; /* the agent's number of its command; 0: none runs */
+	uint16_t theirs;  /* the client's own number of it */
 	struct lab_reader in;
 	struct lab_queue out;
 };
@@ -49,7 +51,7 @@ struct guard {
 	char info[LAB_INFO_BYTES];
 	char tail[CONSOLE_BYTES];
 	size_t n_tail;
-	struct client clients[LAB_SESSIONS];	/* 0: the command that started us */
+	struct client clients[LAB_SESSIONS]; /* 0: the command that started us */
 };
 
 static bool guard_is_up(const struct guard *g)
@@ -70,11 +72,13 @@ static void client_drop(struct guard *g, struct client *c)
 		g->stop = true;
 }
 
-static void client_send(struct guard *g, struct client *c, uint8_t type, uint8_t stream, const void *data, size_t size)
+static void client_send(struct guard *g, struct client *c, uint8_t type, uint8_t stream,
+			const void *data, size_t size)
 {
 	if (!c->used)
 		return;
-	if (lab_queue_frame(&c->out, c->theirs, type, stream, data, size) < 0 || lab_queue_bytes(&c->out) > CLIENT_QUEUE)
+	if (lab_queue_frame(&c->out, c->theirs, type, stream, data, size) < 0 ||
+	    lab_queue_bytes(&c->out) > CLIENT_QUEUE)
 		client_drop(g, c);
 }
 
@@ -109,8 +113,10 @@ static void guard_listen(struct guard *g)
 	memcpy(a.sun_path, g->start->place.socket, sizeof(a.sun_path));
 	unlink(a.sun_path);
 	g->listen = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (g->listen < 0 || bind(g->listen, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(g->listen, LAB_SESSIONS) < 0)
-		guard_fail(g, "listening on %s: %s; is the folder yours?", a.sun_path, strerror(errno));
+	if (g->listen < 0 || bind(g->listen, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    listen(g->listen, LAB_SESSIONS) < 0)
+		guard_fail(g, "listening on %s: %s; is the folder yours?", a.sun_path,
+			   strerror(errno));
 	umask(old);
 }
 
@@ -136,7 +142,8 @@ static void guard_accept(struct guard *g)
 
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || (who.uid != 0 && who.uid != geteuid())) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ||
+	    (who.uid != 0 && who.uid != geteuid())) {
 		close(fd);
 		return;
 	}
@@ -163,12 +170,13 @@ static void guard_status(struct guard *g, struct client *c)
 
 	for (int i = 0; i < LAB_SESSIONS; i++)
 		sessions += g->clients[i].used && g->clients[i].session;
-	snprintf(text, sizeof(text), "pid=%d\nqemu_pid=%d\nup_s=%lld\nsessions=%d\n", getpid(), g->qemu,
-		 (long long)(lab_now_ms() - g->ready_ms) / 1000, sessions);
+	snprintf(text, sizeof(text), "pid=%d\nqemu_pid=%d\nup_s=%lld\nsessions=%d\n", getpid(),
+		 g->qemu, (long long)(lab_now_ms() - g->ready_ms) / 1000, sessions);
 	client_send(g, c, LAB_STATUS, 0, text, strlen(text));
 }
 
-static void client_frame(struct guard *g, struct client *c, const struct lab_frame *f, const uint8_t *data)
+static void client_frame(struct guard *g, struct client *c, const struct lab_frame *f,
+			 const uint8_t *data)
 {
 	switch (f->type) {
 	case LAB_OPEN:
@@ -187,14 +195,9 @@ static void client_frame(struct guard *g, struct client *c, const struct lab_fra
 		if (!c->session)
 			return;
 		break;
-	case LAB_STATUS:
-		guard_status(g, c);
-		return;
-	case LAB_DOWN:
-		g->stop = true;
-		return;
-	default:
-		return;
+	case LAB_STATUS: guard_status(g, c); return;
+	case LAB_DOWN: g->stop = true; return;
+	default: return;
 	}
 	if (lab_queue_frame(&g->to_agent, c->session, f->type, f->stream, data, f->length) < 0)
 		guard_fail(g, "no memory left for what goes into the lab; free some");
@@ -232,7 +235,8 @@ static void agent_is_ready(struct guard *g, const uint8_t *text, size_t size)
 		return;
 	g->ready = true;
 	g->ready_ms = lab_now_ms();
-	n = snprintf(g->info, sizeof(g->info), "boot_ms=%lld\n", (long long)(g->ready_ms - g->started_ms));
+	n = snprintf(g->info, sizeof(g->info), "boot_ms=%lld\n",
+		     (long long)(g->ready_ms - g->started_ms));
 	if (size > sizeof(g->info) - (size_t)n - 1)
 		size = sizeof(g->info) - (size_t)n - 1;
 	memcpy(g->info + n, text, size);
@@ -319,12 +323,14 @@ static void guard_signal(struct guard *g)
 	if (waitpid(g->qemu, &status, WNOHANG) != g->qemu)
 		return;
 	g->qemu = -1;
-	while (g->console >= 0 && poll(&(struct pollfd){ .fd = g->console, .events = POLLIN }, 1, 0) > 0)
+	while (g->console >= 0 &&
+	       poll(&(struct pollfd){ .fd = g->console, .events = POLLIN }, 1, 0) > 0)
 		console_read(g);
 	if (WIFSIGNALED(status))
 		guard_fail(g, "signal %d ended QEMU; is there memory left?", WTERMSIG(status));
 	else if (WEXITSTATUS(status))
-		guard_fail(g, "QEMU ended with status %d; its words are above", WEXITSTATUS(status));
+		guard_fail(g, "QEMU ended with status %d; its words are above",
+			   WEXITSTATUS(status));
 	else
 		guard_fail(g, "the host inside ended; its console is above");
 }
@@ -335,18 +341,23 @@ static void guard_wait(struct guard *g)
 	int64_t left = BOOT_LIMIT_MS - (lab_now_ms() - g->started_ms);
 	bool crowded = lab_queue_bytes(&g->to_agent) > QEMU_QUEUE;
 
-	p[0] = (struct pollfd){ .fd = g->agent, .events = lab_queue_bytes(&g->to_agent) ? POLLIN | POLLOUT : POLLIN };
+	p[0] = (struct pollfd){ .fd = g->agent,
+				.events =
+					lab_queue_bytes(&g->to_agent) ? POLLIN | POLLOUT : POLLIN };
 	p[1] = (struct pollfd){ .fd = g->console, .events = POLLIN };
 	p[2] = (struct pollfd){ .fd = g->signals, .events = POLLIN };
 	p[3] = (struct pollfd){ .fd = g->listen, .events = POLLIN };
 	for (int i = 0; i < LAB_SESSIONS; i++) {
 		struct client *c = &g->clients[i];
 
-		p[4 + i] = (struct pollfd){ .fd = c->used ? c->fd : -1, .events = (short)((crowded ? 0 : POLLIN) |
-					    (lab_queue_bytes(&c->out) ? POLLOUT : 0)) };
+		p[4 + i] = (struct pollfd){ .fd = c->used ? c->fd : -1,
+					    .events = (short)((crowded ? 0 : POLLIN) |
+							      (lab_queue_bytes(&c->out) ? POLLOUT
+											: 0)) };
 	}
 	if (!g->ready && left <= 0) {
-		guard_fail(g, "it did not come up within %d s; is this machine very busy?", BOOT_LIMIT_MS / 1000);
+		guard_fail(g, "it did not come up within %d s; is this machine very busy?",
+			   BOOT_LIMIT_MS / 1000);
 		return;
 	}
 	if (poll(p, 4 + LAB_SESSIONS, g->ready ? -1 : (int)left) < 0)
@@ -358,7 +369,8 @@ static void guard_wait(struct guard *g)
 	if (p[3].revents)
 		guard_accept(g);
 	for (int i = 0; i < LAB_SESSIONS; i++)
-		if (p[4 + i].revents & (POLLIN | POLLHUP | POLLERR) && g->clients[i].used && g->clients[i].fd == p[4 + i].fd)
+		if (p[4 + i].revents & (POLLIN | POLLHUP | POLLERR) && g->clients[i].used &&
+		    g->clients[i].fd == p[4 + i].fd)
 			client_read(g, &g->clients[i]);
 	if (p[2].revents)
 		guard_signal(g);
@@ -378,7 +390,8 @@ static int guard_start_qemu(struct guard *g)
 	pid_t parent = getpid();
 	int s[2], p[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, s) < 0 || pipe2(p, O_CLOEXEC) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, s) < 0 ||
+	    pipe2(p, O_CLOEXEC) < 0)
 		return -errno;
 	g->qemu = fork();
 	if (g->qemu == 0) {
@@ -410,7 +423,8 @@ static int guard_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Closes everything that the command had open, except what is ours: a lab that is up must not hold its caller's pipes. */
+/* Closes everything that the command had open, except what is ours: a lab that is up must not hold
+ * its caller's pipes. */
 static void guard_close_others(const struct lab_guard_start *s)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), max = (int)sysconf(_SC_OPEN_MAX);
@@ -440,7 +454,8 @@ void lab_guard_main(const struct lab_guard_start *s)
 	fcntl(s->client, F_SETFL, O_NONBLOCK);
 	client_add(g, s->client)->console = s->console;
 	if (g->signals < 0 || guard_start_qemu(g) < 0)
-		guard_fail(g, "starting QEMU: %s; are there processes and descriptors left?", strerror(errno));
+		guard_fail(g, "starting QEMU: %s; are there processes and descriptors left?",
+			   strerror(errno));
 	while (!g->stop) {
 		guard_wait(g);
 		guard_flush(g);

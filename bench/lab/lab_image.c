@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Finds the software host's image: asks lab/build.sh beside this program, which prints the cached folder or builds it first.
+ * Finds the software host's image: asks lab/build.sh beside this program, which prints the cached
+ * folder or builds it first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -64,12 +65,14 @@ static int image_ask(const char *script, int signals, char *line, size_t size)
 	pid_t pid;
 
 	if (pipe2(p, O_CLOEXEC) < 0)
-		return err_ret(-errno, "lab: starting %s: %s; close some files", script, strerror(errno));
+		return err_ret(-errno, "lab: starting %s: %s; close some files", script,
+			       strerror(errno));
 	pid = image_start_build(script, p[1]);
 	close(p[1]);
 	if (pid < 0) {
 		close(p[0]);
-		return err_ret(-errno, "lab: starting %s: %s; end some processes", script, strerror(errno));
+		return err_ret(-errno, "lab: starting %s: %s; end some processes", script,
+			       strerror(errno));
 	}
 	ret = image_read(p[0], signals, line, size);
 	close(p[0]);
@@ -84,9 +87,11 @@ static int image_ask(const char *script, int signals, char *line, size_t size)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == FL_UNSUPPORTED)
 		return -EOPNOTSUPP;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return err_ret(-EOPNOTSUPP, "lab: starting %s: there is no bash; install it", script);
+		return err_ret(-EOPNOTSUPP, "lab: starting %s: there is no bash; install it",
+			       script);
 	if (WIFSIGNALED(status))
-		return err_ret(-EIO, "lab: building its image: signal %d ended it; try again", WTERMSIG(status));
+		return err_ret(-EIO, "lab: building its image: signal %d ended it; try again",
+			       WTERMSIG(status));
 	return -EIO;
 }
 
@@ -109,7 +114,9 @@ int lab_image_wait(int signals, struct lab_image *image)
 	text[n > 0 ? n : 0] = '\0';
 	if (lab_text_value(text, "kernel", image->kernel, sizeof(image->kernel)) < 0 ||
 	    lab_text_value(text, "qemu", image->qemu, sizeof(image->qemu)) < 0)
-		return err_ret(-EIO, "lab: reading %s: it is damaged; remove %s, it is then built again", path, image->dir);
+		return err_ret(-EIO,
+			       "lab: reading %s: it is damaged; remove %s, it is then built again",
+			       path, image->dir);
 	return 0;
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The initramfs of the software host: the cached stage 1 archive (busybox and modules) and behind it, in a second archive, the
- * files of this build: /init and /agent. So a change of these makes no new image. Format: "newc" cpio, as the kernel's
- * Documentation/driver-api/early-userspace/buffer-format.rst describes it; several archives may follow each other.
+ * The initramfs of the software host: the cached stage 1 archive (busybox and modules) and behind
+ * it, in a second archive, the files of this build: /init and /agent. So a change of these makes no
+ * new image. Format: "newc" cpio, as the kernel's
+ * Documentation/driver-api/early-userspace/buffer-format.rst describes it; several archives may
+ * follow each other.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,14 +49,16 @@ static int initrd_copy(int out, const char *path, off_t *size)
 	return ret;
 }
 
-static int initrd_header(int out, const char *name, unsigned int mode, off_t size, unsigned int inode)
+static int initrd_header(int out, const char *name, unsigned int mode, off_t size,
+			 unsigned int inode)
 {
 	char head[111];
 	size_t len = strlen(name) + 1;
 
-	/* magic, inode, mode, uid, gid, nlink, mtime, filesize, major, minor, rmajor, rminor, namesize, check */
-	snprintf(head, sizeof(head), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", inode, mode, 0, 0, 1, 0,
-		 (unsigned int)size, 0, 0, 0, 0, (unsigned int)len, 0);
+	/* magic, inode, mode, uid, gid, nlink, mtime, filesize, major, minor, rmajor, rminor,
+	 * namesize, check */
+	snprintf(head, sizeof(head), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X",
+		 inode, mode, 0, 0, 1, 0, (unsigned int)size, 0, 0, 0, 0, (unsigned int)len, 0);
 	if (write(out, head, 110) != 110 || write(out, name, len) != (ssize_t)len)
 		return -EIO;
 	return initrd_pad(out);
@@ -69,14 +73,16 @@ static int initrd_add(int out, const char *program, const char *name, unsigned i
 
 	if (ret < 0)
 		return ret;
-	ret = stat(path, &st) < 0 ? -errno : initrd_header(out, name, S_IFREG | 0755, st.st_size, inode);
+	ret = stat(path, &st) < 0 ? -errno
+				  : initrd_header(out, name, S_IFREG | 0755, st.st_size, inode);
 	if (!ret)
 		ret = initrd_copy(out, path, &size);
 	if (!ret && size != st.st_size)
 		ret = -EAGAIN;
 	if (!ret)
 		ret = initrd_pad(out);
-	return ret < 0 ? err_ret(ret, "lab: reading %s: %s; run 'make' again", path, strerror(-ret)) : 0;
+	return ret < 0 ? err_ret(ret, "lab: reading %s: %s; run 'make' again", path, strerror(-ret))
+		       : 0;
 }
 
 int lab_initrd_create(const struct lab_image *image)
@@ -86,13 +92,15 @@ int lab_initrd_create(const struct lab_image *image)
 	off_t size;
 
 	if (out < 0)
-		return err_ret(-errno, "lab: making the initramfs: %s; is there memory left?", strerror(errno));
+		return err_ret(-errno, "lab: making the initramfs: %s; is there memory left?",
+			       strerror(errno));
 	snprintf(path, sizeof(path), "%s/stage1.cpio", image->dir);
 	ret = initrd_copy(out, path, &size);
 	if (!ret)
 		ret = initrd_pad(out);
 	if (ret < 0)
-		err_say("lab: reading %s: %s; remove its folder, it is then built again", path, strerror(-ret));
+		err_say("lab: reading %s: %s; remove its folder, it is then built again", path,
+			strerror(-ret));
 	if (!ret)
 		ret = initrd_add(out, "lab/stage1", "init", 1);
 	if (!ret)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The software host's hardware: the QEMU command line. A q35 board with an IOMMU, a CPU with SVM and nested paging, four 82576 ports on
- * one wire, each behind its own root port so that it has an IOMMU group of its own, and an NVMe disk. Run by the unpacked
- * QEMU's own dynamic linker. All through emulation (TCG): nothing of the machine below is needed or seen.
+ * The software host's hardware: the QEMU command line. A q35 board with an IOMMU, a CPU with SVM
+ * and nested paging, four 82576 ports on one wire, each behind its own root port so that it has an
+ * IOMMU group of its own, and an NVMe disk. Run by the unpacked QEMU's own dynamic linker. All
+ * through emulation (TCG): nothing of the machine below is needed or seen.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -14,21 +15,25 @@
 
 #include "bench/lab/lab_priv.h"
 
-/* SVM and nested paging for /dev/kvm inside; what is taken away is what the emulation would warn that it lacks. */
-#define CPU "EPYC-v4,+svm,+npt,-fxsr-opt,-misalignsse,-osvw,-topoext,-perfctr-core,-clzero,-ibpb,-nrip-save,-xsavec,-xsaves"
+/* SVM and nested paging for /dev/kvm inside; what is taken away is what the emulation would warn
+ * that it lacks. */
+#define CPU \
+	"EPYC-v4,+svm,+npt,-fxsr-opt,-misalignsse,-osvw,-topoext,-perfctr-core,-clzero,-ibpb,-" \
+	"nrip-save,-xsavec,-xsaves"
 
-#define QEMU_FD_AGENT	10
-#define QEMU_FD_INITRD	11
-#define QEMU_FD_DISK	12
-#define QEMU_MAX_WORDS	96
-#define QEMU_WORD_BYTES	(PATH_MAX + 256)
+#define QEMU_FD_AGENT   10
+#define QEMU_FD_INITRD  11
+#define QEMU_FD_DISK    12
+#define QEMU_MAX_WORDS  96
+#define QEMU_WORD_BYTES (PATH_MAX + 256)
 
 struct qemu_line {
 	char *words[QEMU_MAX_WORDS + 1];
 	size_t n;
 };
 
-static void qemu_add(struct qemu_line *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void qemu_add(struct qemu_line *q, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 static void qemu_add(struct qemu_line *q, const char *fmt, ...)
 {
 	va_list ap;
@@ -60,7 +65,8 @@ static void qemu_add_disks(struct qemu_line *q, const char *image)
 	qemu_add(q, "-device");
 	qemu_add(q, "virtio-blk-pci,drive=root");
 	qemu_add(q, "-drive");
-	qemu_add(q, "file=/proc/self/fd/%d,if=none,id=disk,format=raw,file.locking=off", QEMU_FD_DISK);
+	qemu_add(q, "file=/proc/self/fd/%d,if=none,id=disk,format=raw,file.locking=off",
+		 QEMU_FD_DISK);
 	qemu_add(q, "-device");
 	qemu_add(q, "pcie-root-port,id=rp5,bus=pcie.0,chassis=5,slot=5");
 	qemu_add(q, "-device");
@@ -85,13 +91,15 @@ static void qemu_add_kernel(struct qemu_line *q, const struct lab_guard_start *s
 	qemu_add(q, "/proc/self/fd/%d", QEMU_FD_INITRD);
 	qemu_add(q, "-append");
 	/*
-	 * no_timer_check: on a busy machine the emulated timer may look broken to the kernel, which then panics. The last words only
-	 * save boot time.
+	 * no_timer_check: on a busy machine the emulated timer may look broken to the kernel, which
+	 * then panics. The last words only save boot time.
 	 */
-	qemu_add(q, "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check%s lab.qemu=%s lab.iommu=%s "
+	qemu_add(q,
+		 "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable "
+		 "no_timer_check%s lab.qemu=%s lab.iommu=%s "
 		 "random.trust_cpu=on init_on_alloc=0 cryptomgr.notests nowatchdog lsm=none%s%s",
-		 s->iommu == LAB_IOMMU_INTEL ? " intel_iommu=on" : "", s->image->qemu, lab_iommu_name(s->iommu),
-		 s->append ? " " : "", s->append ? s->append : "");
+		 s->iommu == LAB_IOMMU_INTEL ? " intel_iommu=on" : "", s->image->qemu,
+		 lab_iommu_name(s->iommu), s->append ? " " : "", s->append ? s->append : "");
 }
 
 static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
@@ -106,10 +114,27 @@ static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
 	qemu_add(q, "%s/qemu/usr/share/qemu", dir);
 	qemu_add(q, "-L");
 	qemu_add(q, "%s/qemu/usr/share/seabios", dir);
-	for (const char *const *w = (const char *const[]){
-		     "-accel", "tcg,thread=multi", "-M", "q35,kernel-irqchip=split", "-cpu", CPU, "-smp", "2", "-m", "3072M",
-		     "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		     "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", NULL }; *w; w++)
+	for (const char *const *w = (const char *const[]){ "-accel",
+							   "tcg,thread=multi",
+							   "-M",
+							   "q35,kernel-irqchip=split",
+							   "-cpu",
+							   CPU,
+							   "-smp",
+							   "2",
+							   "-m",
+							   "3072M",
+							   "-nodefaults",
+							   "-no-user-config",
+							   "-display",
+							   "none",
+							   "-no-reboot",
+							   "-chardev",
+							   "stdio,id=console,signal=off",
+							   "-serial",
+							   "chardev:console",
+							   NULL };
+	     *w; w++)
 		qemu_add(q, "%s", *w);
 	/* the IOMMU comes first: devices made before it would not be behind it */
 	if (s->iommu != LAB_IOMMU_NONE)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One command inside the software host: its stdin, stdout and stderr are carried between our descriptors and the agent, each direction
- * at most LAB_WINDOW bytes ahead of its reader. With a terminal, ours is raw for the time and Ctrl-] leaves.
+ * One command inside the software host: its stdin, stdout and stderr are carried between our
+ * descriptors and the agent, each direction at most LAB_WINDOW bytes ahead of its reader. With a
+ * terminal, ours is raw for the time and Ctrl-] leaves.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,15 +17,15 @@
 #include "bench/lab/lab_priv.h"
 #include "core/err.h"
 
-#define LEAVE_KEY 0x1d	/* Ctrl-] */
+#define LEAVE_KEY 0x1d /* Ctrl-] */
 
 struct lab_session {
 	struct lab *lab;
 	const struct lab_command *c;
-	int in;			/* -1: its end has been told */
-	uint32_t window;	/* bytes that we may still send */
-	int64_t end_ms;		/* 0: none */
-	int resized;		/* signalfd of SIGWINCH, or -1 */
+	int in;          /* -1: its end has been told */
+	uint32_t window; /* bytes that we may still send */
+	int64_t end_ms;  /* 0: none */
+	int resized;     /* signalfd of SIGWINCH, or -1 */
 	bool raw;
 	struct termios saved;
 };
@@ -64,7 +65,10 @@ static int session_open(struct lab_session *s)
 	if (!ret)
 		ret = words_add(&words, s->c->argv, &o.n_argv);
 	if (!ret && lab_queue_bytes(&words) > LAB_PAYLOAD)
-		ret = err_ret(-E2BIG, "lab: starting %s inside: more than %d bytes of arguments; put them into a file", s->c->argv[0], LAB_PAYLOAD);
+		ret = err_ret(-E2BIG,
+			      "lab: starting %s inside: more than %d bytes of arguments; put them "
+			      "into a file",
+			      s->c->argv[0], LAB_PAYLOAD);
 	if (!ret) {
 		memcpy(words.data, &o, sizeof(o));
 		ret = session_send(s, LAB_OPEN, words.data, lab_queue_bytes(&words));
@@ -128,7 +132,8 @@ static int session_put_output(struct lab_session *s, int fd, const uint8_t *data
 	const size_t piece = 4096;
 
 	while (size) {
-		struct pollfd p[] = { { .fd = fd, .events = POLLOUT }, { .fd = s->lab->signals, .events = POLLIN } };
+		struct pollfd p[] = { { .fd = fd, .events = POLLOUT },
+				      { .fd = s->lab->signals, .events = POLLIN } };
 		int left = session_left_ms(s), ret = poll(p, 2, left);
 		ssize_t n;
 
@@ -138,7 +143,11 @@ static int session_put_output(struct lab_session *s, int fd, const uint8_t *data
 			return -ETIMEDOUT;
 		n = write(fd, data, size < piece ? size : piece);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return errno == EPIPE ? -ESHUTDOWN : err_ret(-errno, "lab: writing what the command says: %s; is the disk full?", strerror(errno));
+			return errno == EPIPE ? -ESHUTDOWN
+					      : err_ret(-errno,
+							"lab: writing what the command says: %s; "
+							"is the disk full?",
+							strerror(errno));
 		if (n > 0) {
 			data += n;
 			size -= (size_t)n;
@@ -148,7 +157,8 @@ static int session_put_output(struct lab_session *s, int fd, const uint8_t *data
 }
 
 /* A frame of the session. 1 when it is over, *status then. */
-static int session_frame(struct lab_session *s, const struct lab_frame *f, const uint8_t *data, int *status)
+static int session_frame(struct lab_session *s, const struct lab_frame *f, const uint8_t *data,
+			 int *status)
 {
 	uint32_t n;
 	int ret;
@@ -164,7 +174,8 @@ static int session_frame(struct lab_session *s, const struct lab_frame *f, const
 		memcpy(&n, data, sizeof(n));
 		s->window = n > LAB_WINDOW - s->window ? LAB_WINDOW : s->window + n;
 	} else if (f->type == LAB_DATA && f->length) {
-		ret = session_put_output(s, f->stream == 2 ? s->c->err : s->c->out, data, f->length);
+		ret = session_put_output(s, f->stream == 2 ? s->c->err : s->c->out, data,
+					 f->length);
 		if (ret < 0)
 			return ret;
 		n = f->length;
@@ -200,7 +211,8 @@ static int session_loop(struct lab_session *s)
 		struct lab_frame f;
 
 		/* a resized window is looked at twice a second: it needs no wake-up of its own */
-		int left = session_left_ms(s), wait = s->raw && (left < 0 || left > 500) ? 500 : left;
+		int left = session_left_ms(s),
+		    wait = s->raw && (left < 0 || left > 500) ? 500 : left;
 
 		ret = lab_wait_frame(s->lab, wait, s->window ? s->in : -1, &f, &data);
 		if (ret > 0) {
@@ -224,7 +236,9 @@ static int session_loop(struct lab_session *s)
 
 int lab_run(struct lab *lab, const struct lab_command *c)
 {
-	struct lab_session s = { .lab = lab, .c = c, .in = c->in, .window = LAB_WINDOW, .resized = -1 };
+	struct lab_session s = {
+		.lab = lab, .c = c, .in = c->in, .window = LAB_WINDOW, .resized = -1
+	};
 	int ret;
 
 	lab->session++;

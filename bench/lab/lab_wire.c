@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames over descriptors (lab_proto.h): a reader that cuts a byte stream into frames and a queue of bytes that wait to be written.
- * Used by the guardian and by the command's side.
+ * Frames over descriptors (lab_proto.h): a reader that cuts a byte stream into frames and a queue
+ * of bytes that wait to be written. Used by the guardian and by the command's side.
  */
 #include "bench/lab/lab_priv.h"
 
@@ -67,9 +67,12 @@ int lab_queue_add(struct lab_queue *q, const void *data, size_t size)
 	return 0;
 }
 
-int lab_queue_frame(struct lab_queue *q, uint16_t session, uint8_t type, uint8_t stream, const void *data, size_t size)
+int lab_queue_frame(struct lab_queue *q, uint16_t session, uint8_t type, uint8_t stream,
+		    const void *data, size_t size)
 {
-	struct lab_frame f = { .length = (uint32_t)size, .session = session, .type = type, .stream = stream };
+	struct lab_frame f = {
+		.length = (uint32_t)size, .session = session, .type = type, .stream = stream
+	};
 	int ret = lab_queue_add(q, &f, sizeof(f));
 
 	return ret < 0 ? ret : lab_queue_add(q, data, size);

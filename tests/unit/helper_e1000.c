@@ -104,7 +104,11 @@ unsigned int eg_poll(struct eg *g, unsigned int n)
 	return done;
 }
 
-struct wanted { struct stats_sink sink; const char *name; uint64_t value; };
+struct wanted {
+	struct stats_sink sink;
+	const char *name;
+	uint64_t value;
+};
 
 static void wanted_put(struct stats_sink *s, const char *name, uint64_t value)
 {
@@ -173,8 +177,8 @@ void eg_context(struct eg *g, unsigned int idx, uint8_t cmd, uint32_t paylen, ui
 {
 	struct e1000_tx_context_desc desc = { .hdr_len = hdr_len, .mss = mss };
 
-	desc.cmd_type_len = paylen | E1000_TXX_DTYP_CONTEXT |
-		(uint32_t)(cmd | E1000_TXC_DEXT) << 24;
+	desc.cmd_type_len =
+		paylen | E1000_TXX_DTYP_CONTEXT | (uint32_t)(cmd | E1000_TXC_DEXT) << 24;
 	memcpy(eg_ptr(g, EG_TX_RING + 16 * idx), &desc, 16);
 }
 
@@ -203,8 +207,8 @@ struct e1000_rx_desc eg_rx(struct eg *g, unsigned int idx)
 
 static void fill(uint8_t *p, const uint8_t *dst, uint32_t len)
 {
-	static const uint8_t head[14] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 2, 2, 2, 2, 2,
-		0x88, 0xb5 };
+	static const uint8_t head[14] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,
+					  2,    2,    2,    2,    2,    0x88, 0xb5 };
 
 	for (uint32_t i = 0; i < len; i++)
 		p[i] = i < 6 && dst ? dst[i] : i < 14 ? head[i] : (uint8_t)i;
@@ -280,7 +284,7 @@ static unsigned int tap_deliver(struct eg_tap *t, unsigned int i, unsigned int p
 	}
 	for (unsigned int v = 0; v < n && at < t->rx_len[i]; v++) {
 		uint32_t k = t->rx_len[i] - at < iov[v].iov_len ? t->rx_len[i] - at
-			: (uint32_t)iov[v].iov_len;
+								: (uint32_t)iov[v].iov_len;
 
 		memcpy(iov[v].iov_base, t->rx_data[i] + at, k);
 		at += k;
@@ -296,8 +300,8 @@ static unsigned int tap_receive(struct nic_backend *be, unsigned int q, unsigned
 	struct iovec iov[1];
 
 	if (t->pull)
-		for (unsigned int p = 0; p < 2 * E1000_RX_CACHE &&
-		     be->fe->ops->rx_buf(be->fe, 0, p, true, iov, 1); p++)
+		for (unsigned int p = 0;
+		     p < 2 * E1000_RX_CACHE && be->fe->ops->rx_buf(be->fe, 0, p, true, iov, 1); p++)
 			;
 	for (unsigned int i = 0; i < handled; i++) {
 		unsigned int n_bufs = tap_deliver(t, i, pos);
@@ -327,7 +331,10 @@ static void tap_set_filter(struct nic_backend *be, const struct nic_filter *f)
 }
 
 static const struct nic_backend_ops tap_ops = {
-	.send = tap_send, .sent = tap_sent, .receive = tap_receive, .reset = tap_reset,
+	.send = tap_send,
+	.sent = tap_sent,
+	.receive = tap_receive,
+	.reset = tap_reset,
 	.set_filter = tap_set_filter,
 };
 

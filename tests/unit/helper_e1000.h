@@ -10,26 +10,26 @@
 
 #include "emul-e1000/e1000_priv.h"
 
-#define EG_MEM		(8ull << 20)
-#define EG_TX_RING	0x100000ull
-#define EG_RX_RING	0x300000ull
-#define EG_DATA		0x500000ull	/* free for buffers from here to EG_MEM */
-#define EG_KEEP		80		/* frames a tap keeps */
+#define EG_MEM     (8ull << 20)
+#define EG_TX_RING 0x100000ull
+#define EG_RX_RING 0x300000ull
+#define EG_DATA    0x500000ull /* free for buffers from here to EG_MEM */
+#define EG_KEEP    80          /* frames a tap keeps */
 
 struct eg_tap {
 	struct nic_backend be;
 	struct nic_backend *real;
-	unsigned int room;		/* frames that send() still takes */
-	bool hold;			/* send() takes, sent() says nothing yet */
-	unsigned int slow;		/* when not 0: sent() tells so many at a time */
+	unsigned int room; /* frames that send() still takes */
+	bool hold;         /* send() takes, sent() says nothing yet */
+	unsigned int slow; /* when not 0: sent() tells so many at a time */
 	unsigned int n_taken, n_unreported, n_resets, n_filters;
 	uint32_t len[EG_KEEP];
 	unsigned int n_iov[EG_KEEP];
 	uint8_t data[EG_KEEP][NIC_MAX_FRAME];
-	unsigned int n_rx;		/* frames waiting for receive() */
+	unsigned int n_rx; /* frames waiting for receive() */
 	uint32_t rx_len[EG_KEEP];
 	uint8_t rx_data[EG_KEEP][NIC_MAX_FRAME];
-	bool pull;			/* receive() asks for buffers although it has nothing */
+	bool pull; /* receive() asks for buffers although it has nothing */
 };
 
 struct eg {
@@ -41,7 +41,7 @@ struct eg {
 	struct eg_tap *tap;
 	uint64_t bar;
 	uint16_t pio;
-	unsigned int n_messages;	/* what the process said on the way */
+	unsigned int n_messages; /* what the process said on the way */
 	char message[256];
 };
 
@@ -96,7 +96,7 @@ void eg_deliver(struct eg *g, const uint8_t dst[6], uint32_t len);
 /* eg_fill - a frame at gpa: broadcast, bytes from the 14th on count up. */
 void eg_fill(struct eg *g, uint64_t gpa, uint32_t len);
 
-extern const uint8_t eg_mac[6];		/* 52:54:00:12:34:56, what EG_OPTS asks for */
+extern const uint8_t eg_mac[6]; /* 52:54:00:12:34:56, what EG_OPTS asks for */
 #define EG_OPTS "mac=52:54:00:12:34:56"
 
 #endif

@@ -99,7 +99,7 @@ const char *fake_record_text(struct fake_nic *f, const char *name)
 	return text;
 }
 
-/* --- the kernel's part -------------------------------------------------- */
+/* --- the kernel's part --- */
 static void vf_names(unsigned int idx, char *bdf, char *dir, char *link)
 {
 	sprintf(bdf, "0000:01:%02x.%x", 0x10 + idx * 2 / 8, idx * 2 % 8);
@@ -219,7 +219,7 @@ static int fake_vf_write(void *opaque, unsigned int ifindex, unsigned int vf, en
 
 static const struct vf_ops fake_ops = { .read = fake_vf_read, .write = fake_vf_write };
 
-/* --- setup -------------------------------------------------------------- */
+/* --- setup --- */
 static void catch (void *opaque, const char *line)
 {
 	struct fake_nic *f = opaque;

@@ -10,7 +10,7 @@
 #include "sriov/sriov_priv.h"
 
 #define FAKE_MAX_VFS 16
-#define FAKE_PF	     "0000:01:00.0"
+#define FAKE_PF      "0000:01:00.0"
 
 struct fake_nic {
 	char root[128], sysfs[160], proc[160];
@@ -19,15 +19,15 @@ struct fake_nic {
 	struct vf_settings vf[FAKE_MAX_VFS];
 	unsigned int n_vfs;
 	/* what goes wrong */
-	const char *fail_file;	 /* a write to a file of this name fails ... */
-	int fail_errno;		 /* ... with this, negative */
+	const char *fail_file;   /* a write to a file of this name fails ... */
+	int fail_errno;          /* ... with this, negative */
 	unsigned int fail_after; /* after so many that do not */
-	enum vf_setting refuse;	 /* VF_N_SETTINGS: none */
+	enum vf_setting refuse;  /* VF_N_SETTINGS: none */
 	int refuse_errno;
-	bool ignore_writes;	  /* the driver takes settings and does nothing */
-	bool keep_vfs_hidden;	  /* VFs do not appear in sysfs */
+	bool ignore_writes;       /* the driver takes settings and does nothing */
+	bool keep_vfs_hidden;     /* VFs do not appear in sysfs */
 	unsigned int truncate_at; /* answers hold so many VFs only; 0: all */
-	unsigned int n_writes;	  /* settings that arrived */
+	unsigned int n_writes;    /* settings that arrived */
 	unsigned int autoprobe_at_creation;
 	/* messages */
 	char said[1024];

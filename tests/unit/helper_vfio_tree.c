@@ -183,7 +183,7 @@ const char *tree_driver_of(const struct tree *t, const char *bdf, char *buf, siz
 	return buf;
 }
 
-/* --- the kernel's side of a write ----------------------------------------- */
+/* --- the kernel's side of a write --- */
 
 static int kernel_probe(struct tree_kernel *k, const char *bdf)
 {

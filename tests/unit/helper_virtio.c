@@ -152,9 +152,11 @@ struct virtq_used *vg_used(struct vg *g, unsigned int q)
 	return vg_ptr(g, RING(q) + 0x10000);
 }
 
-void vg_set_desc(struct vg *g, unsigned int q, unsigned int idx, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+void vg_set_desc(struct vg *g, unsigned int q, unsigned int idx, uint64_t addr, uint32_t len,
+		 uint16_t flags, uint16_t next)
 {
-	vg_desc(g, q)[idx] = (struct virtq_desc){ .addr = addr, .len = len, .flags = flags, .next = next };
+	vg_desc(g, q)[idx] =
+		(struct virtq_desc){ .addr = addr, .len = len, .flags = flags, .next = next };
 }
 
 void vg_post(struct vg *g, unsigned int q, uint16_t head)

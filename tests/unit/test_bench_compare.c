@@ -25,7 +25,7 @@ static void catch (void *opaque, const char *line)
 	snprintf(said, sizeof(said), "%s", line);
 }
 
-/* --- words --------------------------------------------------------------- */
+/* --- words --- */
 static int read_words(struct bench_options *o, const char *const *words)
 {
 	char *argv[20] = { "compare" };
@@ -121,7 +121,7 @@ static void wrong_words_are_a_wrong_call(void **state)
 	}
 }
 
-/* --- the document -------------------------------------------------------- */
+/* --- the document --- */
 static struct bench_sample sample(uint64_t frames, bool ok)
 {
 	struct bench_sample s = { .done = true,
@@ -328,7 +328,7 @@ static void what_was_not_told_is_null(void **state)
 	bench_drop(&b);
 }
 
-/* --- the text ------------------------------------------------------------ */
+/* --- the text --- */
 static char *report_text(const json_t *doc)
 {
 	char *text = NULL;
@@ -400,7 +400,7 @@ static void report_of_an_empty_document_does_not_fall_over(void **state)
 	json_decref(doc);
 }
 
-/* --- devices, children --------------------------------------------------- */
+/* --- devices, children --- */
 static void guest_driver_is_chosen_by_pci_id(void **state)
 {
 	const char *label;

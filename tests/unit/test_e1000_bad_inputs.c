@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define EOP E1000_TXC_EOP
-#define RS E1000_TXC_RS
+#define RS  E1000_TXC_RS
 #define TSE E1000_TXC_TSE
 
 static struct eg rig;
@@ -134,7 +134,9 @@ static void e1000_rx_heads_beyond_the_ring_stop_the_queue(void **state)
 				assert_int_equal(eg_poll(g, 1), 0);
 				size = eg_read(g, E1000_RDLEN) / 16;
 				head = idx[h] & 0xffff;
-				/* one frame: the head moves by one within the ring, or not at all */
+				/*
+				 * one frame: the head moves by one within the ring, or not at all
+				 */
 				if (head < size && (idx[t] & 0xffff) < size && idx[h] != idx[t])
 					head = (head + 1) % size;
 				assert_int_equal(eg_read(g, E1000_RDH), head);
@@ -180,7 +182,7 @@ static void e1000_tx_tse_that_never_advances_fails_early(void **state)
 static void e1000_loopback_does_not_recurse(void **state)
 {
 	static const uint32_t lbm[] = { E1000_RCTL_LBM_NONE, E1000_RCTL_LBM_MAC,
-		E1000_RCTL_LBM_PHY };
+					E1000_RCTL_LBM_PHY };
 	struct eg *g = *state;
 
 	for (int i = 0; i < 3; i++) {
@@ -233,8 +235,8 @@ static void e1000_dma_into_its_own_registers_goes_nowhere(void **state)
 /* CVE-2012-6075: a frame longer than the buffer overflowed it. */
 static void e1000_rx_frame_longer_than_the_buffer_never_overflows(void **state)
 {
-	static const uint32_t len[] = { 14, 60, 252, 253, 256, 257, 1518, 1519, 1522, 1523, 2044,
-		2048, 2049, 9000, 16380, 16381, 16384 };
+	static const uint32_t len[] = { 14,   60,   252,  253,  256,  257,   1518,  1519, 1522,
+					1523, 2044, 2048, 2049, 9000, 16380, 16381, 16384 };
 	struct eg *g = *state;
 
 	for (uint32_t bits = 0; bits < 32; bits++)
@@ -267,8 +269,8 @@ static void e1000_rx_frame_longer_than_the_buffer_never_overflows(void **state)
 
 static void e1000_rx_buffer_at_the_end_of_memory_is_used_only_whole(void **state)
 {
-	static const uint64_t addr[] = { EG_MEM - 2047, EG_MEM - 1, EG_MEM, 0xfffffffffffff800,
-		0xffffffffffffffff, 0xfee00000 };
+	static const uint64_t addr[] = { EG_MEM - 2047,      EG_MEM - 1,         EG_MEM,
+					 0xfffffffffffff800, 0xffffffffffffffff, 0xfee00000 };
 	struct eg *g = *state;
 
 	for (size_t i = 0; i < 6; i++) {
@@ -287,8 +289,10 @@ static void e1000_rx_buffer_at_the_end_of_memory_is_used_only_whole(void **state
 
 static void e1000_tx_buffer_outside_memory_drops_the_frame_only(void **state)
 {
-	static const uint64_t addr[] = { EG_MEM - 63, EG_MEM - 1, EG_MEM, 0xffffffffffffffc0,
-		0xfffffffffffffffe, 0x8000000000000000 };
+	static const uint64_t addr[] = {
+		EG_MEM - 63,        EG_MEM - 1,         EG_MEM,
+		0xffffffffffffffc0, 0xfffffffffffffffe, 0x8000000000000000
+	};
 	struct eg *g = *state;
 
 	eg_start_tx(g, 16);
@@ -519,7 +523,10 @@ static void e1000_rx_tail_that_moves_back_is_respected(void **state)
 	still_works(g);
 }
 
-struct spoiler { struct eg *g; _Atomic bool stop; };
+struct spoiler {
+	struct eg *g;
+	_Atomic bool stop;
+};
 
 /* Another vCPU of the guest: scribbles over both rings and over the registers. */
 static void *spoil(void *arg)
@@ -548,8 +555,9 @@ static void *spoil(void *arg)
 			eg_write(s->g, E1000_RDLEN, 2048);
 			eg_write(s->g, E1000_IMS, E1000_INT_ALL);
 			eg_write(s->g, E1000_TCTL, E1000_TCTL_EN | E1000_TCTL_PSP);
-			eg_write(s->g, E1000_RCTL, E1000_RCTL_EN | E1000_RCTL_LPE | E1000_RCTL_BAM |
-				 E1000_RCTL_UPE | E1000_RCTL_MPE);
+			eg_write(s->g, E1000_RCTL,
+				 E1000_RCTL_EN | E1000_RCTL_LPE | E1000_RCTL_BAM | E1000_RCTL_UPE |
+					 E1000_RCTL_MPE);
 		}
 	}
 	return NULL;

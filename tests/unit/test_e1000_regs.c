@@ -30,62 +30,57 @@ static int down(void **state)
 }
 
 /* Document 317453, revision 4.0, section 13.3, as literals. */
-static const struct { uint32_t at; const char *name; } manual[] = {
-	{ 0x00000, "CTRL" }, { 0x00004, "CTRL_DUP" }, { 0x00008, "STATUS" }, { 0x00010, "EECD" },
-	{ 0x00014, "EERD" },
-	{ 0x00018, "CTRL_EXT" }, { 0x00020, "MDIC" }, { 0x00028, "FCAL" }, { 0x0002c, "FCAH" },
-	{ 0x00030, "FCT" },
-	{ 0x00038, "VET" }, { 0x000c0, "ICR" }, { 0x000c4, "ITR" }, { 0x000c8, "ICS" },
-	{ 0x000d0, "IMS" }, { 0x000d8, "IMC" },
-	{ 0x00100, "RCTL" }, { 0x00170, "FCTTV" }, { 0x00400, "TCTL" }, { 0x00410, "TIPG" },
-	{ 0x00458, "AIFS" },
-	{ 0x00e00, "LEDCTL" }, { 0x01000, "PBA" }, { 0x02160, "FCRTL" }, { 0x02168, "FCRTH" },
-	{ 0x02410, "RDFH" },
-	{ 0x02418, "RDFT" }, { 0x02420, "RDFHS" }, { 0x02428, "RDFTS" }, { 0x02430, "RDFPC" },
-	{ 0x02800, "RDBAL" },
-	{ 0x02804, "RDBAH" }, { 0x02808, "RDLEN" }, { 0x02810, "RDH" }, { 0x02818, "RDT" },
-	{ 0x02820, "RDTR" },
-	{ 0x02828, "RXDCTL" }, { 0x0282c, "RADV" }, { 0x02c00, "RSRPD" }, { 0x03000, "TXDMAC" },
-	{ 0x03410, "TDFH" },
-	{ 0x03418, "TDFT" }, { 0x03420, "TDFHS" }, { 0x03428, "TDFTS" }, { 0x03430, "TDFPC" },
-	{ 0x03800, "TDBAL" },
-	{ 0x03804, "TDBAH" }, { 0x03808, "TDLEN" }, { 0x03810, "TDH" }, { 0x03818, "TDT" },
-	{ 0x03820, "TIDV" },
-	{ 0x03828, "TXDCTL" }, { 0x0382c, "TADV" }, { 0x03830, "TSPMT" }, { 0x04000, "CRCERRS" },
-	{ 0x04004, "ALGNERRC" },
-	{ 0x04008, "SYMERRS" }, { 0x0400c, "RXERRC" }, { 0x04010, "MPC" }, { 0x04014, "SCC" },
-	{ 0x04018, "ECOL" },
-	{ 0x0401c, "MCC" }, { 0x04020, "LATECOL" }, { 0x04028, "COLC" }, { 0x04030, "DC" },
-	{ 0x04034, "TNCRS" },
-	{ 0x04038, "SEC" }, { 0x0403c, "CEXTERR" }, { 0x04040, "RLEC" }, { 0x04048, "XONRXC" },
-	{ 0x0404c, "XONTXC" },
-	{ 0x04050, "XOFFRXC" }, { 0x04054, "XOFFTXC" }, { 0x04058, "FCRUC" }, { 0x0405c, "PRC64" },
-	{ 0x04060, "PRC127" },
-	{ 0x04064, "PRC255" }, { 0x04068, "PRC511" }, { 0x0406c, "PRC1023" },
-	{ 0x04070, "PRC1522" }, { 0x04074, "GPRC" },
-	{ 0x04078, "BPRC" }, { 0x0407c, "MPRC" }, { 0x04080, "GPTC" }, { 0x04088, "GORCL" },
-	{ 0x0408c, "GORCH" },
-	{ 0x04090, "GOTCL" }, { 0x04094, "GOTCH" }, { 0x040a0, "RNBC" }, { 0x040a4, "RUC" },
-	{ 0x040a8, "RFC" },
-	{ 0x040ac, "ROC" }, { 0x040b0, "RJC" }, { 0x040b4, "MGTPRC" }, { 0x040b8, "MGTPDC" },
-	{ 0x040bc, "MGTPTC" },
-	{ 0x040c0, "TORL" }, { 0x040c4, "TORH" }, { 0x040c8, "TOTL" }, { 0x040cc, "TOTH" },
-	{ 0x040d0, "TPR" },
-	{ 0x040d4, "TPT" }, { 0x040d8, "PTC64" }, { 0x040dc, "PTC127" }, { 0x040e0, "PTC255" },
-	{ 0x040e4, "PTC511" },
-	{ 0x040e8, "PTC1023" }, { 0x040ec, "PTC1522" }, { 0x040f0, "MPTC" }, { 0x040f4, "BPTC" },
-	{ 0x040f8, "TSCTC" },
-	{ 0x040fc, "TSCTFC" }, { 0x05000, "RXCSUM" }, { 0x05200, "MTA" }, { 0x053fc, "MTA" },
-	{ 0x05400, "RA" },
-	{ 0x05404, "RA" }, { 0x0547c, "RA" }, { 0x05600, "VFTA" }, { 0x057fc, "VFTA" },
-	{ 0x05800, "WUC" }, { 0x05808, "WUFC" },
-	{ 0x05810, "WUS" }, { 0x05820, "MANC" }, { 0x05838, "IPAV" }, { 0x05840, "IP4AT" },
-	{ 0x05858, "IP4AT" },
-	{ 0x05880, "IP6AT" }, { 0x0588c, "IP6AT" }, { 0x05900, "WUPL" }, { 0x05a00, "WUPM" },
-	{ 0x05a7c, "WUPM" },
-	{ 0x05f00, "FFLT" }, { 0x05f18, "FFLT" }, { 0x09000, "FFMT" }, { 0x093f8, "FFMT" },
-	{ 0x09800, "FFVT" },
-	{ 0x09bf8, "FFVT" }, { 0x10000, "PBM" }, { 0x1fffc, "PBM" },
+static const struct {
+	uint32_t at;
+	const char *name;
+} manual[] = {
+	{ 0x00000, "CTRL" },    { 0x00004, "CTRL_DUP" }, { 0x00008, "STATUS" },
+	{ 0x00010, "EECD" },    { 0x00014, "EERD" },     { 0x00018, "CTRL_EXT" },
+	{ 0x00020, "MDIC" },    { 0x00028, "FCAL" },     { 0x0002c, "FCAH" },
+	{ 0x00030, "FCT" },     { 0x00038, "VET" },      { 0x000c0, "ICR" },
+	{ 0x000c4, "ITR" },     { 0x000c8, "ICS" },      { 0x000d0, "IMS" },
+	{ 0x000d8, "IMC" },     { 0x00100, "RCTL" },     { 0x00170, "FCTTV" },
+	{ 0x00400, "TCTL" },    { 0x00410, "TIPG" },     { 0x00458, "AIFS" },
+	{ 0x00e00, "LEDCTL" },  { 0x01000, "PBA" },      { 0x02160, "FCRTL" },
+	{ 0x02168, "FCRTH" },   { 0x02410, "RDFH" },     { 0x02418, "RDFT" },
+	{ 0x02420, "RDFHS" },   { 0x02428, "RDFTS" },    { 0x02430, "RDFPC" },
+	{ 0x02800, "RDBAL" },   { 0x02804, "RDBAH" },    { 0x02808, "RDLEN" },
+	{ 0x02810, "RDH" },     { 0x02818, "RDT" },      { 0x02820, "RDTR" },
+	{ 0x02828, "RXDCTL" },  { 0x0282c, "RADV" },     { 0x02c00, "RSRPD" },
+	{ 0x03000, "TXDMAC" },  { 0x03410, "TDFH" },     { 0x03418, "TDFT" },
+	{ 0x03420, "TDFHS" },   { 0x03428, "TDFTS" },    { 0x03430, "TDFPC" },
+	{ 0x03800, "TDBAL" },   { 0x03804, "TDBAH" },    { 0x03808, "TDLEN" },
+	{ 0x03810, "TDH" },     { 0x03818, "TDT" },      { 0x03820, "TIDV" },
+	{ 0x03828, "TXDCTL" },  { 0x0382c, "TADV" },     { 0x03830, "TSPMT" },
+	{ 0x04000, "CRCERRS" }, { 0x04004, "ALGNERRC" }, { 0x04008, "SYMERRS" },
+	{ 0x0400c, "RXERRC" },  { 0x04010, "MPC" },      { 0x04014, "SCC" },
+	{ 0x04018, "ECOL" },    { 0x0401c, "MCC" },      { 0x04020, "LATECOL" },
+	{ 0x04028, "COLC" },    { 0x04030, "DC" },       { 0x04034, "TNCRS" },
+	{ 0x04038, "SEC" },     { 0x0403c, "CEXTERR" },  { 0x04040, "RLEC" },
+	{ 0x04048, "XONRXC" },  { 0x0404c, "XONTXC" },   { 0x04050, "XOFFRXC" },
+	{ 0x04054, "XOFFTXC" }, { 0x04058, "FCRUC" },    { 0x0405c, "PRC64" },
+	{ 0x04060, "PRC127" },  { 0x04064, "PRC255" },   { 0x04068, "PRC511" },
+	{ 0x0406c, "PRC1023" }, { 0x04070, "PRC1522" },  { 0x04074, "GPRC" },
+	{ 0x04078, "BPRC" },    { 0x0407c, "MPRC" },     { 0x04080, "GPTC" },
+	{ 0x04088, "GORCL" },   { 0x0408c, "GORCH" },    { 0x04090, "GOTCL" },
+	{ 0x04094, "GOTCH" },   { 0x040a0, "RNBC" },     { 0x040a4, "RUC" },
+	{ 0x040a8, "RFC" },     { 0x040ac, "ROC" },      { 0x040b0, "RJC" },
+	{ 0x040b4, "MGTPRC" },  { 0x040b8, "MGTPDC" },   { 0x040bc, "MGTPTC" },
+	{ 0x040c0, "TORL" },    { 0x040c4, "TORH" },     { 0x040c8, "TOTL" },
+	{ 0x040cc, "TOTH" },    { 0x040d0, "TPR" },      { 0x040d4, "TPT" },
+	{ 0x040d8, "PTC64" },   { 0x040dc, "PTC127" },   { 0x040e0, "PTC255" },
+	{ 0x040e4, "PTC511" },  { 0x040e8, "PTC1023" },  { 0x040ec, "PTC1522" },
+	{ 0x040f0, "MPTC" },    { 0x040f4, "BPTC" },     { 0x040f8, "TSCTC" },
+	{ 0x040fc, "TSCTFC" },  { 0x05000, "RXCSUM" },   { 0x05200, "MTA" },
+	{ 0x053fc, "MTA" },     { 0x05400, "RA" },       { 0x05404, "RA" },
+	{ 0x0547c, "RA" },      { 0x05600, "VFTA" },     { 0x057fc, "VFTA" },
+	{ 0x05800, "WUC" },     { 0x05808, "WUFC" },     { 0x05810, "WUS" },
+	{ 0x05820, "MANC" },    { 0x05838, "IPAV" },     { 0x05840, "IP4AT" },
+	{ 0x05858, "IP4AT" },   { 0x05880, "IP6AT" },    { 0x0588c, "IP6AT" },
+	{ 0x05900, "WUPL" },    { 0x05a00, "WUPM" },     { 0x05a7c, "WUPM" },
+	{ 0x05f00, "FFLT" },    { 0x05f18, "FFLT" },     { 0x09000, "FFMT" },
+	{ 0x093f8, "FFMT" },    { 0x09800, "FFVT" },     { 0x09bf8, "FFVT" },
+	{ 0x10000, "PBM" },     { 0x1fffc, "PBM" },
 };
 
 static void e1000_offsets_are_those_of_the_manual(void **state)
@@ -103,36 +98,70 @@ static void e1000_offsets_are_those_of_the_manual(void **state)
 
 static void e1000_bits_are_those_of_the_manual(void **state)
 {
-	static const struct { uint32_t ours, manual; } bit[] = {
-		{ E1000_CTRL_FD, 1 }, { E1000_CTRL_SLU, 1u << 6 }, { E1000_CTRL_RST, 1u << 26 },
+	static const struct {
+		uint32_t ours, manual;
+	} bit[] = {
+		{ E1000_CTRL_FD, 1 },
+		{ E1000_CTRL_SLU, 1u << 6 },
+		{ E1000_CTRL_RST, 1u << 26 },
 		{ E1000_CTRL_VME, 1u << 30 },
-		{ E1000_CTRL_PHY_RST, 1u << 31 }, { E1000_STATUS_FD, 1 }, { E1000_STATUS_LU, 2 },
+		{ E1000_CTRL_PHY_RST, 1u << 31 },
+		{ E1000_STATUS_FD, 1 },
+		{ E1000_STATUS_LU, 2 },
 		{ E1000_STATUS_SPEED_1000, 0x80 },
-		{ E1000_EERD_START, 1 }, { E1000_EERD_DONE, 0x10 }, { E1000_EERD_ADDR_SHIFT, 8 },
+		{ E1000_EERD_START, 1 },
+		{ E1000_EERD_DONE, 0x10 },
+		{ E1000_EERD_ADDR_SHIFT, 8 },
 		{ E1000_EERD_DATA_SHIFT, 16 },
-		{ E1000_EECD_SK, 1 }, { E1000_EECD_CS, 2 }, { E1000_EECD_DI, 4 },
-		{ E1000_EECD_DO, 8 }, { E1000_EECD_EE_REQ, 0x40 },
-		{ E1000_EECD_EE_GNT, 0x80 }, { E1000_EECD_EE_PRES, 0x100 },
+		{ E1000_EECD_SK, 1 },
+		{ E1000_EECD_CS, 2 },
+		{ E1000_EECD_DI, 4 },
+		{ E1000_EECD_DO, 8 },
+		{ E1000_EECD_EE_REQ, 0x40 },
+		{ E1000_EECD_EE_GNT, 0x80 },
+		{ E1000_EECD_EE_PRES, 0x100 },
 		{ E1000_MDIC_OP_WRITE, 1u << 26 },
-		{ E1000_MDIC_OP_READ, 2u << 26 }, { E1000_MDIC_R, 1u << 28 },
-		{ E1000_MDIC_I, 1u << 29 }, { E1000_MDIC_E, 1u << 30 },
-		{ E1000_INT_TXDW, 1 }, { E1000_INT_TXQE, 2 }, { E1000_INT_LSC, 4 },
-		{ E1000_INT_RXDMT0, 0x10 }, { E1000_INT_RXO, 0x40 },
-		{ E1000_INT_RXT0, 0x80 }, { E1000_INT_MDAC, 0x200 }, { E1000_RCTL_EN, 2 },
-		{ E1000_RCTL_SBP, 4 }, { E1000_RCTL_UPE, 8 },
-		{ E1000_RCTL_MPE, 0x10 }, { E1000_RCTL_LPE, 0x20 }, { E1000_RCTL_RDMTS, 0x300 },
+		{ E1000_MDIC_OP_READ, 2u << 26 },
+		{ E1000_MDIC_R, 1u << 28 },
+		{ E1000_MDIC_I, 1u << 29 },
+		{ E1000_MDIC_E, 1u << 30 },
+		{ E1000_INT_TXDW, 1 },
+		{ E1000_INT_TXQE, 2 },
+		{ E1000_INT_LSC, 4 },
+		{ E1000_INT_RXDMT0, 0x10 },
+		{ E1000_INT_RXO, 0x40 },
+		{ E1000_INT_RXT0, 0x80 },
+		{ E1000_INT_MDAC, 0x200 },
+		{ E1000_RCTL_EN, 2 },
+		{ E1000_RCTL_SBP, 4 },
+		{ E1000_RCTL_UPE, 8 },
+		{ E1000_RCTL_MPE, 0x10 },
+		{ E1000_RCTL_LPE, 0x20 },
+		{ E1000_RCTL_RDMTS, 0x300 },
 		{ E1000_RCTL_MO, 0x3000 },
-		{ E1000_RCTL_BAM, 0x8000 }, { E1000_RCTL_BSIZE, 0x30000 },
-		{ E1000_RCTL_VFE, 1u << 18 }, { E1000_RCTL_BSEX, 1u << 25 },
-		{ E1000_RCTL_SECRC, 1u << 26 }, { E1000_TCTL_EN, 2 }, { E1000_TCTL_PSP, 8 },
+		{ E1000_RCTL_BAM, 0x8000 },
+		{ E1000_RCTL_BSIZE, 0x30000 },
+		{ E1000_RCTL_VFE, 1u << 18 },
+		{ E1000_RCTL_BSEX, 1u << 25 },
+		{ E1000_RCTL_SECRC, 1u << 26 },
+		{ E1000_TCTL_EN, 2 },
+		{ E1000_TCTL_PSP, 8 },
 		{ E1000_RAH_AV, 1u << 31 },
-		{ E1000_RXD_STAT_DD, 1 }, { E1000_RXD_STAT_EOP, 2 }, { E1000_TXC_EOP, 1 },
-		{ E1000_TXC_RS, 8 }, { E1000_TXC_DEXT, 0x20 },
-		{ E1000_TXC_TSE, 4 }, { E1000_TXD_STAT_DD, 1 }, { E1000_TXX_LEN, 0xfffff },
+		{ E1000_RXD_STAT_DD, 1 },
+		{ E1000_RXD_STAT_EOP, 2 },
+		{ E1000_TXC_EOP, 1 },
+		{ E1000_TXC_RS, 8 },
+		{ E1000_TXC_DEXT, 0x20 },
+		{ E1000_TXC_TSE, 4 },
+		{ E1000_TXD_STAT_DD, 1 },
+		{ E1000_TXX_LEN, 0xfffff },
 		{ E1000_TXX_DTYP_DATA, 0x100000 },
-		{ E1000_PCI_VENDOR, 0x8086 }, { E1000_PCI_DEVICE, 0x100e },
+		{ E1000_PCI_VENDOR, 0x8086 },
+		{ E1000_PCI_DEVICE, 0x100e },
 		{ E1000_MEM_BAR_SIZE, 128 * 1024 },
-		{ E1000_EEPROM_SUM, 0xbaba }, { E1000_EEPROM_CHECKSUM, 0x3f }, { E1000_IOADDR, 0 },
+		{ E1000_EEPROM_SUM, 0xbaba },
+		{ E1000_EEPROM_CHECKSUM, 0x3f },
+		{ E1000_IOADDR, 0 },
 		{ E1000_IODATA, 4 },
 	};
 
@@ -180,7 +209,7 @@ static void check_reset_values(struct eg *g)
 		const struct e1000_reg *r = &e1000_reg_table[i];
 
 		if (is(r, "CTRL_DUP") || is(r, "STATUS") || is(r, "EECD") || is(r, "RA"))
-			continue;	/* not a stored value, or loaded from the EEPROM */
+			continue; /* not a stored value, or loaded from the EEPROM */
 		for (uint32_t k = 0; k < r->count; k++)
 			if (eg_read(g, r->offset + k * r->stride) != r->reset)
 				fail_msg("%s is not %#x after reset", r->name, r->reset);
@@ -233,11 +262,13 @@ static void e1000_every_plain_register_keeps_its_writable_bits(void **state)
 
 static void e1000_ring_registers_are_masked_to_whole_units(void **state)
 {
-	static const struct { uint32_t off, mask; } ring[] = {
+	static const struct {
+		uint32_t off, mask;
+	} ring[] = {
 		{ 0x2800, 0xfffffff0 }, { 0x2804, 0xffffffff }, { 0x2808, 0x000fff80 },
-		{ 0x2810, 0xffff }, { 0x2818, 0xffff },
-		{ 0x3800, 0xfffffff0 }, { 0x3804, 0xffffffff }, { 0x3808, 0x000fff80 },
-		{ 0x3810, 0xffff }, { 0x3818, 0xffff },
+		{ 0x2810, 0xffff },     { 0x2818, 0xffff },     { 0x3800, 0xfffffff0 },
+		{ 0x3804, 0xffffffff }, { 0x3808, 0x000fff80 }, { 0x3810, 0xffff },
+		{ 0x3818, 0xffff },
 	};
 	struct eg *g = *state;
 
@@ -309,8 +340,8 @@ static void e1000_io_bar_reaches_every_register(void **state)
 
 static void e1000_io_bar_ignores_what_it_cannot_reach(void **state)
 {
-	static const uint32_t nowhere[] = { 0x20000, 0x20004, 1, 2, 3, 0x5201, 0x7fffffff,
-		0xfffffffc, 0xffffffff };
+	static const uint32_t nowhere[] = { 0x20000, 0x20004,    1,          2,         3,
+					    0x5201,  0x7fffffff, 0xfffffffc, 0xffffffff };
 	struct eg *g = *state;
 
 	for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++) {
@@ -410,7 +441,7 @@ static void e1000_eeprom_reads_the_same_bit_by_bit(void **state)
 		uint16_t v = 0;
 
 		eg_write(g, E1000_EECD, 0x42);
-		microwire_send(g, 6u << 6 | word, 9);	/* start bit, read */
+		microwire_send(g, 6u << 6 | word, 9); /* start bit, read */
 		for (int i = 0; i < 16; i++)
 			v = (uint16_t)(v << 1 | microwire(g, 0));
 		eg_write(g, E1000_EECD, 0x40);
@@ -446,7 +477,7 @@ static void e1000_phy_is_an_m88_with_its_link_up(void **state)
 	assert_int_equal(mdic(g, 2, 1, 3, 0) & 0xfff0, 0x0c20);
 	assert_int_equal(mdic(g, 2, 1, 1, 0) & 0x24, 0x24);
 	assert_int_equal(mdic(g, 2, 1, 17, 0) & 0xac00, 0xac00);
-	assert_int_equal(mdic(g, 2, 1, 2, 0) >> 28, 1);		/* ready, no error */
+	assert_int_equal(mdic(g, 2, 1, 2, 0) >> 28, 1); /* ready, no error */
 }
 
 static void e1000_mdic_of_nobody_is_an_error(void **state)
@@ -549,7 +580,7 @@ static void e1000_doorbells_are_coalesced_only_while_the_io_thread_polls(void **
 	eg_start_tx(g, 8);
 	p->wake(p);
 	eg_poll(g, 1);
-	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 0);	/* nobody has rung yet */
+	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 0); /* nobody has rung yet */
 	eg_write(g, E1000_TDT, 0);
 	eg_poll(g, 1);
 	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 2);

@@ -29,7 +29,7 @@ static int down(void **state)
 	return 0;
 }
 
-#define SECRC E1000_RCTL_SECRC
+#define SECRC  E1000_RCTL_SECRC
 #define ALL_IN (E1000_RCTL_UPE | E1000_RCTL_MPE | E1000_RCTL_BAM)
 #define DD_EOP (E1000_RXD_STAT_DD | E1000_RXD_STAT_EOP)
 
@@ -68,9 +68,15 @@ static void e1000_rx_frame_has_room_for_its_fcs(void **state)
 
 static void e1000_rx_buffer_size_is_bsize_and_bsex(void **state)
 {
-	static const struct { uint32_t rctl, size; } kind[] = {
-		{ 0u << 16, 2048 }, { 1u << 16, 1024 }, { 2u << 16, 512 }, { 3u << 16, 256 },
-		{ 1u << 25 | 1u << 16, 16384 }, { 1u << 25 | 2u << 16, 8192 },
+	static const struct {
+		uint32_t rctl, size;
+	} kind[] = {
+		{ 0u << 16, 2048 },
+		{ 1u << 16, 1024 },
+		{ 2u << 16, 512 },
+		{ 3u << 16, 256 },
+		{ 1u << 25 | 1u << 16, 16384 },
+		{ 1u << 25 | 2u << 16, 8192 },
 		{ 1u << 25 | 3u << 16, 4096 },
 	};
 	struct eg *g = *state;
@@ -85,8 +91,8 @@ static void e1000_rx_buffer_size_is_bsize_and_bsex(void **state)
 		eg_poll(g, 1);
 		assert_int_equal(eg_read(g, E1000_RDH), n);
 		for (uint32_t k = 0; k < n; k++) {
-			assert_int_equal(eg_rx(g, k).length, k + 1 < n ? size
-					 : len - (n - 1) * size);
+			assert_int_equal(eg_rx(g, k).length,
+					 k + 1 < n ? size : len - (n - 1) * size);
 			assert_int_equal(eg_rx(g, k).status & DD_EOP,
 					 k + 1 < n ? E1000_RXD_STAT_DD : DD_EOP);
 		}
@@ -108,8 +114,8 @@ static void e1000_rx_stops_at_tail(void **state)
 	assert_int_equal(eg_read(g, E1000_RDH), 2);
 	assert_int_equal(eg_rx(g, 2).status, 0);
 	assert_int_equal(eg_stat(g, "rx_no_descriptor"), 3);
-	assert_int_equal(eg_read(g, 0x4010), 3);	/* MPC */
-	assert_int_equal(eg_read(g, 0x40a0), 3);	/* RNBC */
+	assert_int_equal(eg_read(g, 0x4010), 3); /* MPC */
+	assert_int_equal(eg_read(g, 0x40a0), 3); /* RNBC */
 	assert_true(eg_read(g, E1000_ICR) & E1000_INT_RXO);
 }
 
@@ -161,7 +167,7 @@ static void e1000_rx_long_frames_need_lpe(void **state)
 	eg_deliver(g, eg_mac, 1519);
 	eg_poll(g, 1);
 	assert_int_equal(eg_read(g, E1000_RDH), 1);
-	assert_int_equal(eg_read(g, 0x40ac), 1);	/* ROC */
+	assert_int_equal(eg_read(g, 0x40ac), 1); /* ROC */
 	eg_write(g, E1000_RCTL, E1000_RCTL_EN | SECRC | E1000_RCTL_LPE);
 	eg_deliver(g, eg_mac, 1519);
 	eg_deliver(g, eg_mac, 16381);
@@ -190,7 +196,7 @@ static void e1000_rx_tells_when_descriptors_run_low(void **state)
 {
 	struct eg *g = *state;
 
-	eg_start_rx(g, 8, SECRC | 1u << 8);		/* a quarter: 2 */
+	eg_start_rx(g, 8, SECRC | 1u << 8); /* a quarter: 2 */
 	eg_post(g, 4, 2048);
 	eg_deliver(g, eg_mac, 100);
 	eg_poll(g, 1);
@@ -211,24 +217,25 @@ static void e1000_rx_counts_into_the_statistics(void **state)
 	eg_deliver(g, NULL, 200);
 	eg_deliver(g, group, 1500);
 	eg_poll(g, 1);
-	assert_int_equal(eg_read(g, 0x4074), 3);	/* GPRC */
-	assert_int_equal(eg_read(g, 0x40d0), 3);	/* TPR */
-	assert_int_equal(eg_read(g, 0x4088), 60 + 200 + 1500 + 12);	/* GORCL */
-	assert_int_equal(eg_read(g, 0x4078), 1);	/* BPRC */
-	assert_int_equal(eg_read(g, 0x407c), 1);	/* MPRC */
-	assert_int_equal(eg_read(g, 0x405c), 1);	/* PRC64 */
-	assert_int_equal(eg_read(g, 0x4064), 1);	/* PRC255 */
-	assert_int_equal(eg_read(g, 0x4070), 1);	/* PRC1522 */
+	assert_int_equal(eg_read(g, 0x4074), 3);                    /* GPRC */
+	assert_int_equal(eg_read(g, 0x40d0), 3);                    /* TPR */
+	assert_int_equal(eg_read(g, 0x4088), 60 + 200 + 1500 + 12); /* GORCL */
+	assert_int_equal(eg_read(g, 0x4078), 1);                    /* BPRC */
+	assert_int_equal(eg_read(g, 0x407c), 1);                    /* MPRC */
+	assert_int_equal(eg_read(g, 0x405c), 1);                    /* PRC64 */
+	assert_int_equal(eg_read(g, 0x4064), 1);                    /* PRC255 */
+	assert_int_equal(eg_read(g, 0x4070), 1);                    /* PRC1522 */
 }
 
 /* Is a frame to that address, with that VLAN (0: none), let through? */
 static bool passes(struct eg *g, const uint8_t dst[6], uint16_t vlan)
 {
-	uint8_t frame[64] = { [12] = vlan ? 0x81 : 0x08, [14] = (uint8_t)(vlan >> 8),
-		[15] = (uint8_t)vlan };
+	uint8_t frame[64] = {
+		[12] = vlan ? 0x81 : 0x08, [14] = (uint8_t)(vlan >> 8), [15] = (uint8_t)vlan
+	};
 
 	memcpy(frame, dst, 6);
-	eg_poll(g, 1);		/* hands the filter over */
+	eg_poll(g, 1); /* hands the filter over */
 	return nic_filter_match(&g->tap->be.filter, frame, sizeof(frame));
 }
 
@@ -261,7 +268,7 @@ static void e1000_rx_filter_has_sixteen_addresses(void **state)
 	for (unsigned int i = 0; i < 16; i++) {
 		eg_write(g, 0x5400 + 8 * i, 0x12005452);
 		eg_write(g, 0x5404 + 8 * i, 0x00005734);
-		assert_false(passes(g, other, 0));		/* not valid */
+		assert_false(passes(g, other, 0)); /* not valid */
 		eg_write(g, 0x5404 + 8 * i, 0x80005734);
 		assert_true(passes(g, other, 0));
 		eg_write(g, 0x5404 + 8 * i, 0);

@@ -30,7 +30,7 @@ static int down(void **state)
 }
 
 #define EOP E1000_TXC_EOP
-#define RS E1000_TXC_RS
+#define RS  E1000_TXC_RS
 
 static void e1000_tx_legacy_frame_goes_out_as_it_is(void **state)
 {
@@ -74,7 +74,7 @@ static void e1000_tx_frame_of_several_descriptors_is_one_frame(void **state)
 	eg_data(g, 3, EG_DATA + 100, 900, EOP | RS);
 	eg_write(g, E1000_TDT, 2);
 	eg_poll(g, 2);
-	assert_int_equal(g->tap->n_taken, 0);		/* its end is not there */
+	assert_int_equal(g->tap->n_taken, 0); /* its end is not there */
 	assert_int_equal(eg_read(g, E1000_TDH), 0);
 	eg_write(g, E1000_TDT, 4);
 	eg_poll(g, 1);
@@ -95,7 +95,7 @@ static void e1000_tx_data_length_has_twenty_bits_and_legacy_sixteen(void **state
 	eg_data(g, 0, EG_DATA, 0x10040, EOP | RS);
 	eg_legacy(g, 1, EG_DATA, 0x40, EOP | RS);
 	desc = eg_ptr(g, EG_TX_RING + 16);
-	desc->cso = 0xff;			/* no part of the length */
+	desc->cso = 0xff; /* no part of the length */
 	eg_write(g, E1000_TDT, 2);
 	eg_poll(g, 1);
 	assert_int_equal(g->tap->n_taken, 1);
@@ -181,13 +181,13 @@ static void e1000_tx_keeps_what_the_back_end_does_not_take(void **state)
 		eg_data(g, 2 * i, EG_DATA, 20, 0);
 		eg_data(g, 2 * i + 1, EG_DATA + 20, 100 + i, EOP | RS);
 	}
-	eg_data(g, 9, ~0ull, 100, EOP | RS);		/* the fifth is refused */
+	eg_data(g, 9, ~0ull, 100, EOP | RS); /* the fifth is refused */
 	g->tap->room = 3;
 	eg_write(g, E1000_TDT, 20);
 	eg_poll(g, 3);
 	assert_int_equal(g->tap->n_taken, 3);
 	assert_int_equal(eg_read(g, E1000_TDH), 6);
-	assert_int_equal(eg_stat(g, "tx_bad_address"), 0);	/* counted when its turn has come */
+	assert_int_equal(eg_stat(g, "tx_bad_address"), 0); /* counted when its turn has come */
 	g->tap->room = 1;
 	eg_poll(g, 1);
 	g->tap->room = 100;
@@ -212,9 +212,9 @@ static void e1000_tx_pads_short_frames_with_zeros(void **state)
 	assert_int_equal(g->tap->len[0], 60);
 	assert_memory_equal(g->tap->data[0], eg_ptr(g, EG_DATA), 20);
 	assert_memory_equal(g->tap->data[0] + 20, zeros, 40);
-	eg_write(g, E1000_TCTL, E1000_TCTL_EN);		/* no PSP */
+	eg_write(g, E1000_TCTL, E1000_TCTL_EN); /* no PSP */
 	eg_legacy(g, 1, EG_DATA, 20, EOP | RS);
-	eg_legacy(g, 2, EG_DATA, 13, EOP | RS);		/* no header */
+	eg_legacy(g, 2, EG_DATA, 13, EOP | RS); /* no header */
 	eg_write(g, E1000_TDT, 3);
 	eg_poll(g, 1);
 	assert_int_equal(g->tap->n_taken, 2);
@@ -282,25 +282,25 @@ static void e1000_tx_counts_into_the_statistics(void **state)
 	struct eg *g = *state;
 
 	eg_start_tx(g, 8);
-	eg_fill(g, EG_DATA, 60);				/* broadcast */
+	eg_fill(g, EG_DATA, 60); /* broadcast */
 	eg_fill(g, EG_DATA + 0x1000, 1500);
-	*(uint8_t *)eg_ptr(g, EG_DATA + 0x1000) = 0x02;		/* unicast */
+	*(uint8_t *)eg_ptr(g, EG_DATA + 0x1000) = 0x02; /* unicast */
 	eg_fill(g, EG_DATA + 0x2000, 300);
-	*(uint8_t *)eg_ptr(g, EG_DATA + 0x2000) = 0x01;		/* multicast */
+	*(uint8_t *)eg_ptr(g, EG_DATA + 0x2000) = 0x01; /* multicast */
 	eg_legacy(g, 0, EG_DATA, 60, EOP | RS);
 	eg_legacy(g, 1, EG_DATA + 0x1000, 1500, EOP | RS);
 	eg_legacy(g, 2, EG_DATA + 0x2000, 300, EOP | RS);
 	eg_write(g, E1000_TDT, 3);
 	eg_poll(g, 1);
-	assert_int_equal(eg_read(g, 0x40d4), 3);		/* TPT */
-	assert_int_equal(eg_read(g, 0x4080), 3);		/* GPTC */
+	assert_int_equal(eg_read(g, 0x40d4), 3); /* TPT */
+	assert_int_equal(eg_read(g, 0x4080), 3); /* GPTC */
 	assert_int_equal(eg_read(g, 0x4080), 0);
-	assert_int_equal(eg_read(g, 0x40c8), 60 + 1500 + 300 + 12);	/* TOTL */
-	assert_int_equal(eg_read(g, 0x40d8), 1);		/* PTC64 */
-	assert_int_equal(eg_read(g, 0x40e4), 1);		/* PTC511 */
-	assert_int_equal(eg_read(g, 0x40ec), 1);		/* PTC1522 */
-	assert_int_equal(eg_read(g, 0x40f0), 1);		/* MPTC */
-	assert_int_equal(eg_read(g, 0x40f4), 1);		/* BPTC */
+	assert_int_equal(eg_read(g, 0x40c8), 60 + 1500 + 300 + 12); /* TOTL */
+	assert_int_equal(eg_read(g, 0x40d8), 1);                    /* PTC64 */
+	assert_int_equal(eg_read(g, 0x40e4), 1);                    /* PTC511 */
+	assert_int_equal(eg_read(g, 0x40ec), 1);                    /* PTC1522 */
+	assert_int_equal(eg_read(g, 0x40f0), 1);                    /* MPTC */
+	assert_int_equal(eg_read(g, 0x40f4), 1);                    /* BPTC */
 }
 
 static void e1000_tx_ring_that_moves_forgets_what_is_under_way(void **state)

@@ -35,7 +35,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- addresses ------------------------------------------------------------ */
+/* --- addresses --- */
 static void bdf_is_taken_with_and_without_domain(void **state)
 {
 	char out[IOMMU_BDF_SIZE];
@@ -70,7 +70,7 @@ static void bdf_that_is_none_is_refused(void **state)
 		assert_int_equal(iommu_bdf_parse(bad[i], out), -EINVAL);
 }
 
-/* --- groups --------------------------------------------------------------- */
+/* --- groups --- */
 static void group_lists_members_drivers_and_windows(void **state)
 {
 	struct tree *t = *state;
@@ -200,7 +200,7 @@ static void group_of_bridges_only_offers_nothing(void **state)
 	assert_int_equal(verdict_of(t, 7, mend, sizeof(mend)), IOMMU_ONLY_BRIDGES);
 }
 
-/* --- ranges --------------------------------------------------------------- */
+/* --- ranges --- */
 static const struct iommu_range vtd[] = { { 0xfef00000, 0xffffffffffff },
 					  { 0, 0xfedfffff } }; /* unsorted on purpose */
 
@@ -268,7 +268,7 @@ static void no_ranges_mean_no_limit(void **state)
 	assert_true(out[0].first == 0x1000 && out[0].last == 0x2fff);
 }
 
-/* --- mapping -------------------------------------------------------------- */
+/* --- mapping --- */
 /* The back-end's descriptor is a pipe's end: what it is told is read back from the other. */
 struct mapping {
 	char what;

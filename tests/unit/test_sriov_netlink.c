@@ -136,7 +136,7 @@ static void switches_carry_their_setting(void **state)
 	}
 }
 
-/* --- answers ------------------------------------------------------------ */
+/* --- answers --- */
 static void put_vf(struct nl_msg *msg, uint32_t idx, bool driver_tells_all, uint32_t max,
 		   uint32_t min)
 {

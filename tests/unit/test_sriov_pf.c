@@ -125,13 +125,13 @@ static void a_vf_is_no_pf_and_a_pf_no_vf(void **state)
 	assert_int_equal(sriov_pf_of_vf(&f->view, "0000:77:00.0", &pf, &idx), -ENOENT);
 }
 
-/* --- the list of NICs --------------------------------------------------- */
+/* --- the list of NICs --- */
 static const json_t *nic_with(const json_t *all, const char *id)
 {
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach (all, i, o)
+	json_array_foreach(all, i, o)
 		if (!strcmp(json_string_value(json_object_get(o, "id")), id))
 			return o;
 	return NULL;

@@ -17,7 +17,7 @@
 
 #include "helper_sriov.h"
 
-#define PF_DIR	"devices/pci0000:00/0000:00:01.0/" FAKE_PF
+#define PF_DIR  "devices/pci0000:00/0000:00:01.0/" FAKE_PF
 #define VF0_DIR "devices/pci0000:00/0000:00:01.0/0000:01:10.0"
 
 static void ask(struct vf_request *r, const char *key, const char *value)
@@ -35,7 +35,7 @@ static void somebody_else_makes_two(struct fake_nic *f)
 	assert_int_equal(f->env.write(f, path, "2"), 0);
 }
 
-/* --- how many ----------------------------------------------------------- */
+/* --- how many --- */
 static void vf_create_makes_them_without_host_drivers(void **state)
 {
 	struct fake_nic *f = *state;
@@ -126,7 +126,7 @@ static void vf_create_without_room_for_the_record_changes_nothing(void **state)
 	assert_non_null(strstr(f->said, "nothing was changed"));
 }
 
-/* --- who has them ------------------------------------------------------- */
+/* --- who has them --- */
 static void assert_count_is_held(struct fake_nic *f, const char *by)
 {
 	unsigned int n = f->n_vfs;
@@ -200,7 +200,7 @@ static void the_lock_names_its_holder(void **state)
 	assert_int_equal(vf_count_create(&f->env, "lab0", 2, false), 0);
 }
 
-/* --- settings ----------------------------------------------------------- */
+/* --- settings --- */
 static void vf_set_sets_what_is_asked_and_no_more(void **state)
 {
 	struct vf_request r = { 0 };
@@ -277,7 +277,7 @@ static void vf_set_of_a_vf_that_is_not_there_says_how_many_there_are(void **stat
 	assert_int_equal(f->n_writes, 0);
 }
 
-/* --- putting back ------------------------------------------------------- */
+/* --- putting back --- */
 static void vf_remove_puts_back_what_was(void **state)
 {
 	struct vf_request r = { 0 };
@@ -417,10 +417,14 @@ static void a_record_that_cannot_be_read_stops_everything(void **state)
 		"{",
 		"{\"version\":1}",
 		"{\"version\":1,\"version\":1}",
-		"{\"version\":2,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":0,\"drivers_autoprobe\":1,\"vfs\":[]}",
-		"{\"version\":1,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":-1,\"drivers_autoprobe\":1,\"vfs\":[]}",
-		"{\"version\":1,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":0,\"drivers_autoprobe\":1,\"vfs\":[{\"index\":-1}]}",
-		"{\"version\":1,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":0,\"drivers_autoprobe\":1,\"vfs\":5}",
+		"{\"version\":2,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":0,\"drivers_"
+		"autoprobe\":1,\"vfs\":[]}",
+		"{\"version\":1,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":-1,"
+		"\"drivers_autoprobe\":1,\"vfs\":[]}",
+		"{\"version\":1,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":0,\"drivers_"
+		"autoprobe\":1,\"vfs\":[{\"index\":-1}]}",
+		"{\"version\":1,\"pf\":\"x\",\"boot_id\":\"11111111-2222\",\"num_vfs\":0,\"drivers_"
+		"autoprobe\":1,\"vfs\":5}",
 	};
 	struct fake_nic *f = *state;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tap back-end against the kernel's own tap driver, in a network namespace of this test: virtio-net on one side, a packet
- * socket on the interface on the other. Needs root; without, only the names are tested and the rest is skipped.
+ * The tap back-end against the kernel's own tap driver, in a network namespace of this test:
+ * virtio-net on one side, a packet socket on the interface on the other. Needs root; without, only
+ * the names are tested and the rest is skipped.
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,7 +27,7 @@
 #include "pv-net/tap_open.h"
 
 #define F_WRITE 2
-#define TYPE 0x88b5		/* for experiments: nobody else sends it */
+#define TYPE    0x88b5 /* for experiments: nobody else sends it */
 
 struct fix {
 	struct vg g;
@@ -34,9 +35,9 @@ struct fix {
 	int packet;
 };
 
-static const char *why_not;	/* why the kernel's tap cannot be tested here */
+static const char *why_not; /* why the kernel's tap cannot be tested here */
 
-/* --- names ------------------------------------------------------------------------------------------------- */
+/* --- names --- */
 static void name_made_for_a_guest_is_stable_and_fits(void **state)
 {
 	char a[16], b[16], c[16];
@@ -59,7 +60,10 @@ static void ignore(void *opaque, const char *line)
 
 static void name_that_the_kernel_would_change_or_refuse_is_refused(void **state)
 {
-	static const char *const bad[] = { "", ".", "..", "tap%d", "a/b", "../x", "a b", "a:1", "0123456789abcdef", "t\nap", "t\x80" };
+	static const char *const bad[] = { "",      ".",    "..",
+					   "tap%d", "a/b",  "../x",
+					   "a b",   "a:1",  "0123456789abcdef",
+					   "t\nap", "t\x80" };
 
 	err_set_sink(ignore, NULL);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -69,7 +73,7 @@ static void name_that_the_kernel_would_change_or_refuse_is_refused(void **state)
 	err_set_sink(NULL, NULL);
 }
 
-/* --- interfaces -------------------------------------------------------------------------------------------- */
+/* --- interfaces --- */
 static int flags_of(const char *name)
 {
 	int s = socket(AF_INET, SOCK_DGRAM, 0), ret;
@@ -161,7 +165,7 @@ static void interface_of_another_kind_is_refused(void **state)
 	err_set_sink(NULL, NULL);
 }
 
-/* --- frames -------------------------------------------------------------------------------------------------- */
+/* --- frames --- */
 static int setup(void **state)
 {
 	static struct fix f;
@@ -194,7 +198,9 @@ static int teardown(void **state)
 
 static uint32_t make_frame(uint8_t *p, uint32_t len, uint8_t dst)
 {
-	static const uint8_t head[14] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, TYPE >> 8, TYPE & 0xff };
+	static const uint8_t head[14] = {
+		2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, TYPE >> 8, TYPE & 0xff
+	};
 
 	for (uint32_t i = 0; i < len; i++)
 		p[i] = (uint8_t)(i * 7 + i / 256);
@@ -264,7 +270,8 @@ static void frames_come_in_where_the_guest_posted(void **state)
 	for (uint32_t n = 0; n < 4; n++) {
 		make_frame(want, 60 + 484 * n, 1);
 		assert_int_equal(vg_used(&f->g, VG_RX)->ring[n].len, 72 + 484 * n);
-		assert_memory_equal((uint8_t *)vg_ptr(&f->g, VG_DATA + 0x1000 * n) + 12, want, 60 + 484 * n);
+		assert_memory_equal((uint8_t *)vg_ptr(&f->g, VG_DATA + 0x1000 * n) + 12, want,
+				    60 + 484 * n);
 	}
 	assert_int_equal(vg_counter(&f->g, "rx_frames"), 4);
 	assert_int_equal(vg_counter(&f->g, "rx_copies"), 0);
@@ -279,7 +286,7 @@ static void frames_wait_in_the_interface_until_there_is_a_buffer(void **state)
 	for (unsigned int i = 0; i < 5; i++)
 		host_sends(f, 100, 1);
 	usleep(20000);
-	assert_int_equal(vg_poll(&f->g), 0);	/* work that cannot be done keeps nobody awake */
+	assert_int_equal(vg_poll(&f->g), 0); /* work that cannot be done keeps nobody awake */
 	assert_true(f->g.v->rx[0].starved);
 	post_rx(&f->g, 0, 1526);
 	poll_until_rx(&f->g, 1);
@@ -308,10 +315,13 @@ static void long_frame_is_spread_and_only_the_first_is_copied(void **state)
 		uint32_t have = 0;
 
 		for (unsigned int i = 0; i < 10; i++) {
-			uint32_t skip = i ? 0 : 12, len = vg_used(&f->g, VG_RX)->ring[frame * 10 + i].len - skip;
+			uint32_t skip = i ? 0 : 12,
+				 len = vg_used(&f->g, VG_RX)->ring[frame * 10 + i].len - skip;
 
 			assert_in_range(len, 1, sizeof(got) - have);
-			memcpy(got + have, (uint8_t *)vg_ptr(&f->g, VG_DATA + 0x1000 * (frame * 10 + i)) + skip, len);
+			memcpy(got + have,
+			       (uint8_t *)vg_ptr(&f->g, VG_DATA + 0x1000 * (frame * 10 + i)) + skip,
+			       len);
 			have += len;
 		}
 		assert_int_equal(have, 9014);
@@ -331,7 +341,7 @@ static void frame_longer_than_a_guest_takes_is_dropped(void **state)
 	for (unsigned int i = 0; i < 4; i++)
 		post_rx(&f->g, i, 1526);
 	host_sends(f, 9014, 1);
-	host_sends(f, 1516, 1);		/* the device would take it, this guest's buffers do not hold it */
+	host_sends(f, 1516, 1); /* the device would take it, this guest's buffers do not hold it */
 	host_sends(f, 1514, 1);
 	poll_until_rx(&f->g, 1);
 	assert_int_equal(vg_used(&f->g, VG_RX)->ring[0].len, 1526);
@@ -342,8 +352,10 @@ static void frame_longer_than_a_guest_takes_is_dropped(void **state)
 
 static void refused_frame_spends_no_buffer(void **state)
 {
-	/* 8 addresses and broadcast are more than the kernel's filter compares: then it passes all and we refuse */
-	struct nic_filter few = { .broadcast = true, .n_macs = 1, .mac = { { 2, 0, 0, 0, 0, 1 } } }, many = few;
+	/* 8 addresses and broadcast are more than the kernel's filter compares: then it passes all
+	 * and we refuse */
+	struct nic_filter few = { .broadcast = true, .n_macs = 1, .mac = { { 2, 0, 0, 0, 0, 1 } } },
+			  many = few;
 	struct fix *f = *state;
 
 	need_tap();
@@ -357,7 +369,7 @@ static void refused_frame_spends_no_buffer(void **state)
 	host_sends(f, 100, 9);
 	host_sends(f, 101, 1);
 	poll_until_rx(&f->g, 1);
-	assert_int_equal(vg_counter(&f->g, "rx_drop_filtered"), 0);	/* it did not come so far */
+	assert_int_equal(vg_counter(&f->g, "rx_drop_filtered"), 0); /* it did not come so far */
 	nic_set_filter(f->g.v->be, &many);
 	host_sends(f, 102, 9);
 	host_sends(f, 103, 1);
@@ -397,7 +409,8 @@ static void sleeping_thread_wakes_for_a_frame_and_sleeps_without_buffers(void **
 	for (int i = 0; i < 2000 && io_is_polling(vm_io(g->vm)); i++)
 		usleep(1000);
 	host_sends(f, 100, 1);
-	for (int i = 0; i < 5000 && __atomic_load_n(&vg_used(g, VG_RX)->idx, __ATOMIC_ACQUIRE) < 1; i++)
+	for (int i = 0; i < 5000 && __atomic_load_n(&vg_used(g, VG_RX)->idx, __ATOMIC_ACQUIRE) < 1;
+	     i++)
 		usleep(1000);
 	assert_int_equal(__atomic_load_n(&vg_used(g, VG_RX)->idx, __ATOMIC_ACQUIRE), 1);
 	/* no buffer is left: the frame stays, the thread goes to sleep all the same */
@@ -410,7 +423,8 @@ static void sleeping_thread_wakes_for_a_frame_and_sleeps_without_buffers(void **
 	assert_int_equal(__atomic_load_n(&vg_used(g, VG_RX)->flags, __ATOMIC_ACQUIRE), 0);
 	vg_post(g, VG_RX, 0);
 	vg_write(g, 0x3000, 2, 0);
-	for (int i = 0; i < 5000 && __atomic_load_n(&vg_used(g, VG_RX)->idx, __ATOMIC_ACQUIRE) < 2; i++)
+	for (int i = 0; i < 5000 && __atomic_load_n(&vg_used(g, VG_RX)->idx, __ATOMIC_ACQUIRE) < 2;
+	     i++)
 		usleep(1000);
 	assert_int_equal(__atomic_load_n(&vg_used(g, VG_RX)->idx, __ATOMIC_ACQUIRE), 2);
 	io_stop(vm_io(g->vm));

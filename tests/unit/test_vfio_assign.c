@@ -122,7 +122,7 @@ static void assert_as_before(struct host *h)
 	assert_false(has_record(h, NIC));
 }
 
-/* --- there and back ------------------------------------------------------- */
+/* --- there and back --- */
 static void assign_binds_and_unassign_puts_everything_back(void **state)
 {
 	struct host *h = *state;
@@ -262,7 +262,7 @@ static void dry_run_changes_nothing(void **state)
 	assert_as_before(h);
 }
 
-/* --- refusals ------------------------------------------------------------- */
+/* --- refusals --- */
 static void group_must_come_whole(void **state)
 {
 	struct host *h = *state;
@@ -489,7 +489,7 @@ static void function_that_a_guest_has_open_is_not_taken_back(void **state)
 	assert_as_before(h);
 }
 
-/* --- killed at every point ------------------------------------------------ */
+/* --- killed at every point --- */
 
 /* Runs one action in a child that ends at a write; true when it got so far. */
 static bool die_during(struct host *h, bool assigning, int at, bool after)

@@ -18,7 +18,7 @@
 #include "core/mem.h"
 #include "vfio/vfio_priv.h"
 
-/* --- policy --------------------------------------------------------------- */
+/* --- policy --- */
 static void sriov_is_hidden(void **s)
 {
 	assert_int_equal(vfio_cap_rule(true, 0x10)->action, CAP_HIDE);
@@ -98,7 +98,7 @@ static void only_named_capabilities_are_shown(void **s)
 	}
 }
 
-/* --- config space --------------------------------------------------------- */
+/* --- config space --- */
 struct guest {
 	struct guest_mem *mem;
 	struct vm *vm;
@@ -329,7 +329,7 @@ static void every_byte_of_a_random_snapshot_is_survived(void **state)
 	}
 }
 
-/* --- splitting ------------------------------------------------------------ */
+/* --- splitting --- */
 static const struct vfio_span none = { 0, 0 };
 
 static void assert_area(struct vfio_area a, uint64_t off, uint64_t size, bool mapped)
@@ -467,7 +467,7 @@ static void areas_always_cover_the_bar_without_gap_or_overlap(void **state)
 	}
 }
 
-/* --- vectors -------------------------------------------------------------- */
+/* --- vectors --- */
 struct script {
 	unsigned int n_calls, start[32], count[32];
 	bool off[32];
@@ -555,7 +555,7 @@ static void vector_that_the_kernel_refuses_is_an_error_and_stays_unused(void **s
 	vfio_irq_free(&q);
 }
 
-/* --- a BAR in the guest --------------------------------------------------- */
+/* --- a BAR in the guest --- */
 static const struct pci_dev_ops bar_ops = { .bar_map = vfio_bar_map };
 
 /* BAR 0: three pages, the second trapped with an MSI-X table of 2 vectors at 0x1010 and pending
@@ -568,9 +568,8 @@ static void make_bar(struct guest *g, char *mem)
 	struct vfio_span all = { 0, 0x4000 }, table = { 0x1010, 32 };
 
 	pci_init(&g->v.pci, g->vm, "nic0", &id, &bar_ops);
-	assert_int_equal(pci_add_bar(&g->v.pci, 0, PCI_BAR_CUSTOM, 0x4000, false, false, NULL,
-				     NULL),
-			 0);
+	assert_int_equal(
+		pci_add_bar(&g->v.pci, 0, PCI_BAR_CUSTOM, 0x4000, false, false, NULL, NULL), 0);
 	b->size = 0x4000;
 	b->n_pieces = (unsigned int)vfio_bar_split(0x4000, &all, 1, table, areas);
 	assert_int_equal(b->n_pieces, 3);

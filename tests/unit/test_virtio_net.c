@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames through virtio-net: from hand-made chains to a back-end that this file registers ("catch": it keeps what it is given,
- * holds completions as told and delivers frames on command) and back; then the same with `loop`. VIRTIO 1.2 section 5.1.6.
+ * Frames through virtio-net: from hand-made chains to a back-end that this file registers ("catch":
+ * it keeps what it is given, holds completions as told and delivers frames on command) and back;
+ * then the same with `loop`. VIRTIO 1.2 section 5.1.6.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -14,21 +15,21 @@
 
 #include "helper_virtio.h"
 
-#define F_NEXT 1
+#define F_NEXT  1
 #define F_WRITE 2
-#define HDR 12
+#define HDR     12
 
-/* --- the back-end -------------------------------------------------------------------------------------------- */
+/* --- the back-end --- */
 struct catch_nic {
 	struct nic_backend be;
-	unsigned int accept;		/* frames that send() still takes */
-	unsigned int hold;		/* of the frames taken, so many are not done yet */
+	unsigned int accept; /* frames that send() still takes */
+	unsigned int hold;   /* of the frames taken, so many are not done yet */
 	unsigned int n_taken, n_reported, resets;
-	struct iovec last[NIC_MAX_IOV];	/* of the last frame taken */
+	struct iovec last[NIC_MAX_IOV]; /* of the last frame taken */
 	unsigned int last_n;
 	uint32_t len[256];
 	uint8_t first_byte[256];
-	unsigned int rx_left;		/* frames to deliver */
+	unsigned int rx_left; /* frames to deliver */
 	uint32_t rx_len;
 	uint64_t rx_no_buffer;
 };
@@ -38,7 +39,8 @@ static void catch_destroy(struct nic_backend *be)
 	free(be);
 }
 
-static unsigned int catch_send(struct nic_backend *be, unsigned int q, const struct nic_tx_frame *frames, unsigned int n)
+static unsigned int catch_send(struct nic_backend *be, unsigned int q,
+			       const struct nic_tx_frame *frames, unsigned int n)
 {
 	struct catch_nic *c = (struct catch_nic *)be;
 	unsigned int i;
@@ -71,7 +73,8 @@ static unsigned int catch_receive(struct nic_backend *be, unsigned int q, unsign
 	for (; handled < max && c->rx_left; handled++, c->rx_left--) {
 		struct iovec iov[NIC_MAX_IOV];
 		uint32_t room, left = c->rx_len;
-		unsigned int k = nic_rx_gather(be->fe, q, pos, c->rx_len, iov, NIC_MAX_IOV, &n_bufs, &room);
+		unsigned int k =
+			nic_rx_gather(be->fe, q, pos, c->rx_len, iov, NIC_MAX_IOV, &n_bufs, &room);
 
 		if (!k) {
 			c->rx_no_buffer++;
@@ -100,10 +103,15 @@ static void catch_reset(struct nic_backend *be)
 }
 
 static const struct nic_backend_ops catch_ops = {
-	.destroy = catch_destroy, .send = catch_send, .sent = catch_sent, .receive = catch_receive, .reset = catch_reset,
+	.destroy = catch_destroy,
+	.send = catch_send,
+	.sent = catch_sent,
+	.receive = catch_receive,
+	.reset = catch_reset,
 };
 
-static int catch_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe, struct nic_backend **out)
+static int catch_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,
+			struct nic_backend **out)
 {
 	struct catch_nic *c = calloc(1, sizeof(*c));
 
@@ -118,7 +126,7 @@ static int catch_create(struct vm *vm, struct device_conf *conf, struct nic_fron
 static const struct nic_backend_type catch_type = { .name = "catch", .create = catch_create };
 NIC_BACKEND(&catch_type);
 
-/* --- the guest ----------------------------------------------------------------------------------------------- */
+/* --- the guest --- */
 static struct catch_nic *nic(struct vg *g)
 {
 	return (struct catch_nic *)g->v->be;
@@ -183,7 +191,7 @@ static void deliver(struct vg *g, unsigned int n, uint32_t len)
 	vg_poll(g);
 }
 
-/* --- transmit ------------------------------------------------------------------------------------------------ */
+/* --- transmit --- */
 static void tx_frame_reaches_the_back_end_where_it_lies(void **state)
 {
 	struct vg *g = *state;
@@ -273,8 +281,13 @@ static void tx_frame_that_asks_for_an_offload_is_dropped(void **state)
 {
 	static const struct virtio_net_hdr bad[] = {
 		{ .flags = 1, .csum_start = 60000, .csum_offset = 60000 },
-		{ .gso_type = 1, .gso_size = 0, .hdr_len = 54 }, { .gso_type = 4, .gso_size = 1, .hdr_len = 0xffff },
-		{ .gso_type = 3 }, { .gso_type = 5 }, { .gso_type = 0x80 }, { .gso_type = 0x7f }, { .gso_type = 255, .flags = 255 },
+		{ .gso_type = 1, .gso_size = 0, .hdr_len = 54 },
+		{ .gso_type = 4, .gso_size = 1, .hdr_len = 0xffff },
+		{ .gso_type = 3 },
+		{ .gso_type = 5 },
+		{ .gso_type = 0x80 },
+		{ .gso_type = 0x7f },
+		{ .gso_type = 255, .flags = 255 },
 	};
 	const unsigned int n = sizeof(bad) / sizeof(bad[0]);
 	struct vg *g = *state;
@@ -285,7 +298,8 @@ static void tx_frame_that_asks_for_an_offload_is_dropped(void **state)
 		memcpy(vg_ptr(g, buf(i)), &bad[i], sizeof(bad[i]));
 	}
 	post_frame(g, n, 60);
-	((struct virtio_net_hdr *)vg_ptr(g, buf(n)))->hdr_len = 0xffff;	/* a hint without meaning here */
+	((struct virtio_net_hdr *)vg_ptr(g, buf(n)))->hdr_len =
+		0xffff; /* a hint without meaning here */
 	poll_done(g);
 	assert_int_equal(vg_counter(g, "tx_drop_error"), n);
 	assert_int_equal(nic(g)->n_taken, 1);
@@ -317,7 +331,7 @@ static void tx_frames_stay_in_order_when_the_back_end_is_full(void **state)
 	poll_done(g);
 	assert_int_equal(nic(g)->n_taken, 3);
 	assert_int_equal(vg_used(g, VG_TX)->idx, 3);
-	assert_int_equal(vg_poll(g), 0);	/* nothing to do until it takes more */
+	assert_int_equal(vg_poll(g), 0); /* nothing to do until it takes more */
 	for (unsigned int n = 0; n < 97; n += 9) {
 		nic(g)->accept = 9;
 		poll_done(g);
@@ -380,7 +394,7 @@ static void tx_notifications_are_off_while_polled_and_on_at_rest(void **state)
 	assert_int_equal(vg_used(g, VG_RX)->flags, 1);
 	p->rest(p);
 	assert_int_equal(vg_used(g, VG_TX)->flags, 0);
-	assert_int_equal(vg_used(g, VG_RX)->flags, 1);	/* no frame waits for a buffer */
+	assert_int_equal(vg_used(g, VG_RX)->flags, 1); /* no frame waits for a buffer */
 	p->wake(p);
 	deliver(g, 1, 60);
 	p->rest(p);
@@ -406,7 +420,7 @@ static void device_without_bus_mastering_touches_nothing(void **state)
 	assert_int_equal(nic(g)->n_taken, 1);
 }
 
-/* --- receive ------------------------------------------------------------------------------------------------- */
+/* --- receive --- */
 static void rx_frame_lies_behind_a_zero_header(void **state)
 {
 	static const uint8_t header[HDR] = { [10] = 1 };
@@ -442,7 +456,7 @@ static void rx_header_may_lie_in_pieces(void **state)
 	assert_int_equal(vg_used(g, VG_RX)->ring[0].len, 112);
 	assert_int_equal(*(uint8_t *)vg_ptr(g, buf(64) + 4), 0);
 	assert_int_equal(*(uint8_t *)vg_ptr(g, buf(64) + 5), 0xee);
-	assert_int_equal(*(uint8_t *)vg_ptr(g, buf(65) + 5), 1);	/* low byte of num_buffers */
+	assert_int_equal(*(uint8_t *)vg_ptr(g, buf(65) + 5), 1); /* low byte of num_buffers */
 	assert_int_equal(*(uint8_t *)vg_ptr(g, buf(66)), 0);
 	assert_int_equal(*(uint8_t *)vg_ptr(g, buf(67)), 0x5a);
 	assert_int_equal(*(uint8_t *)vg_ptr(g, buf(67) + 100), 0xee);
@@ -456,7 +470,7 @@ static void rx_mergeable_frame_takes_several_buffers_and_one_header(void **state
 	vg_start(g, VG_F_NET | VG_F_MRG, 16);
 	for (unsigned int i = 0; i < 8; i++)
 		post_rx(g, i, 512);
-	deliver(g, 2, 1400);	/* 500 + 512 + 388, twice */
+	deliver(g, 2, 1400); /* 500 + 512 + 388, twice */
 	assert_int_equal(vg_used(g, VG_RX)->idx, 6);
 	for (unsigned int i = 0; i < 6; i++)
 		assert_int_equal(e[i].id, i);
@@ -554,7 +568,7 @@ static void rx_indices_wrap(void **state)
 	}
 }
 
-/* --- reset --------------------------------------------------------------------------------------------------- */
+/* --- reset --- */
 static void reset_with_frames_in_flight_leaves_nothing_to_the_next_driver(void **state)
 {
 	struct vg *g = *state;
@@ -564,7 +578,7 @@ static void reset_with_frames_in_flight_leaves_nothing_to_the_next_driver(void *
 		nic(g)->accept = 4;
 		for (unsigned int i = 0; i < 9; i++)
 			post_frame(g, i, 60);
-		vg_poll(g);		/* 4 with the back-end, 5 walked and waiting */
+		vg_poll(g); /* 4 with the back-end, 5 walked and waiting */
 		assert_int_equal(g->v->tx[0].n_in_flight, 4);
 		vg_set_status(g, 0);
 		assert_int_equal(nic(g)->resets, 2 * round + 1);
@@ -574,7 +588,8 @@ static void reset_with_frames_in_flight_leaves_nothing_to_the_next_driver(void *
 		post_frame(g, 1, 60);
 		vg_poll(g);
 		vg_poll(g);
-		assert_int_equal(vg_used(g, VG_TX)->idx, 0);	/* what is done is not of this driver */
+		assert_int_equal(vg_used(g, VG_TX)->idx,
+				 0); /* what is done is not of this driver */
 		vg_set_status(g, 0);
 	}
 	assert_int_equal(nic(g)->n_taken, 20 * (4 + 2));
@@ -602,7 +617,7 @@ static void reset_in_the_middle_of_traffic_from_another_thread(void **state)
 	io_stop(vm_io(g->vm));
 }
 
-/* --- loop ---------------------------------------------------------------------------------------------------- */
+/* --- loop --- */
 static void loop_brings_frames_back(void **state)
 {
 	struct vg *g = *state;

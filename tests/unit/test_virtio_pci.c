@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The virtio-net function as a driver finds and configures it: capabilities, status machine, features, queue set-up, interrupts,
- * and drivers that do all that in the wrong order. Offsets are literals here on purpose. VIRTIO 1.2 sections 2.1, 3.1, 4.1.
+ * The virtio-net function as a driver finds and configures it: capabilities, status machine,
+ * features, queue set-up, interrupts, and drivers that do all that in the wrong order. Offsets are
+ * literals here on purpose. VIRTIO 1.2 sections 2.1, 3.1, 4.1.
  */
 #include <poll.h>
 #include <setjmp.h>
@@ -33,8 +34,14 @@ static int teardown(void **state)
 
 static void function_has_the_ids_and_capabilities_of_a_modern_device(void **state)
 {
-	static const struct { uint8_t type; uint32_t off, len; } want[] = {
-		{ 1, 0x0000, 0x38 }, { 2, 0x3000, 8 }, { 3, 0x1000, 1 }, { 4, 0x2000, 8 },
+	static const struct {
+		uint8_t type;
+		uint32_t off, len;
+	} want[] = {
+		{ 1, 0x0000, 0x38 },
+		{ 2, 0x3000, 8 },
+		{ 3, 0x1000, 1 },
+		{ 4, 0x2000, 8 },
 	};
 	struct vg *g = *state;
 	unsigned int at;
@@ -57,7 +64,7 @@ static void configuration_shows_mac_link_and_queues(void **state)
 	struct vg *g = *state;
 
 	assert_int_equal(vg_read(g, 0x2000, 4), 0x33221102);
-	assert_int_equal(vg_read(g, 0x2004, 4), 0x00015544);	/* link up behind the address */
+	assert_int_equal(vg_read(g, 0x2004, 4), 0x00015544); /* link up behind the address */
 	assert_int_equal(vg_read(g, 0x2008, 2), 0);
 	assert_int_equal(vg_read(g, 0x12, 2), 2);
 	vg_write(g, 0x16, 2, 1);
@@ -107,9 +114,9 @@ static void features_ok_needs_a_driver_and_offered_features_and_version_1(void *
 	vg_set_features(g, VG_F_NET);
 	vg_set_status(g, 8);
 	assert_int_equal(vg_status(g), 0);
-	vg_negotiate(g, VG_F_NET | 1ull << 22);		/* several pairs */
+	vg_negotiate(g, VG_F_NET | 1ull << 22); /* several pairs */
 	assert_int_equal(vg_status(g), 3);
-	vg_negotiate(g, VG_F_NET | 1ull << 34);		/* packed rings */
+	vg_negotiate(g, VG_F_NET | 1ull << 34); /* packed rings */
 	assert_int_equal(vg_status(g), 3);
 	vg_negotiate(g, VG_F_NET & ~(1ull << 32));
 	assert_int_equal(vg_status(g), 3);
@@ -136,9 +143,9 @@ static void status_bits_are_cleared_by_reset_only(void **state)
 	vg_start(g, VG_F_NET, 16);
 	vg_set_status(g, 1);
 	assert_int_equal(vg_status(g), OK_ALL);
-	vg_set_status(g, OK_ALL | 64);			/* ours to set */
+	vg_set_status(g, OK_ALL | 64); /* ours to set */
 	assert_int_equal(vg_status(g), OK_ALL);
-	vg_set_status(g, OK_ALL | 128);			/* FAILED: the driver gave up */
+	vg_set_status(g, OK_ALL | 128); /* FAILED: the driver gave up */
 	assert_int_equal(vg_status(g), OK_ALL | 128);
 	assert_false(g->v->vd.live);
 }
@@ -205,7 +212,7 @@ static void queue_without_addresses_is_not_enabled(void **state)
 	vg_write(g, 0x16, 2, 0);
 	vg_write(g, 0x1c, 2, 1);
 	assert_int_equal(vg_read(g, 0x1c, 2), 0);
-	vg_write(g, 0x16, 2, 0xffff);			/* no such queue */
+	vg_write(g, 0x16, 2, 0xffff); /* no such queue */
 	vg_write(g, 0x1c, 2, 1);
 	vg_write(g, 0x1a, 2, 1);
 	assert_int_equal(vg_read(g, 0x1c, 2), 0);
@@ -348,7 +355,7 @@ static void doorbells_move_with_the_bar(void **state)
 	assert_int_equal(vg_read(g, 0x12, 2), 2);
 }
 
-/* --- the window in configuration space ----------------------------------------------------------------------- */
+/* --- the window in configuration space --- */
 static void window(struct vg *g, uint8_t bar, uint32_t off, uint32_t len)
 {
 	unsigned int at = vg_cap(g, 5);
@@ -363,7 +370,7 @@ static void window_reads_and_writes_the_bar(void **state)
 	struct vg *g = *state;
 	unsigned int data = vg_cap(g, 5) + 16;
 
-	vg_cfg_write(g, 4, 2, 0);			/* it works without the BAR */
+	vg_cfg_write(g, 4, 2, 0); /* it works without the BAR */
 	window(g, 0, 0x12, 2);
 	assert_int_equal(vg_cfg_read(g, data, 2), 2);
 	window(g, 0, 0x14, 1);
@@ -377,9 +384,13 @@ static void window_reads_and_writes_the_bar(void **state)
 
 static void window_that_points_nowhere_does_nothing(void **state)
 {
-	static const struct { uint8_t bar; uint32_t off, len; } bad[] = {
-		{ 0, 0x14, 0 }, { 0, 0x14, 3 }, { 0, 0x14, 8 }, { 0, 0x15, 2 }, { 0, 0x4000, 1 }, { 0, 0xfffffffc, 4 }, { 1, 0x14, 1 },
-		{ 2, 0, 4 }, { 255, 0x14, 1 }, { 0, 0x14, 0xffffffff },
+	static const struct {
+		uint8_t bar;
+		uint32_t off, len;
+	} bad[] = {
+		{ 0, 0x14, 0 },   { 0, 0x14, 3 },          { 0, 0x14, 8 }, { 0, 0x15, 2 },
+		{ 0, 0x4000, 1 }, { 0, 0xfffffffc, 4 },    { 1, 0x14, 1 }, { 2, 0, 4 },
+		{ 255, 0x14, 1 }, { 0, 0x14, 0xffffffff },
 	};
 	struct vg *g = *state;
 	unsigned int data = vg_cap(g, 5) + 16;
@@ -426,8 +437,10 @@ static void every_register_takes_every_access(void **state)
 static void wrong_options_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"virtio,queue_size=0", "virtio,queue_size=3", "virtio,queue_size=2048", "virtio,mac=01:00:00:00:00:01", "virtio,mac=x",
-		"virtio,backend=none", "virtio,queues=2",
+		"virtio,queue_size=0",    "virtio,queue_size=3",
+		"virtio,queue_size=2048", "virtio,mac=01:00:00:00:00:01",
+		"virtio,mac=x",           "virtio,backend=none",
+		"virtio,queues=2",
 	};
 	struct vg *g = *state;
 

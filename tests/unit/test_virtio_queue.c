@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The split ring's walker and index arithmetic against drivers that do it wrong: every rule of pv-net/virtqueue.h has a
- * test that breaks it. VIRTIO 1.2 section 2.7.
+ * The split ring's walker and index arithmetic against drivers that do it wrong: every rule of
+ * pv-net/virtqueue.h has a test that breaks it. VIRTIO 1.2 section 2.7.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -15,17 +15,17 @@
 
 #include "pv-net/virtqueue.h"
 
-#define SIZE 8
-#define DESC 0x1000ull
-#define AVAIL 0x2000ull
-#define USED 0x3000ull
-#define TABLE 0x4000ull
-#define DATA 0x10000ull
-#define LOW_END 0xc0000000ull	/* of the first region of memory; the second begins at 4 GiB */
-#define INDIRECT (1ull << 28)
-#define EVENT_IDX (1ull << 29)
-#define F_NEXT 1
-#define F_WRITE 2
+#define SIZE       8
+#define DESC       0x1000ull
+#define AVAIL      0x2000ull
+#define USED       0x3000ull
+#define TABLE      0x4000ull
+#define DATA       0x10000ull
+#define LOW_END    0xc0000000ull /* of the first region of memory; the second begins at 4 GiB */
+#define INDIRECT   (1ull << 28)
+#define EVENT_IDX  (1ull << 29)
+#define F_NEXT     1
+#define F_WRITE    2
 #define F_INDIRECT 4
 
 struct fix {
@@ -71,7 +71,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void put(struct virtq_desc *table, unsigned int i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+static void put(struct virtq_desc *table, unsigned int i, uint64_t addr, uint32_t len,
+		uint16_t flags, uint16_t next)
 {
 	table[i] = (struct virtq_desc){ .addr = addr, .len = len, .flags = flags, .next = next };
 }
@@ -92,12 +93,26 @@ static int walk_one(struct fix *f, uint64_t addr, uint32_t len, uint16_t flags)
 
 static void ring_of_bad_size_or_address_does_not_start(void **state)
 {
-	static const struct { uint16_t size; uint64_t desc, avail, used; } bad[] = {
-		{ 0, DESC, AVAIL, USED }, { 3, DESC, AVAIL, USED }, { 512, DESC, AVAIL, USED }, { 0x8001, DESC, AVAIL, USED },
-		{ SIZE, 0, AVAIL, USED }, { SIZE, DESC, 0, USED }, { SIZE, DESC, AVAIL, 0 },
-		{ SIZE, DESC + 8, AVAIL, USED }, { SIZE, DESC, AVAIL + 1, USED }, { SIZE, DESC, AVAIL, USED + 2 },
-		{ SIZE, LOW_END - 16, AVAIL, USED }, { SIZE, DESC, LOW_END - 2, USED }, { SIZE, DESC, AVAIL, LOW_END - 4 },
-		{ SIZE, ~15ull, AVAIL, USED }, { SIZE, DESC, 0xfee00000, USED }, { SIZE, DESC, AVAIL, ~3ull },
+	static const struct {
+		uint16_t size;
+		uint64_t desc, avail, used;
+	} bad[] = {
+		{ 0, DESC, AVAIL, USED },
+		{ 3, DESC, AVAIL, USED },
+		{ 512, DESC, AVAIL, USED },
+		{ 0x8001, DESC, AVAIL, USED },
+		{ SIZE, 0, AVAIL, USED },
+		{ SIZE, DESC, 0, USED },
+		{ SIZE, DESC, AVAIL, 0 },
+		{ SIZE, DESC + 8, AVAIL, USED },
+		{ SIZE, DESC, AVAIL + 1, USED },
+		{ SIZE, DESC, AVAIL, USED + 2 },
+		{ SIZE, LOW_END - 16, AVAIL, USED },
+		{ SIZE, DESC, LOW_END - 2, USED },
+		{ SIZE, DESC, AVAIL, LOW_END - 4 },
+		{ SIZE, ~15ull, AVAIL, USED },
+		{ SIZE, DESC, 0xfee00000, USED },
+		{ SIZE, DESC, AVAIL, ~3ull },
 	};
 	struct fix *f = *state;
 
@@ -118,7 +133,7 @@ static void walk_gives_readable_then_writable(void **state)
 
 	put(f->desc, 5, DATA, 12, F_NEXT, 2);
 	put(f->desc, 2, DATA + 100, 1500, F_NEXT, 7);
-	put(f->desc, 7, DATA + 5000, 1, F_WRITE, 99);	/* next does not count without NEXT */
+	put(f->desc, 7, DATA + 5000, 1, F_WRITE, 99); /* next does not count without NEXT */
 	assert_int_equal(walk(f, 5, 16), 0);
 	assert_int_equal(f->c.head, 5);
 	assert_int_equal(f->c.n_out, 2);
@@ -177,7 +192,7 @@ static void walk_follows_an_indirect_table_after_direct_descriptors(void **state
 	struct fix *f = *state;
 
 	put(f->desc, 0, DATA, 10, F_NEXT, 1);
-	put(f->desc, 1, TABLE + 8, 32, F_INDIRECT, 0);	/* no alignment is asked for */
+	put(f->desc, 1, TABLE + 8, 32, F_INDIRECT, 0); /* no alignment is asked for */
 	put((void *)((char *)f->table + 8), 0, DATA, 20, F_NEXT, 1);
 	put((void *)((char *)f->table + 8), 1, DATA, 30, F_WRITE, 0);
 	assert_int_equal(walk(f, 0, 16), 0);
@@ -192,17 +207,24 @@ static void walk_refuses_indirect_inside_indirect(void **state)
 	put(f->table, 0, TABLE + 64, 16, F_INDIRECT, 0);
 	put(f->table, 4, DATA, 1, 0, 0);
 	assert_int_equal(walk_one(f, TABLE, 16, F_INDIRECT), -EPROTO);
-	/* a descriptor that names the ring's own table, where it finds itself again: without an end if only addresses were compared */
+	/* a descriptor that names the ring's own table, where it finds itself again: without an end
+	 * if only addresses were compared */
 	put(f->desc, 0, DESC, 16 * SIZE, F_INDIRECT, 0);
 	assert_int_equal(vq_walk(&f->vq, 0, f->iov, 16, &f->c), -EPROTO);
 }
 
 static void walk_refuses_wrong_indirect_tables(void **state)
 {
-	static const struct { uint64_t addr; uint32_t len; uint16_t flags; } bad[] = {
-		{ TABLE, 0, F_INDIRECT }, { TABLE, 15, F_INDIRECT }, { TABLE, 17, F_INDIRECT }, { TABLE, 16, F_INDIRECT | F_NEXT },
-		{ TABLE, 16 * 32769, F_INDIRECT }, { TABLE, 0xfffffff0, F_INDIRECT }, { LOW_END - 8, 16, F_INDIRECT },
-		{ 0xfee00000, 16, F_INDIRECT }, { ~15ull, 32, F_INDIRECT },
+	static const struct {
+		uint64_t addr;
+		uint32_t len;
+		uint16_t flags;
+	} bad[] = {
+		{ TABLE, 0, F_INDIRECT },          { TABLE, 15, F_INDIRECT },
+		{ TABLE, 17, F_INDIRECT },         { TABLE, 16, F_INDIRECT | F_NEXT },
+		{ TABLE, 16 * 32769, F_INDIRECT }, { TABLE, 0xfffffff0, F_INDIRECT },
+		{ LOW_END - 8, 16, F_INDIRECT },   { 0xfee00000, 16, F_INDIRECT },
+		{ ~15ull, 32, F_INDIRECT },
 	};
 	struct fix *f = *state;
 
@@ -228,12 +250,19 @@ static void walk_refuses_indirect_that_was_not_negotiated(void **state)
 
 static void walk_refuses_memory_that_is_not_ram(void **state)
 {
-	static const struct { uint64_t addr; uint32_t len; } bad[] = {
-		{ ~0ull, 2 }, { ~0ull - 4095, 0xffffffff },		/* wraps */
-		{ LOW_END - 1, 2 },					/* ends in the hole */
-		{ LOW_END - 4096, 0x40001000 },				/* from one region over the hole into the other */
-		{ LOW_END, 1 }, { 0xfebf0000, 64 }, { 0xfee00000, 4 },	/* hole, BARs, APIC */
-		{ 0x100000000ull + (2 << 20) - 1, 2 }, { 1ull << 46, 1 },
+	static const struct {
+		uint64_t addr;
+		uint32_t len;
+	} bad[] = {
+		{ ~0ull, 2 },
+		{ ~0ull - 4095, 0xffffffff },   /* wraps */
+		{ LOW_END - 1, 2 },             /* ends in the hole */
+		{ LOW_END - 4096, 0x40001000 }, /* from one region over the hole into the other */
+		{ LOW_END, 1 },
+		{ 0xfebf0000, 64 },
+		{ 0xfee00000, 4 }, /* hole, BARs, APIC */
+		{ 0x100000000ull + (2 << 20) - 1, 2 },
+		{ 1ull << 46, 1 },
 	};
 	struct fix *f = *state;
 
@@ -243,7 +272,7 @@ static void walk_refuses_memory_that_is_not_ram(void **state)
 		put(f->desc, 0, bad[i].addr, bad[i].len, i & 1 ? F_WRITE : 0, 0);
 		assert_int_equal(vq_walk(&f->vq, 0, f->iov, 16, &f->c), -EPROTO);
 	}
-	put(f->desc, 0, 0x100000000ull, 2 << 20, 0, 0);	/* the whole second region is fine */
+	put(f->desc, 0, 0x100000000ull, 2 << 20, 0, 0); /* the whole second region is fine */
 	assert_int_equal(vq_walk(&f->vq, 0, f->iov, 16, &f->c), 0);
 }
 
@@ -311,7 +340,8 @@ static void length_changed_while_it_is_checked_is_read_once(void **state)
 
 		/* the long one is never in memory: refused, or the short one as a whole */
 		if (ret != -EPROTO && (ret != 0 || f->iov[0].iov_len != 64 || f->c.out_len != 64))
-			fail_msg("walk gave %d, element %zu, total %llu", ret, f->iov[0].iov_len, (unsigned long long)f->c.out_len);
+			fail_msg("walk gave %d, element %zu, total %llu", ret, f->iov[0].iov_len,
+				 (unsigned long long)f->c.out_len);
 	}
 	atomic_store(&p.stop, true);
 	pthread_join(t, NULL);
@@ -328,7 +358,8 @@ static void available_index_too_far_ahead_is_refused(void **state)
 	/* backwards is far ahead */
 	f->avail->idx = 0xffff;
 	assert_int_equal(vq_avail(&f->vq), -EPROTO);
-	/* what is taken and not given back counts: a driver cannot have more chains out than there are descriptors */
+	/* what is taken and not given back counts: a driver cannot have more chains out than there
+	 * are descriptors */
 	f->avail->idx = SIZE;
 	assert_int_equal(vq_avail(&f->vq), SIZE);
 	vq_take(&f->vq, SIZE);
@@ -369,7 +400,7 @@ static void event_index_asks_for_one_interrupt_also_across_the_wrap(void **state
 	start(f, EVENT_IDX);
 	/* the driver waits for entry 9, 19, ... of free running indices */
 	*used_event = 9;
-	f->avail->flags = 1;	/* has no meaning with EVENT_IDX */
+	f->avail->flags = 1; /* has no meaning with EVENT_IDX */
 	for (unsigned int i = 0; i < 140000; i++)
 		if (turn(f)) {
 			assert_int_equal(f->used->idx, (uint16_t)(*used_event + 1));
@@ -390,7 +421,7 @@ static void event_index_is_passed_by_a_batch(void **state)
 	vq_take(&f->vq, 5);
 	for (uint16_t i = 0; i < 5; i++)
 		vq_put_used(&f->vq, i, 0);
-	assert_int_equal(f->used->idx, 0);	/* nothing is seen before the publication */
+	assert_int_equal(f->used->idx, 0); /* nothing is seen before the publication */
 	assert_true(vq_publish(&f->vq));
 	assert_int_equal(f->used->idx, 5);
 }
