@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A guest's life under `fourlane run`: wrong calls, start, ps, stats, stop, Ctrl-C, kill -9 of either process.
 . "$(dirname "$0")/lib.sh"
-plan 26
+plan 28
 
 "$FL" >/dev/null 2>"$TMP/e"; is no_command_is_a_wrong_call $? 2
 "$FL" help >"$TMP/o"; is help_is_done $? 0
@@ -20,7 +20,7 @@ check host_names_the_four_lanes grep -q '"vm-aware"' "$TMP/host"
 
 if [ ! -w /dev/kvm ]; then
 	"$FL" run --kernel "$MG" </dev/null 2>"$TMP/e"; is no_kvm_is_said_with_a_remedy "$(grep -c 'kvm.*;' "$TMP/e")" 1
-	while [ $T -lt 26 ]; do skip "no /dev/kvm that this user may open"; done
+	while [ $T -lt 28 ]; do skip "no /dev/kvm that this user may open"; done
 	exit 0
 fi
 "$FL" run --kernel /nonexistent </dev/null 2>"$TMP/e"; is kernel_that_is_not_there_fails $? 1
@@ -54,3 +54,8 @@ vmm=$("$FL" stats fl-orphan --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p' | hea
 kill -9 "$GUEST_PID"
 gone() { ! kill -0 "$vmm" 2>/dev/null; }
 check monitor_dies_with_its_supervisor wait_for 5 gone
+# a dead guest's files are taken over by the next of its name, and go with it
+guest_start fl-orphan e1000 dev=e1000 mode=tx
+check a_dead_guests_name_is_free wait_for 20 guest_saw 'FL READY'
+"$FL" stop fl-orphan
+guest_wait 10; is and_its_files_go "$("$FL" ps | grep -c fl-orphan)" 0
