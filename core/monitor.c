@@ -214,10 +214,38 @@ static void json_sink_put(struct stats_sink *s, const char *name, uint64_t value
 	json_object_set_new(((struct json_sink *)s)->object, name, json_integer((json_int_t)value));
 }
 
-static json_t *monitor_vcpu_stats(struct vcpu *v)
+/* Exits to user space of one vCPU at one moment. */
+struct exits_now {
+	uint64_t total, io, mmio, hlt, intr, shutdown, other;
+};
+
+/*
+ * Reads the vCPUs' exits and the console's accesses as of one moment, so that the console's can be
+ * subtracted: again until the console stood still meanwhile (at most one access is then on its way
+ * a vCPU). A guest that floods its console gets what the last try gave.
+ */
+static uint64_t monitor_sample(struct monitor *m, struct exits_now *now)
+{
+	uint64_t before, after = serial_accesses(m->serial);
+
+	for (int tries = 0; tries < 1000; tries++) {
+		before = after;
+		for (unsigned int i = 0; i < m->vm->n_vcpus; i++) {
+			struct vcpu_exits *e = &m->vm->vcpu[i].exits;
+
+			now[i] = (struct exits_now){ e->total, e->io,       e->mmio, e->hlt,
+						     e->intr,  e->shutdown, e->other };
+		}
+		after = serial_accesses(m->serial);
+		if (before == after)
+			break;
+	}
+	return after;
+}
+
+static json_t *monitor_vcpu_stats(struct vcpu *v, const struct exits_now *e)
 {
 	struct json_sink kvm = { .sink.put = json_sink_put, .object = json_object() };
-	struct vcpu_exits *e = &v->exits;
 
 	kvm_stats_read(v->stats_fd, &kvm.sink);
 	return json_pack("{s:i, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "index",
@@ -231,11 +259,12 @@ static json_t *monitor_stats(struct monitor *m)
 {
 	struct json_sink regions = { .sink.put = json_sink_put, .object = json_object() };
 	json_t *vcpus = json_array(), *nics = json_array();
+	struct exits_now exits[VM_MAX_VCPUS];
 	struct timespec now;
 
+	stats_put(&regions.sink, "serial", monitor_sample(m, exits));
 	for (unsigned int i = 0; i < m->vm->n_vcpus; i++)
-		json_array_append_new(vcpus, monitor_vcpu_stats(&m->vm->vcpu[i]));
-	stats_put(&regions.sink, "serial", serial_accesses(m->serial));
+		json_array_append_new(vcpus, monitor_vcpu_stats(&m->vm->vcpu[i], &exits[i]));
 	pci_bus_stats(m->vm->pci, &regions.sink);
 	for (unsigned int i = 0; i < m->n_nics; i++) {
 		struct json_sink c = { .sink.put = json_sink_put, .object = json_object() };

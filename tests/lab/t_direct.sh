@@ -36,7 +36,7 @@ mac_of() { sed -n 's/.*FL READY mac=\([^ ]*\).*/\1/p' "$tmp/$1.out"; }
 rx_packets() { cat /sys/class/net/lab2/statistics/rx_packets; }
 # exits NAME: user exits without the console's, and user and KVM exits for MMIO
 exits() { fourlane stats "$1" --json | jq -r '"\(.vcpus[0].user_exits.total - .regions.serial) \(.vcpus[0].user_exits.mmio + .vcpus[0].kvm.mmio_exits)"'; }
-# none_between BEFORE AFTER: no MMIO exit at all; the console's counter and the sum are read one after the other, so they may be 2 apart
+# none_between BEFORE AFTER: no MMIO exit at all; one access of the console may be on its way in each sample
 none_between() {
 	local b=($1) a=($2) d
 	d=$((a[0] - b[0]))
