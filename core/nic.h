@@ -11,7 +11,7 @@
  * vnet header.
  *
  * Users of a back-end: nic_backend_create() and the nic_*() calls. Implementers: struct
- * nic_backend_ops, nic_priv.h is not needed: both sides are short enough for one header.
+ * nic_backend_ops. Both sides are short enough for one header.
  */
 #ifndef CORE_NIC_H
 #define CORE_NIC_H

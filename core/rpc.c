@@ -163,7 +163,7 @@ int rpc_recv(int sock, int timeout_ms, json_t **msg, int *fds, unsigned int max_
 	return ret;
 }
 
-static long long now_ms(void)
+long long rpc_now_ms(void)
 {
 	struct timespec t;
 
@@ -174,7 +174,7 @@ static long long now_ms(void)
 int rpc_send_line(int sock, json_t *msg, int timeout_ms)
 {
 	char *text = msg ? json_dumps(msg, JSON_COMPACT) : NULL;
-	long long end = now_ms() + timeout_ms;
+	long long end = rpc_now_ms() + timeout_ms;
 	size_t done = 0, len;
 	int ret = 0;
 
@@ -186,7 +186,7 @@ int rpc_send_line(int sock, json_t *msg, int timeout_ms)
 	while (done < len && ret == 0) {
 		ssize_t n = send(sock, text + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 		struct pollfd p = { .fd = sock, .events = POLLOUT };
-		long long left = end - now_ms();
+		long long left = end - rpc_now_ms();
 
 		if (n > 0)
 			done += (size_t)n;
@@ -265,13 +265,13 @@ static int rpc_connect(const char *name)
 static int recv_line(int sock, int timeout_ms, char **out)
 {
 	char *text = malloc(RPC_MAX_BYTES + 1);
-	long long end = now_ms() + timeout_ms;
+	long long end = rpc_now_ms() + timeout_ms;
 	size_t len = 0;
 
 	if (!text)
 		return -ENOMEM;
 	for (;;) {
-		long long left = end - now_ms();
+		long long left = end - rpc_now_ms();
 		int ret = wait_readable(sock, left > 0 ? (int)left : 0);
 		ssize_t n = ret == 0 ? recv(sock, text + len, RPC_MAX_BYTES - len, 0) : 0;
 

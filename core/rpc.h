@@ -44,6 +44,9 @@ int rpc_send(int sock, json_t *msg, const int *fds, unsigned int n_fds);
 int rpc_recv(int sock, int timeout_ms, json_t **msg, int *fds, unsigned int max_fds,
 	     unsigned int *n_fds);
 
+/* rpc_now_ms - the monotonic clock in which this protocol's deadlines are counted. */
+long long rpc_now_ms(void);
+
 /* --- lines, on a program's socket --- */
 /* rpc_send_line - `msg` is stolen; blocks at most timeout_ms. */
 int rpc_send_line(int sock, json_t *msg, int timeout_ms);

@@ -276,14 +276,6 @@ static void sup_notified(struct supervisor *s, json_t *msg)
 	}
 }
 
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
-
 /*
  * Waits for the answer to question `id`, serving the monitor's notifications meanwhile, but no
  * longer than the time given however many of them there are. Before the guest runs a signal ends
@@ -291,12 +283,12 @@ static long long now_ms(void)
  */
 static int sup_wait_answer(struct supervisor *s, json_int_t id, int timeout_ms, json_t **answer)
 {
-	long long end = now_ms() + timeout_ms;
+	long long end = rpc_now_ms() + timeout_ms;
 
 	for (;;) {
 		struct pollfd p[] = { { .fd = s->control, .events = POLLIN },
 				      { .fd = s->started ? -1 : s->sig_fd, .events = POLLIN } };
-		long long left = end - now_ms();
+		long long left = end - rpc_now_ms();
 		json_t *msg;
 		int ret;
 
@@ -484,7 +476,7 @@ static void client_request(struct supervisor *s, struct client *c, const char *l
 	else
 		answer = sup_method(s, method, id);
 	json_decref(msg);
-	c->since = now_ms();
+	c->since = rpc_now_ms();
 	if (rpc_send_line(c->fd, answer, 200) < 0)
 		client_close(c);
 }
@@ -562,7 +554,7 @@ static void sup_accept(struct supervisor *s)
 		}
 	client_close(oldest); /* all places are taken: whoever is silent longest makes room */
 	oldest->fd = fd;
-	oldest->since = now_ms();
+	oldest->since = rpc_now_ms();
 }
 
 /* --- the loop --- */
@@ -687,8 +679,8 @@ static void sup_loop(struct supervisor *s)
 			sup_stdin(s);
 		more = sup_clients(s, p + 5);
 		if (s->stopping && !deadline)
-			deadline = now_ms() + STOP_MS;
-		if (deadline && now_ms() > deadline)
+			deadline = rpc_now_ms() + STOP_MS;
+		if (deadline && rpc_now_ms() > deadline)
 			kill(s->pid, SIGKILL);
 	}
 	while (!gone) { /* what it said last */

@@ -34,11 +34,6 @@ struct pci_bus *vm_pci(struct vm *vm)
 {
 	return vm->pci;
 }
-int vm_fd(struct vm *vm)
-{
-	return vm->fd;
-}
-
 int vm_init(struct vm *vm, const struct vm_ops *ops)
 {
 	int ret;

@@ -24,8 +24,6 @@ struct bus *vm_mmio(struct vm *vm);
 struct bus *vm_pio(struct vm *vm);
 struct io *vm_io(struct vm *vm);
 struct pci_bus *vm_pci(struct vm *vm);
-/* vm_fd - the KVM VM descriptor (for the KVM-VFIO device), or -1 in a test. */
-int vm_fd(struct vm *vm);
 
 /* --- doorbells --- */
 /*
