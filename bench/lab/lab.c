@@ -205,6 +205,18 @@ static pid_t lab_fork_guardian(struct lab_guard_start *s, int *fd)
 		       strerror(errno));
 }
 
+/* Waits until a new lab answers; one that does not is closed, and *out is NULL then. */
+static int lab_ready(struct lab **out)
+{
+	int ret = lab_wait_ready(*out);
+
+	if (ret < 0) {
+		lab_close(*out);
+		*out = NULL;
+	}
+	return ret;
+}
+
 static int lab_start(const struct lab_options *o, int lock, const struct lab_place *place,
 		     struct lab **out)
 {
@@ -237,12 +249,7 @@ static int lab_start(const struct lab_options *o, int lock, const struct lab_pla
 		close(s.disk);
 	if (ret < 0)
 		return ret;
-	ret = lab_wait_ready(*out);
-	if (ret < 0) {
-		lab_close(*out);
-		*out = NULL;
-	}
-	return ret;
+	return lab_ready(out);
 }
 
 /* --- the one that is up --- */
@@ -349,12 +356,7 @@ int lab_attach(int signals, struct lab **out)
 			ret = lab_new(fd, 0, signals, out);
 			if (ret < 0)
 				return ret;
-			ret = lab_wait_ready(*out);
-			if (ret < 0) {
-				lab_close(*out);
-				*out = NULL;
-			}
-			return ret;
+			return lab_ready(out);
 		}
 		if (fd == -EACCES || fd == -EPERM)
 			return err_ret(fd, "lab: connecting to %s: %s; it belongs to another user",
