@@ -39,6 +39,11 @@ struct device_ops {
 	void (*destroy)(struct device *d);
 	/* Counters; main thread, while everything runs. May be NULL. */
 	void (*stats)(struct device *d, struct stats_sink *s);
+	/*
+	 * A descriptor that device_want_fd() asked for; the device's now. Main thread, while
+	 * everything runs. NULL: the device never asks.
+	 */
+	void (*late_fd)(struct device *d, const char *name, int fd);
 };
 
 struct device {
@@ -46,6 +51,13 @@ struct device {
 	const struct device_type *type;
 	const char *name;
 };
+
+/*
+ * device_want_fd - asks the supervisor for a new descriptor `name` of device `device` ("nic0"): the
+ * one it was given is dead (the other process is gone). It comes by late_fd(), after any time, or
+ * never. Asking again while one is due changes nothing. Any thread; needs no lock.
+ */
+void device_want_fd(struct vm *vm, const char *device, const char *name);
 
 struct device_type {
 	const char *name; /* the first word of --nic */

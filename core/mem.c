@@ -108,6 +108,20 @@ void *mem_ptr(const struct guest_mem *m, gpa_t gpa, size_t len)
 	return NULL;
 }
 
+int mem_gpa(const struct guest_mem *m, const void *hva, size_t len, gpa_t *gpa)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct mem_region *r = &m->region[i];
+		uint64_t off = (uint64_t)((const char *)hva - (const char *)r->hva);
+
+		if (len && off < r->size && len <= r->size - off) {
+			*gpa = r->gpa + off;
+			return 0;
+		}
+	}
+	return -EFAULT;
+}
+
 int mem_read(const struct guest_mem *m, gpa_t gpa, void *dst, size_t len)
 {
 	const void *p = mem_ptr(m, gpa, len);

@@ -44,6 +44,12 @@ const struct mem_region *mem_region(const struct guest_mem *m, size_t i);
  */
 void *mem_ptr(const struct guest_mem *m, gpa_t gpa, size_t len);
 
+/*
+ * mem_gpa - the way back: the guest physical address of host bytes [hva, hva+len), when all of them
+ * lie in one region. 0 and *gpa, or -EFAULT (memory that is no guest memory).
+ */
+int mem_gpa(const struct guest_mem *m, const void *hva, size_t len, gpa_t *gpa);
+
 /* mem_read / mem_write - copies; -EFAULT when mem_ptr() says no. */
 int mem_read(const struct guest_mem *m, gpa_t gpa, void *dst, size_t len);
 int mem_write(const struct guest_mem *m, gpa_t gpa, const void *src, size_t len);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/err.h"
 
@@ -67,6 +68,25 @@ int nic_rx_fd(struct nic_backend *be, unsigned int q)
 bool nic_link_up(struct nic_backend *be)
 {
 	return be->ops->link_up ? be->ops->link_up(be) : true;
+}
+
+void nic_rx_withdraw(struct nic_backend *be, unsigned int q)
+{
+	if (be->ops->rx_withdraw)
+		be->ops->rx_withdraw(be, q);
+}
+
+bool nic_takes_rings(const struct nic_backend *be)
+{
+	return be->ops->rings_start;
+}
+
+void nic_late_fd(struct nic_backend *be, const char *name, int fd)
+{
+	if (be->ops->late_fd)
+		be->ops->late_fd(be, name, fd);
+	else
+		close(fd);
 }
 
 void nic_reset(struct nic_backend *be)

@@ -93,6 +93,19 @@ struct nic_frontend {
 	uint32_t max_frame; /* the largest frame it would take now; may change between bursts */
 };
 
+/*
+ * A virtio queue of a front-end whose rings are in guest memory, for a back-end that works on them
+ * itself in another process. Numbers are virtio's queue numbers (0: receive of pair 0, ...).
+ */
+struct nic_ring {
+	uint16_t size;
+	gpa_t desc, avail, used;
+	int kick_fd; /* signalled by the guest's doorbell; while handed over nobody else reads it */
+	int call_fd; /* what the back-end signals to interrupt the guest; stays the front-end's */
+	bool enabled;
+};
+#define NIC_MAX_RINGS 16
+
 struct nic_backend_ops {
 	void (*destroy)(struct nic_backend *be);
 	/*
@@ -122,6 +135,38 @@ struct nic_backend_ops {
 	 * touches guest memory afterwards.
 	 */
 	void (*reset)(struct nic_backend *be);
+	/*
+	 * The guest's posted receive buffers of queue q are not valid any more (its ring was moved,
+	 * shortened or switched off): when this returns nothing writes to a buffer that rx_buf() has
+	 * shown before. NULL for back-ends that look for buffers only when they have a frame.
+	 */
+	void (*rx_withdraw)(struct nic_backend *be, unsigned int q);
+
+	/*
+	 * Back-ends that take virtio rings over: all of these or none. A front-end with virtio rings
+	 * then uses these instead of send(), sent() and receive().
+	 *
+	 * rings_features: which of the virtio features `offered` this back-end can serve, for the
+	 * device to offer. *max_pairs: how many queue pairs. Stays the same for its life.
+	 * rings_start: the driver is ready; n rings with the negotiated `features`. The array is
+	 * copied, descriptors stay the front-end's. It returns when the back-end has them or has
+	 * failed to answer in time; it goes on trying by itself then (link() tells).
+	 * rings_stop: when it returns nobody touches the rings and the guest's memory. Idempotent.
+	 * ring_enable / ring_call: while started. vCPU threads or the I/O thread, under the device's
+	 * lock; all of them may wait for the other process, but no longer than a deadline.
+	 */
+	uint64_t (*rings_features)(struct nic_backend *be, uint64_t offered,
+				   unsigned int *max_pairs);
+	void (*rings_start)(struct nic_backend *be, uint64_t features, const struct nic_ring *ring,
+			    unsigned int n);
+	void (*rings_stop)(struct nic_backend *be);
+	void (*ring_enable)(struct nic_backend *be, unsigned int ring, bool on);
+	void (*ring_call)(struct nic_backend *be, unsigned int ring, int call_fd);
+	/*
+	 * A descriptor that the back-end asked for with device_want_fd() has come (core/device.h);
+	 * the back-end's now. Main thread. May be NULL.
+	 */
+	void (*late_fd)(struct nic_backend *be, const char *name, int fd);
 	void (*stats)(struct nic_backend *be,
 		      struct stats_sink *s); /* further counters; may be NULL */
 };
@@ -194,6 +239,11 @@ void nic_set_filter(struct nic_backend *be, const struct nic_filter *f);
 int nic_rx_fd(struct nic_backend *be, unsigned int q); /* -1: none */
 bool nic_link_up(struct nic_backend *be);
 void nic_reset(struct nic_backend *be);
+void nic_rx_withdraw(struct nic_backend *be, unsigned int q);
+/* nic_takes_rings - does it work on virtio rings itself? */
+bool nic_takes_rings(const struct nic_backend *be);
+/* nic_late_fd - for the device's own late_fd(): hands the descriptor on, or closes it. */
+void nic_late_fd(struct nic_backend *be, const char *name, int fd);
 void nic_stats(struct nic_backend *be,
 	       struct stats_sink *s); /* all counters, with the names of enum nic_drop */
 

@@ -46,6 +46,13 @@ int prep_add_fd(struct prep_guest *g, struct prep_nic *nic, const char *name, in
 /* prep_set_opts - device_opts by format. -ENOMEM. */
 int prep_set_opts(struct prep_nic *nic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * prep_wait - for a prepare() that has to wait for another process: until `fd` is ready for
+ * `events` (poll(2)), at most timeout_ms. fd -1: just the time. 0 ready, -ETIMEDOUT, -EINTR: the
+ * user wants to end (Ctrl-C), give up without a message.
+ */
+int prep_wait(struct prep_guest *g, int fd, short events, int timeout_ms);
+
 struct nic_prep {
 	const char *name; /* first word of --nic */
 	const char *lane;
@@ -64,6 +71,12 @@ struct backend_prep {
 	const char *keys;
 	int (*prepare)(struct prep_guest *g, struct prep_nic *nic);  /* NULL: nothing to open */
 	void (*release)(struct prep_guest *g, struct prep_nic *nic); /* may be NULL */
+	/*
+	 * The device has lost its descriptor `name` and wants another (device_want_fd()). Without
+	 * waiting: the new descriptor, which the caller closes after it was sent; -EAGAIN: not yet,
+	 * asked again in a moment, without limit in time. May be NULL: nothing comes.
+	 */
+	int (*reopen)(struct prep_guest *g, struct prep_nic *nic, const char *name);
 };
 #define BACKEND_PREP(ptr) REGISTER(fl_backend_preps, struct backend_prep, ptr)
 

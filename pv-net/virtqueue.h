@@ -16,7 +16,7 @@
 #include <sys/uio.h>
 
 #include "core/mem.h"
-#include "pv-net/virtio_net_abi.h"
+#include "core/proto/virtio_net_abi.h"
 
 struct virtqueue {
 	/* What the driver configures through the transport, before the queue starts. */

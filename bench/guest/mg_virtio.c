@@ -2,12 +2,12 @@
 /*
  * Polled driver for virtio-net: modern PCI transport, split rings, one descriptor a frame (header
  * and frame in one buffer), EVENT_IDX and MRG_RXBUF when offered, no interrupts. Called by
- * mg_main.c and the packet loop. Structures and bits are pv-net/virtio_net_abi.h, the sections
+ * mg_main.c and the packet loop. Structures and bits are core/proto/virtio_net_abi.h, the sections
  * named here are of the specification named there. Leaves out offloads, multiqueue and the control
  * queue.
  */
 #include "mg_lib.h"
-#include "pv-net/virtio_net_abi.h"
+#include "core/proto/virtio_net_abi.h"
 
 #define N                  MG_N_SLOTS
 #define PCI_CAP_POINTER    0x34

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a virtio-net driver and its device agree upon: PCI transport, split rings, network header,
- * configuration and control queue. Shared by the device model and by the guest's driver, so it is
+ * configuration and control queue. Shared by the device model, the switch and the guest's driver, so it is
  * freestanding and defines nothing but constants and wire structures, all little endian. Follows
  * "Virtual I/O Device (VIRTIO) Version 1.2" (OASIS, CS01 of 1 July 2022); the numbers at the right
  * are its sections. Left out: the legacy interface, MMIO and CCW transports, packed rings.
  */
-#ifndef PV_NET_VIRTIO_NET_ABI_H
-#define PV_NET_VIRTIO_NET_ABI_H
+#ifndef CORE_PROTO_VIRTIO_NET_ABI_H
+#define CORE_PROTO_VIRTIO_NET_ABI_H
 
 #include <stddef.h>
 #include <stdint.h>
