@@ -24,7 +24,7 @@
 #define PROGRAMS_DIR "/opt/fourlane/bin"
 #define STAMP_BYTES  1024
 
-static const char *const programs[] = { "fourlane", "fourlane-vmm", "mg.elf" };
+static const char *const programs[] = { "fourlane", "fourlane-vmm", "fourlane-switch", "mg.elf" };
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
 /* A command of ours inside, without terminal; its stderr is ours. */
