@@ -64,6 +64,8 @@ static int jail_filter(void)
 		SCMP_SYS(sched_setaffinity), SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
 		SCMP_SYS(restart_syscall), SCMP_SYS(lseek), SCMP_SYS(fstat),
 		SCMP_SYS(newfstatat), SCMP_SYS(getrandom), SCMP_SYS(membarrier),
+		/* cuts a vhost-user connection whose other side does not let go of the rings */
+		SCMP_SYS(shutdown),
 	};
 	/* clang-format on */
 	static const int fcntls[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC };

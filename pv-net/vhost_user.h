@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/io.h"
 #include "core/mem.h"
 #include "core/nic.h"
 #include "core/stats.h"
@@ -34,15 +35,24 @@ struct vhost_user_conf {
 	const struct guest_mem *mem;
 	const struct vhost_user_extra *extra; /* or NULL; copied */
 	uint64_t features;                    /* virtio features we could use, besides VERSION_1 */
-	/* Both on the connection's thread; they must not call back into this file. */
-	void (*link)(void *opaque, bool up); /* up: the back-end has all rings and they run */
+	/*
+	 * Both on the connection's thread; they must not call back into this file. link: it changed
+	 * (see vhost_user_is_up()); after a reconnect it is up when all rings run again.
+	 */
+	void (*link)(void *opaque, bool up);
 	void (*lost)(void *opaque); /* the connection is dead: a new descriptor is wanted */
 	void *opaque;
+	/*
+	 * The monitor's I/O thread: ours is started by it, so after the jail was closed (a thread
+	 * of before would stay outside). What is asked for until then is noted and done first.
+	 * NULL (tests): the thread starts in vhost_user_create().
+	 */
+	struct io *io;
 };
 
 /*
- * vhost_user_create - over the connected stream socket `fd` (taken in any case). Starts the thread
- * and waits for the first handshake as far as the features, at most its deadline (3 s). Negative
+ * vhost_user_create - over the connected stream socket `fd` (taken in any case). Does the first
+ * handshake as far as the features, within its deadline (3 s), and starts the thread. Negative
  * errno after a message: -ETIMEDOUT, -EPROTO (it answers nonsense or lacks VERSION_1), -EPIPE.
  */
 int vhost_user_create(const struct vhost_user_conf *conf, int fd, struct vhost_user **out);
@@ -56,7 +66,8 @@ bool vhost_user_has_filter(const struct vhost_user *vu);
 /*
  * vhost_user_start - rings 0..n) are to run from now on with these negotiated features; ring[i].desc,
  * avail and used are GPAs (of guest memory or the extra region). A ring whose `used` index is not
- * 0 goes on from there. Waits until the back-end has them, at most the deadline. Any thread, one
+ * 0 goes on from there. Features beyond vhost_user_features() are the device's own and not passed
+ * on. Waits until the back-end has them, at most the deadline. Any thread, one
  * caller at a time, as all below.
  */
 void vhost_user_start(struct vhost_user *vu, uint64_t features, const struct nic_ring *ring,
@@ -72,6 +83,7 @@ void vhost_user_set_call(struct vhost_user *vu, unsigned int ring, int call_fd);
 void vhost_user_set_filter(struct vhost_user *vu, const struct nic_filter *f);
 /* vhost_user_connected - a new connection (taken). */
 void vhost_user_connected(struct vhost_user *vu, int fd);
+/* vhost_user_is_up - connected, features settled, and the rings that are wanted run. */
 bool vhost_user_is_up(const struct vhost_user *vu);
 void vhost_user_stats(struct vhost_user *vu, struct stats_sink *s); /* connects, messages, refused */
 
