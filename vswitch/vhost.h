@@ -79,6 +79,12 @@ struct vhost_conn;
  */
 int vhost_conn_create(int fd, const char *name, uint64_t features, unsigned int n_pairs,
 		      const struct vhost_ops *ops, void *opaque, struct vhost_conn **out);
+struct err_limit;
+/*
+ * vhost_conn_set_limit - counts this connection's faults in the caller's struct, which outlives it:
+ * a front-end that comes again and again is then no way around the limit.
+ */
+void vhost_conn_set_limit(struct vhost_conn *c, struct err_limit *limit);
 /* Stops all rings (by ops), unmaps, closes. Accepts NULL. */
 void vhost_conn_destroy(struct vhost_conn *c);
 
@@ -102,5 +108,12 @@ struct vhost_conn_info {
 	uint64_t mem_bytes, n_messages;
 };
 void vhost_conn_info(const struct vhost_conn *c, struct vhost_conn_info *info);
+
+/*
+ * vhost_sigbus_install - once in the process, before the first connection, after anything else that
+ * takes SIGBUS: a front-end that makes its shared memory shorter then loses its connection, instead
+ * of ending the switch. 0 or negative errno.
+ */
+int vhost_sigbus_install(void);
 
 #endif
