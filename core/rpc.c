@@ -233,14 +233,16 @@ int rpc_socket_path(const char *name, char *buf, size_t size)
 	return 0;
 }
 
-static int rpc_connect(const char *name)
+static int rpc_connect(const char *path, const char *what, const char *mend)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct timeval patience = { .tv_sec = 3 };
-	int ret = rpc_socket_path(name, sa.sun_path, sizeof(sa.sun_path)), sock;
+	int sock, ret;
 
-	if (ret < 0)
-		return ret;
+	if ((size_t)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path) >= sizeof(sa.sun_path))
+		return err_ret(-ENAMETOOLONG,
+			       "%s: %s is too long a path; set XDG_RUNTIME_DIR to a shorter one",
+			       what, path);
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return err_ret(-errno, "making a socket: %s; raise 'ulimit -n'", strerror(errno));
@@ -250,13 +252,9 @@ static int rpc_connect(const char *name)
 		ret = -errno;
 		close(sock);
 		if (ret == -ENOENT || ret == -ECONNREFUSED)
-			return err_ret(
-				-ENOENT,
-				"guest '%s': it is not running; 'fourlane ps' lists those that are",
-				name);
-		return err_ret(ret,
-			       "connecting to guest '%s' (%s): %s; call as the user who runs it",
-			       name, sa.sun_path, strerror(-ret));
+			return err_ret(-ENOENT, "%s: it is not running; %s", what, mend);
+		return err_ret(ret, "connecting to %s (%s): %s; call as the user who runs it", what,
+			       path, strerror(-ret));
 	}
 	return sock;
 }
@@ -294,9 +292,10 @@ static int recv_line(int sock, int timeout_ms, char **out)
 	}
 }
 
-int rpc_call(const char *name, const char *method, json_t *params, int timeout_ms, json_t **result)
+int rpc_call_path(const char *path, const char *what, const char *mend, const char *method,
+		  json_t *params, int timeout_ms, json_t **result)
 {
-	int sock = rpc_connect(name), ret;
+	int sock = rpc_connect(path, what, mend), ret;
 	json_t *answer, *r;
 	char *text = NULL;
 
@@ -309,20 +308,38 @@ int rpc_call(const char *name, const char *method, json_t *params, int timeout_m
 		ret = recv_line(sock, timeout_ms, &text);
 	close(sock);
 	if (ret < 0)
-		return err_ret(ret, "asking guest '%s' for '%s': %s; look at its log, or stop it",
-			       name, method, strerror(-ret));
+		return err_ret(ret, "asking %s for '%s': %s; look at its log, or stop it", what,
+			       method, strerror(-ret));
 	answer = json_loads(text, JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, NULL);
 	free(text);
 	r = json_object_get(answer, "result");
 	if (r) {
 		*result = json_incref(r);
 	} else {
-		const char *why = json_string_value(
-			json_object_get(json_object_get(answer, "error"), "message"));
+		const json_t *error = json_object_get(answer, "error");
+		const char *why = json_string_value(json_object_get(error, "message"));
+		json_int_t code = json_integer_value(json_object_get(error, "code"));
 
-		ret = err_ret(-EREMOTEIO, "guest '%s', %s: %s", name, method,
+		ret = err_ret(code == RPC_INVALID_PARAMS ? -EINVAL
+			      : code == RPC_UNSUPPORTED  ? -EOPNOTSUPP
+							 : -EREMOTEIO,
+			      "%s, %s: %s", what, method,
 			      why ? why : "its answer is no JSON-RPC; is it the same version?");
 	}
 	json_decref(answer);
 	return ret;
+}
+
+int rpc_call(const char *name, const char *method, json_t *params, int timeout_ms, json_t **result)
+{
+	char path[PATH_MAX], what[64];
+	int ret = rpc_socket_path(name, path, sizeof(path));
+
+	if (ret < 0) {
+		json_decref(params);
+		return ret;
+	}
+	snprintf(what, sizeof(what), "guest '%s'", name);
+	return rpc_call_path(path, what, "'fourlane ps' lists those that are", method, params,
+			     timeout_ms, result);
 }

@@ -20,7 +20,8 @@ enum {
 	RPC_INVALID_REQUEST = -32600,
 	RPC_NO_METHOD = -32601,
 	RPC_INVALID_PARAMS = -32602,
-	RPC_FAILED = -32000
+	RPC_FAILED = -32000,
+	RPC_UNSUPPORTED = -32001 /* this host cannot do it */
 };
 
 /*
@@ -69,5 +70,13 @@ int rpc_name_ok(const char *name);
  * answered with an error.
  */
 int rpc_call(const char *name, const char *method, json_t *params, int timeout_ms, json_t **result);
+
+/*
+ * rpc_call_path - the same to the program that listens at `path`. `what` names it in messages
+ * ("switch 'default'"), `mend` says what to do when it is not there. Besides, -EINVAL when it found
+ * the parameters wrong, -EOPNOTSUPP when its host lacks what that takes.
+ */
+int rpc_call_path(const char *path, const char *what, const char *mend, const char *method,
+		  json_t *params, int timeout_ms, json_t **result);
 
 #endif

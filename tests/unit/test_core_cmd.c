@@ -41,7 +41,7 @@ static void every_command_is_registered(void **state)
 {
 	static const char *const want[] = { "host",   "groups",   "nics",    "vf",
 					    "assign", "unassign", "run",     "ps",
-					    "stats",  "stop",     "compare", "lab" };
+					    "stats",  "stop",     "compare", "lab", "switch" };
 
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		if (!cmd_find(want[i]))
