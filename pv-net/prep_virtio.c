@@ -10,7 +10,8 @@
 static const struct nic_prep virtio_prep = {
 	.name = "virtio",
 	.lane = "paravirtual",
-	.keys = "mac=AA:BB:CC:DD:EE:FF, queue_size=2..1024, backend=NAME and the back-end's keys",
+	.keys = "mac=AA:BB:CC:DD:EE:FF, queue_size=2..1024, queues=1..8, "
+		"backend=NAME and the back-end's keys",
 	.prepare = prep_software,
 	.release = prep_software_release,
 };

@@ -48,6 +48,8 @@ static int virtio_add_kick(struct virtio_dev *vd, struct virtio_queue *q)
 	if (q->kick.fd < 0)
 		return err_ret(-errno, "%s: making a doorbell: %s; raise 'ulimit -n'", vd->pci.name,
 			       strerror(errno));
+	if (q - vd->queue < (ptrdiff_t)vd->n_foreign)
+		return 0;
 	ret = io_add_fd(vm_io(vd->pci.vm), &q->kick);
 	return ret < 0 ? err_ret(ret,
 				 "%s: listening to a doorbell: %s; give the guest fewer devices",
@@ -211,7 +213,8 @@ static bool virtio_features_ok(const struct virtio_dev *vd, uint8_t status)
 	const uint8_t before = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER;
 
 	return (status & before) == before && !(vd->features & ~vd->offered) &&
-	       virtio_has(vd, VIRTIO_F_VERSION_1);
+	       virtio_has(vd, VIRTIO_F_VERSION_1) &&
+	       (!vd->ops->features_ok || vd->ops->features_ok(vd));
 }
 
 static void virtio_start(struct virtio_dev *vd)
@@ -244,8 +247,10 @@ void virtio_set_status(struct virtio_dev *vd, uint8_t status)
 	vd->status |= add;
 	if (add & VIRTIO_STATUS_DRIVER_OK)
 		virtio_start(vd);
-	if (add & VIRTIO_STATUS_FAILED)
+	if (add & VIRTIO_STATUS_FAILED) {
 		atomic_store(&vd->live, false);
+		io_wake(vm_io(vd->pci.vm));
+	}
 }
 
 void virtio_set_driver_features(struct virtio_dev *vd, uint32_t half)

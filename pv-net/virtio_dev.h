@@ -46,6 +46,12 @@ struct virtio_dev_ops {
 	/* Fills the device configuration; bytes not written are 0. Under the lock. */
 	void (*config)(struct virtio_dev *vd, uint8_t cfg[VIRTIO_CONFIG_MAX]);
 	unsigned int config_size;
+	/* Bus mastering, MSI-X or a queue's vector may have changed. Under the lock. May be NULL.
+	 */
+	void (*pci_changed)(struct virtio_dev *vd);
+	/* Whether vd->features, a subset of what is offered, go together. Under the lock. May be
+	 * NULL. */
+	bool (*features_ok)(const struct virtio_dev *vd);
 };
 
 struct virtio_queue {
@@ -61,6 +67,9 @@ struct virtio_dev {
 	struct pci_dev pci; /* first */
 	const struct virtio_dev_ops *ops;
 	unsigned int n_queues;
+	/* queues 0..n_foreign) are worked on by another process, which alone reads their doorbells;
+	 * set before virtio_dev_init() */
+	unsigned int n_foreign;
 	struct virtio_queue queue[VIRTIO_MAX_QUEUES];
 
 	pthread_mutex_t lock; /* everything below and the queues, unless it says otherwise */
@@ -85,10 +94,10 @@ static inline bool virtio_has(const struct virtio_dev *vd, unsigned int bit)
 }
 
 /*
- * virtio_dev_init - *vd all zero before. `id` is the virtio device type, `offered` its features
- * besides those of the transport and the ring. n_queues <= VIRTIO_MAX_QUEUES, max_size a power of
- * two. Makes the doorbells' eventfds and the PCI function. Negative errno after a message;
- * virtio_dev_destroy() is due in any case.
+ * virtio_dev_init - *vd all zero before, but n_foreign. `id` is the virtio device type, `offered`
+ * its features besides those of the transport and the ring. n_queues <= VIRTIO_MAX_QUEUES, max_size
+ * a power of two. Makes the doorbells' eventfds and the PCI function. Negative errno after a
+ * message; virtio_dev_destroy() is due in any case.
  */
 int virtio_dev_init(struct virtio_dev *vd, struct vm *vm, const char *name, unsigned int id,
 		    uint32_t class_code, uint64_t offered, unsigned int n_queues, uint16_t max_size,

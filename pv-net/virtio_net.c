@@ -2,8 +2,9 @@
 /*
  * virtio-net for the guest: the device behind `--nic virtio`. Here are its life, its configuration
  * and its poller; frames go through virtio_net_tx.c and virtio_net_rx.c, registers through
- * virtio_dev.c. VIRTIO 1.2 section 5.1. Offered: MAC, STATUS, MRG_RXBUF and the ring's features.
- * Left out: control queue, several pairs (the structure has them), offloads.
+ * virtio_dev.c. A back-end that works on rings itself gets them by virtio_net_rings.c; only such a
+ * one has several queue pairs. VIRTIO 1.2 section 5.1. Offered: MAC, STATUS, MRG_RXBUF, the ring's
+ * features, and CTRL_VQ with MQ for several pairs. Left out: offloads.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -47,6 +48,7 @@ static void vnet_config(struct virtio_dev *vd, uint8_t cfg[VIRTIO_CONFIG_MAX])
 									  : 0 };
 
 	memcpy(c.mac, v->mac, sizeof(c.mac));
+	c.max_virtqueue_pairs = (uint16_t)v->n_pairs;
 	memcpy(cfg, &c, sizeof(c));
 }
 
@@ -58,6 +60,24 @@ static const struct virtio_dev_ops vnet_ops = {
 	.config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs),
 };
 
+static const struct virtio_dev_ops vnet_rings_ops = {
+	.start = vnet_rings_start,
+	.stop = vnet_rings_stop,
+	.config = vnet_config,
+	.config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs),
+	.pci_changed = vnet_rings_pci_changed,
+	.features_ok = vnet_rings_features_ok,
+};
+
+static const struct virtio_dev_ops vnet_rings_mq_ops = {
+	.start = vnet_rings_start,
+	.stop = vnet_rings_stop,
+	.config = vnet_config,
+	.config_size = offsetof(struct virtio_net_config, mtu),
+	.pci_changed = vnet_rings_pci_changed,
+	.features_ok = vnet_rings_features_ok,
+};
+
 void vnet_link(struct nic_frontend *fe, bool up)
 {
 	struct vnet *v = (struct vnet *)((char *)fe - offsetof(struct vnet, fe));
@@ -65,7 +85,7 @@ void vnet_link(struct nic_frontend *fe, bool up)
 	/* the poller tells the guest: this may be called with or without the lock */
 	atomic_store(&v->link_up, up);
 	atomic_store(&v->link_changed, true);
-	io_wake(vm_io(v->vd.pci.vm));
+	io_wake(v->io);
 }
 
 /* --- the poller --- */
@@ -151,16 +171,24 @@ static void vnet_rx_ready(struct io_fd *f, uint32_t events)
 static void vnet_destroy(struct device *d)
 {
 	struct vnet *v = (struct vnet *)((char *)d - offsetof(struct vnet, dev));
-	struct io *io = vm_io(v->vd.pci.vm);
 
-	io_remove_poller(io, &v->poller);
+	io_remove_poller(v->io, &v->poller);
+	vnet_rings_destroy(v);
 	for (unsigned int i = 0; i < v->n_pairs; i++)
-		io_remove_fd(io, &v->rx_fd[i]);
+		io_remove_fd(v->io, &v->rx_fd[i]);
 	virtio_dev_destroy(&v->vd);
 	nic_backend_destroy(v->be);
 	free(v);
 }
 
+static void vnet_late_fd(struct device *d, const char *name, int fd)
+{
+	struct vnet *v = (struct vnet *)((char *)d - offsetof(struct vnet, dev));
+
+	nic_late_fd(v->be, name, fd);
+}
+
+/* With rings handed over, doorbells and interrupts are those of the control queue. */
 static void vnet_stats(struct device *d, struct stats_sink *s)
 {
 	struct vnet *v = (struct vnet *)((char *)d - offsetof(struct vnet, dev));
@@ -174,36 +202,86 @@ static void vnet_stats(struct device *d, struct stats_sink *s)
 	stats_put(s, "needs_reset", atomic_load(&v->vd.n_broken));
 }
 
-static const struct device_ops vnet_device_ops = { .destroy = vnet_destroy, .stats = vnet_stats };
+static const struct device_ops vnet_device_ops = {
+	.destroy = vnet_destroy,
+	.stats = vnet_stats,
+	.late_fd = vnet_late_fd,
+};
 
-static int vnet_take_options(struct vnet *v, struct device_conf *conf, uint64_t *queue_size)
+struct vnet_options {
+	uint64_t queue_size, queues;
+};
+
+static int vnet_take_options(struct vnet *v, struct device_conf *conf, struct vnet_options *o)
 {
 	static const uint8_t some_mac[6] = {
 		0x02, 'f', 'l', 0, 0, 1
 	}; /* `fourlane run` always gives one */
 	int ret;
 
+	*o = (struct vnet_options){ .queue_size = VNET_QUEUE_SIZE, .queues = 1 };
 	memcpy(v->mac, some_mac, sizeof(v->mac));
 	ret = opts_take_mac(conf->opts, "mac", v->mac);
 	if (ret >= 0)
-		ret = opts_take_number(conf->opts, "queue_size", 2, VNET_QUEUE_SIZE, queue_size);
-	if (ret >= 0 && (*queue_size & (*queue_size - 1)))
+		ret = opts_take_number(conf->opts, "queue_size", 2, VNET_QUEUE_SIZE,
+				       &o->queue_size);
+	if (ret >= 0 && (o->queue_size & (o->queue_size - 1)))
 		ret = err_ret(-EINVAL, "%s: queue_size=%u: no power of two; give 2, 4, ... %u",
-			      conf->name, (unsigned int)*queue_size, VNET_QUEUE_SIZE);
+			      conf->name, (unsigned int)o->queue_size, VNET_QUEUE_SIZE);
+	if (ret >= 0)
+		ret = opts_take_number(conf->opts, "queues", 1, VNET_MAX_PAIRS, &o->queues);
 	return ret < 0 ? ret : 0;
 }
 
-/* The back-end, what it may pass, and its descriptors in the I/O thread. */
-static int vnet_attach_backend(struct vnet *v, struct vm *vm, struct device_conf *conf)
+/* What the back-end can serve of the rings' features, and whether it has so many queue pairs. */
+static int vnet_ask_backend(struct vnet *v, const char *name, uint64_t *served)
 {
-	/* without a control queue a driver cannot say what it wants: everything (5.1.6.5.1) */
-	const struct nic_filter all = { .promisc = true };
-	int ret = nic_backend_create(vm, conf, &v->fe, &v->be);
+	unsigned int max_pairs = 1;
 
-	if (ret < 0)
-		return ret;
+	*served = VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
+		  VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC);
+	if (nic_takes_rings(v->be))
+		*served = v->be->ops->rings_features(v->be, *served, &max_pairs);
+	return v->n_pairs > max_pairs
+		       ? err_ret(-EINVAL,
+				 "%s: queues=%u: the back-end '%s' has %u; give queues=%u or "
+				 "another "
+				 "back-end",
+				 name, v->n_pairs, v->be->type->name, max_pairs, max_pairs)
+		       : 0;
+}
+
+static int vnet_init_virtio(struct vnet *v, struct vm *vm, const char *name, uint16_t queue_size)
+{
+	const uint64_t own = VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS),
+		       mq = VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_BIT(VIRTIO_NET_F_MQ);
+	bool rings = nic_takes_rings(v->be), several = v->n_pairs > 1;
+	uint64_t served;
+	int asked = vnet_ask_backend(v, name, &served), ret;
+
+	v->vd.n_foreign = rings ? 2 * v->n_pairs : 0;
+	/* also after a mistake, so that vnet_destroy() finds a device */
+	ret = virtio_dev_init(&v->vd, vm, name, VIRTIO_ID_NET, CLASS_ETHERNET,
+			      own | served | (several ? mq : 0), 2 * v->n_pairs + several,
+			      queue_size,
+			      several ? &vnet_rings_mq_ops
+			      : rings ? &vnet_rings_ops
+				      : &vnet_ops);
+	v->vd.offered &= own | served | mq;
+	return asked < 0 ? asked : ret;
+}
+
+/* What the back-end may pass, and its descriptors in the I/O thread. */
+static int vnet_attach_backend(struct vnet *v, const char *name)
+{
+	/* the control queue offers no filters: a driver cannot say what it wants (5.1.6.5.1) */
+	const struct nic_filter all = { .promisc = true };
+	int ret = 0;
+
 	nic_set_filter(v->be, &all);
 	atomic_store(&v->link_up, nic_link_up(v->be));
+	if (nic_takes_rings(v->be))
+		return vnet_rings_init(v, name);
 	for (unsigned int i = 0; i < v->n_pairs && ret == 0; i++) {
 		/* edges: a frame that waits for a buffer does not keep the thread awake, one that
 		 * waits to be sent wakes it */
@@ -214,42 +292,48 @@ static int vnet_attach_backend(struct vnet *v, struct vm *vm, struct device_conf
 			.opaque = v,
 		};
 		if (v->rx_fd[i].fd >= 0)
-			ret = io_add_fd(vm_io(vm), &v->rx_fd[i]);
+			ret = io_add_fd(v->io, &v->rx_fd[i]);
 	}
 	return ret < 0 ? err_ret(ret,
 				 "%s: listening to the back-end: %s; give the guest fewer devices",
-				 conf->name, strerror(-ret))
+				 name, strerror(-ret))
 		       : 0;
+}
+
+static void vnet_init(struct vnet *v, struct vm *vm)
+{
+	v->dev.ops = &vnet_device_ops;
+	v->io = vm_io(vm);
+	v->resting = true;
+	v->intx.fd = -1;
+	v->fe = (struct nic_frontend){ .ops = &vnet_frontend_ops, .max_frame = VNET_FRAME_STD };
+	v->poller = (struct io_poller){
+		.poll = vnet_poll, .wake = vnet_wake, .rest = vnet_rest, .opaque = v
+	};
 }
 
 static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **out)
 {
 	struct vnet *v = calloc(1, sizeof(*v));
-	uint64_t queue_size = VNET_QUEUE_SIZE;
+	struct vnet_options o;
 	int ret;
 
 	if (!v)
 		return -ENOMEM;
-	v->dev.ops = &vnet_device_ops;
-	v->n_pairs = 1;
-	v->resting = true;
-	v->fe = (struct nic_frontend){ .ops = &vnet_frontend_ops, .max_frame = VNET_FRAME_STD };
-	v->poller = (struct io_poller){
-		.poll = vnet_poll, .wake = vnet_wake, .rest = vnet_rest, .opaque = v
-	};
-	ret = vnet_take_options(v, conf, &queue_size);
+	vnet_init(v, vm);
+	ret = vnet_take_options(v, conf, &o);
+	if (ret == 0)
+		ret = nic_backend_create(vm, conf, &v->fe, &v->be);
 	if (ret < 0) {
 		free(v);
 		return ret;
 	}
-	ret = virtio_dev_init(&v->vd, vm, conf->name, VIRTIO_ID_NET, CLASS_ETHERNET,
-			      VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS) |
-				      VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF),
-			      2 * v->n_pairs, (uint16_t)queue_size, &vnet_ops);
+	v->n_pairs = (unsigned int)o.queues;
+	ret = vnet_init_virtio(v, vm, conf->name, (uint16_t)o.queue_size);
 	if (ret == 0)
-		ret = vnet_attach_backend(v, vm, conf);
+		ret = vnet_attach_backend(v, conf->name);
 	if (ret == 0)
-		ret = io_add_poller(vm_io(vm), &v->poller);
+		ret = io_add_poller(v->io, &v->poller);
 	if (ret == 0)
 		ret = pci_register(&v->vd.pci);
 	if (ret < 0) {
@@ -262,7 +346,7 @@ static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **
 
 static const struct device_type vnet_type = {
 	.name = "virtio",
-	.keys = "mac=, queue_size=, backend=null|loop|tap, ifname=",
+	.keys = "mac=, queue_size=, queues=, backend=null|loop|tap|switch and its keys",
 	.create = vnet_create,
 };
 DEVICE_TYPE(&vnet_type);

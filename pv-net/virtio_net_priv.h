@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inside of virtio-net, for virtio_net.c (life, configuration, poller), virtio_net_tx.c,
- * virtio_net_rx.c and their unit tests. VIRTIO 1.2 section 5.1.
+ * The inside of virtio-net, for virtio_net.c (life, configuration, poller), virtio_net_tx.c and
+ * virtio_net_rx.c (frames), virtio_net_rings.c (rings handed over), virtio_net_ctrl.c (control
+ * queue) and their unit tests. VIRTIO 1.2 section 5.1.
  */
 #ifndef PV_NET_VIRTIO_NET_PRIV_H
 #define PV_NET_VIRTIO_NET_PRIV_H
@@ -11,7 +12,7 @@
 #include "pv-net/virtio_dev.h"
 
 #define VNET_QUEUE_SIZE 1024 /* entries, at most and unless told */
-#define VNET_MAX_PAIRS  1
+#define VNET_MAX_PAIRS  8
 #define VNET_FRAME_MIN  14
 #define VNET_FRAME_STD \
 	1518 /* with a VLAN tag: what a buffer holds when frames cannot be spread over several */
@@ -51,6 +52,7 @@ struct vnet {
 	struct device dev;
 	struct nic_frontend fe;
 	struct nic_backend *be;
+	struct io *io;
 	struct io_poller poller;
 	struct io_fd rx_fd[VNET_MAX_PAIRS];
 	uint8_t mac[6];
@@ -61,6 +63,14 @@ struct vnet {
 	bool fresh; /* the driver came while the thread was polling: notifications are to go off */
 	_Atomic bool link_up, link_changed;
 	uint64_t n_tx_refused; /* frames with a header that nobody negotiated; I/O thread */
+
+	/* With a back-end that takes rings: under the lock. */
+	struct nic_ring ring[2 * VNET_MAX_PAIRS]; /* as it was told */
+	unsigned int n_rings;
+	unsigned int used_pairs;  /* as the driver asked for */
+	_Atomic bool handed_over; /* written under the lock */
+	struct io_fd intx;        /* what the back-end signals while there is no MSI-X */
+	bool intx_due;            /* it did; I/O thread */
 };
 
 static inline struct virtqueue *vnet_rxq(struct vnet *v, unsigned int pair)
@@ -85,6 +95,23 @@ void vnet_tx_forget(struct vnet_tx *t);
 /* --- receive (virtio_net_rx.c) --- */
 extern const struct nic_frontend_ops vnet_frontend_ops;
 void vnet_rx_forget(struct vnet_rx *r);
+/* --- rings handed over (virtio_net_rings.c) --- */
+int vnet_rings_init(struct vnet *v, const char *name);
+void vnet_rings_destroy(struct vnet *v);
+/* What struct virtio_dev_ops asks for. */
+void vnet_rings_start(struct virtio_dev *vd);
+void vnet_rings_stop(struct virtio_dev *vd);
+void vnet_rings_pci_changed(struct virtio_dev *vd);
+bool vnet_rings_features_ok(const struct virtio_dev *vd);
+/* vnet_rings_set_pairs - the driver wants to use so many (1 or more); false: there are not. Under
+ * the lock. */
+bool vnet_rings_set_pairs(struct vnet *v, unsigned int pairs);
+
+/* --- control queue (virtio_net_ctrl.c) --- */
+/* vnet_ctrl_poll - works on the commands that wait, and gives how many. I/O thread, under the
+ * lock. */
+unsigned int vnet_ctrl_poll(struct vnet *v);
+
 /* vnet_link - the back-end's link changed; any thread, no lock needed. */
 void vnet_link(struct nic_frontend *fe, bool up);
 

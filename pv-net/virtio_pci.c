@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pv-net/virtio_dev.h"
 
@@ -86,6 +87,8 @@ static void common_write16(struct virtio_dev *vd, unsigned int off, uint16_t val
 	case VIRTIO_PCI_COMMON_Q_MSIX:
 		if (q)
 			virtio_set_vector(vd, &q->vector, val);
+		if (q && vd->ops->pci_changed)
+			vd->ops->pci_changed(vd);
 		break;
 	case VIRTIO_PCI_COMMON_Q_ENABLE: virtio_enable_queue(vd, val); break;
 	default: virtio_driver_error(vd);
@@ -160,12 +163,17 @@ static uint64_t bar_read(void *opaque, uint64_t off, unsigned int size)
  * place does not matter. */
 static void notify_write(struct virtio_dev *vd, uint64_t val)
 {
+	const uint64_t one = 1;
+
 	if (val >= vd->n_queues) {
 		virtio_driver_error(vd);
 		return;
 	}
 	atomic_fetch_add_explicit(&vd->n_trapped_kicks, 1, memory_order_relaxed);
-	io_wake(vm_io(vd->pci.vm));
+	if (val >= vd->n_foreign)
+		io_wake(vm_io(vd->pci.vm));
+	else if (write(vd->queue[val].kick.fd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it is signalled, which is what is wanted */
 }
 
 static void bar_write(void *opaque, uint64_t off, unsigned int size, uint64_t val)
@@ -240,12 +248,24 @@ static uint32_t cfg_read(struct pci_dev *d, unsigned int off, unsigned int size)
 	return pci_cfg_read(d, off, size);
 }
 
+static void pci_changed(struct virtio_dev *vd)
+{
+	if (!vd->ops->pci_changed)
+		return;
+	virtio_lock(vd);
+	vd->ops->pci_changed(vd);
+	virtio_unlock(vd);
+}
+
 static void cfg_write(struct pci_dev *d, unsigned int off, unsigned int size, uint32_t val)
 {
 	struct virtio_dev *vd = vd_of(d);
+	bool msix = pci_msix_enabled(d);
 	uint32_t target, len;
 
 	pci_cfg_write(d, off, size, val);
+	if (msix != pci_msix_enabled(d))
+		pci_changed(vd);
 	if (vd->window && off == vd->window + WINDOW_DATA && window_target(vd, &target, &len) &&
 	    size >= len)
 		bar_write(vd, target, len, val);
@@ -254,6 +274,7 @@ static void cfg_write(struct pci_dev *d, unsigned int off, unsigned int size, ui
 static void command_changed(struct pci_dev *d, uint16_t old, uint16_t now)
 {
 	io_wake(vm_io(d->vm)); /* bus mastering may be on now */
+	pci_changed(vd_of(d));
 }
 
 static const struct pci_dev_ops pci_ops = {
