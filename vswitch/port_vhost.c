@@ -21,8 +21,9 @@
 #include "vswitch/switch.h"
 #include "vswitch/vhost.h"
 
-#define RETRY_MIN_MS 100
-#define RETRY_MAX_MS 1000
+#define RETRY_MIN_MS    100
+#define RETRY_MAX_MS    1000
+#define ACCEPT_AGAIN_MS 500 /* after the process has run out of descriptors */
 
 /* What the data path can do with a ring; MQ when the port has several pairs. */
 #define PORT_FEATURES \
@@ -34,12 +35,16 @@ struct port_vhost {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int listen_fd; /* server; -1: client, or not made yet */
 	bool bound;    /* the socket file is ours */
-	struct event *accept_ev;
+	struct event *accept_ev, *accept_again;
 	struct event *timer; /* the connection's deadline, or the next try of a client */
 	struct event *read_ev, *write_ev;
-	struct vhost_conn *conn; /* NULL: nobody is there */
+	struct vhost_conn *conn;        /* NULL: nobody is there */
+	bool started[VHOST_MAX_RINGS];  /* the data path has taken it */
+	uint16_t base[VHOST_MAX_RINGS]; /* of one that it has not */
 	unsigned int retry_ms;
 	uint64_t n_connects, n_refused, n_faults;
+	/* of all connections, so that coming again is no way around them */
+	struct err_limit faults, strangers;
 };
 
 static void port_lost(struct port_vhost *v);
@@ -51,24 +56,37 @@ static void port_ring_start(void *opaque, unsigned int ring, const struct vhost_
 	struct port_vhost *v = opaque;
 	int ret = dp_ring_start(v->port->dp, ring, conf);
 
+	v->started[ring] = ret == 0;
+	v->base[ring] = conf->base;
 	if (ret < 0)
-		err_say("port %s: starting ring %u: %s; the port moves nothing",
-			v->port->conf.dp.name, ring, strerror(-ret));
+		err_limited(&v->faults, "port %s: starting ring %u: %s; the ring moves nothing",
+			    v->port->conf.dp.name, ring, strerror(-ret));
 }
 
 static uint16_t port_ring_stop(void *opaque, unsigned int ring)
 {
-	return dp_ring_stop(((struct port_vhost *)opaque)->port->dp, ring);
+	struct port_vhost *v = opaque;
+
+	if (!v->started[ring])
+		return v->base[ring];
+	v->started[ring] = false;
+	return dp_ring_stop(v->port->dp, ring);
 }
 
 static void port_ring_enable(void *opaque, unsigned int ring, bool on)
 {
-	dp_ring_enable(((struct port_vhost *)opaque)->port->dp, ring, on);
+	struct port_vhost *v = opaque;
+
+	if (v->started[ring])
+		dp_ring_enable(v->port->dp, ring, on);
 }
 
 static void port_ring_call(void *opaque, unsigned int ring, int call_fd)
 {
-	dp_ring_call(((struct port_vhost *)opaque)->port->dp, ring, call_fd);
+	struct port_vhost *v = opaque;
+
+	if (v->started[ring])
+		dp_ring_call(v->port->dp, ring, call_fd);
 }
 
 static void port_filter(void *opaque, const struct vhost_user_filter *f)
@@ -136,7 +154,6 @@ static void port_lost(struct port_vhost *v)
 	vhost_conn_destroy(v->conn);
 	v->conn = NULL;
 	evtimer_del(v->timer);
-	dp_set_filter(v->port->dp, NULL);
 	v->retry_ms = RETRY_MIN_MS;
 	if (v->port->conf.client)
 		port_set_timer(v, v->retry_ms);
@@ -156,6 +173,7 @@ static void port_connected(struct port_vhost *v, int fd)
 	if (ret < 0) {
 		v->conn = NULL;
 	} else {
+		vhost_conn_set_limit(v->conn, &v->faults);
 		v->read_ev =
 			event_new(sw_base(v->port->sw), fd, EV_READ | EV_PERSIST, port_ready, v);
 		v->write_ev =
@@ -179,6 +197,10 @@ static void port_timer(evutil_socket_t fd, short what, void *opaque)
 		port_try(v);
 	} else if (vhost_conn_expired(v->conn, rpc_now_ms())) {
 		v->n_faults++;
+		err_limited(&v->faults,
+			    "port %s: the front-end says nothing, or half a message; its "
+			    "connection is closed, look there for the cause",
+			    v->port->conf.dp.name);
 		port_lost(v);
 	} else {
 		port_wait(v);
@@ -216,25 +238,47 @@ static bool port_allowed(int fd)
 	return cred.uid == 0 || cred.uid == geteuid() || (gr && cred.gid == gr->gr_gid);
 }
 
+/* A connection that nobody can take would wake the loop for ever: look away for a while. */
+static void port_accept_later(struct port_vhost *v)
+{
+	struct timeval tv = { .tv_usec = ACCEPT_AGAIN_MS * 1000 };
+
+	event_del(v->accept_ev);
+	evtimer_add(v->accept_again, &tv);
+}
+
+static void port_accept_again(evutil_socket_t fd, short what, void *opaque)
+{
+	event_add(((struct port_vhost *)opaque)->accept_ev, NULL);
+}
+
 static void port_accept(evutil_socket_t listen_fd, short what, void *opaque)
 {
 	struct port_vhost *v = opaque;
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			port_accept_later(v);
 		return;
+	}
 	/*
 	 * One guest at a time. One that has died is still here when its successor comes only until
 	 * the end of its socket has been read: so that is read first.
 	 */
 	if (v->conn)
 		port_ready(-1, EV_READ, v);
-	if (v->conn || !port_allowed(fd)) {
-		v->n_refused++;
-		close(fd);
+	if (!port_allowed(fd)) {
+		err_limited(&v->strangers,
+			    "port %s: refusing a connection: its user is neither root nor ours nor "
+			    "in group fourlane; add the user to that group",
+			    v->port->conf.dp.name);
+	} else if (!v->conn) {
+		port_connected(v, fd);
 		return;
 	}
-	port_connected(v, fd);
+	v->n_refused++;
+	close(fd);
 }
 
 /* Is anybody behind the socket file? */
@@ -277,7 +321,8 @@ static int port_listen(struct port_vhost *v)
 			       v->path, strerror(errno));
 	v->accept_ev =
 		event_new(sw_base(v->port->sw), v->listen_fd, EV_READ | EV_PERSIST, port_accept, v);
-	return v->accept_ev && event_add(v->accept_ev, NULL) == 0 ? 0 : -ENOMEM;
+	v->accept_again = evtimer_new(sw_base(v->port->sw), port_accept_again, v);
+	return v->accept_again && v->accept_ev && event_add(v->accept_ev, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 /* --- the port type --- */
@@ -298,9 +343,13 @@ static int port_path(struct port_vhost *v)
 
 static int port_vhost_create(struct sw_port *p)
 {
-	struct port_vhost *v = calloc(1, sizeof(*v));
+	struct port_vhost *v;
 	int ret;
 
+	if (!p->conf.dp.n_pairs || p->conf.dp.n_pairs > VHOST_MAX_RINGS / 2)
+		return err_ret(-EINVAL, "port %s: %u queue pairs; 1 to %u are possible",
+			       p->conf.dp.name, p->conf.dp.n_pairs, VHOST_MAX_RINGS / 2);
+	v = calloc(1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
 	p->state = v;
@@ -308,6 +357,8 @@ static int port_vhost_create(struct sw_port *p)
 	v->listen_fd = -1;
 	v->retry_ms = RETRY_MIN_MS;
 	ret = port_path(v);
+	if (ret == 0)
+		ret = vhost_sigbus_install();
 	if (ret < 0)
 		return ret;
 	v->timer = evtimer_new(sw_base(p->sw), port_timer, v);
@@ -329,6 +380,8 @@ static void port_vhost_destroy(struct sw_port *p)
 	vhost_conn_destroy(v->conn);
 	if (v->accept_ev)
 		event_free(v->accept_ev);
+	if (v->accept_again)
+		event_free(v->accept_again);
 	if (v->timer)
 		event_free(v->timer);
 	if (v->listen_fd >= 0)
@@ -339,21 +392,16 @@ static void port_vhost_destroy(struct sw_port *p)
 	p->state = NULL;
 }
 
-static json_t *feature_names(uint64_t features)
+struct feature_name {
+	unsigned int bit;
+	const char *name;
+};
+
+static json_t *feature_names(uint64_t features, const struct feature_name *known, size_t n)
 {
-	static const struct {
-		unsigned int bit;
-		const char *name;
-	} known[] = {
-		{ VIRTIO_F_VERSION_1, "version_1" },
-		{ VIRTIO_NET_F_MRG_RXBUF, "mrg_rxbuf" },
-		{ VIRTIO_F_RING_INDIRECT_DESC, "indirect_desc" },
-		{ VIRTIO_F_RING_EVENT_IDX, "event_idx" },
-		{ VIRTIO_NET_F_MQ, "mq" },
-	};
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+	for (size_t i = 0; i < n; i++)
 		if (features & VIRTIO_BIT(known[i].bit))
 			json_array_append_new(list, json_string(known[i].name));
 	return list;
@@ -361,15 +409,32 @@ static json_t *feature_names(uint64_t features)
 
 static void port_vhost_show(const struct sw_port *p, json_t *o)
 {
+	static const struct feature_name features[] = {
+		{ VIRTIO_F_VERSION_1, "version_1" },
+		{ VIRTIO_NET_F_MRG_RXBUF, "mrg_rxbuf" },
+		{ VIRTIO_F_RING_INDIRECT_DESC, "indirect_desc" },
+		{ VIRTIO_F_RING_EVENT_IDX, "event_idx" },
+		{ VIRTIO_NET_F_MQ, "mq" },
+		{ VHOST_USER_F_PROTOCOL_FEATURES, "protocol_features" },
+	};
+	static const struct feature_name protocol[] = {
+		{ VHOST_USER_PROTOCOL_F_MQ, "mq" },
+		{ VHOST_USER_PROTOCOL_F_REPLY_ACK, "reply_ack" },
+		{ VHOST_USER_PROTOCOL_F_FL_FILTER, "filter" },
+	};
 	const struct port_vhost *v = p->state;
 	struct vhost_conn_info info = { 0 };
 
+	if (!v)
+		return;
 	if (v->conn)
 		vhost_conn_info(v->conn, &info);
 	json_object_set_new(o, "socket", json_string(v->path));
 	json_object_set_new(o, "role", json_string(p->conf.client ? "client" : "server"));
 	json_object_set_new(o, "connected", json_boolean(v->conn));
-	json_object_set_new(o, "features", feature_names(info.features));
+	json_object_set_new(o, "features", feature_names(info.features, features, 6));
+	json_object_set_new(o, "protocol_features",
+			    feature_names(info.protocol_features, protocol, 3));
 	json_object_set_new(o, "rings_running", json_integer(info.n_rings_running));
 	json_object_set_new(o, "regions", json_integer(info.n_regions));
 	json_object_set_new(o, "mem_bytes", json_integer((json_int_t)info.mem_bytes));

@@ -81,9 +81,15 @@ static void sigbus_handle(int sig, siginfo_t *info, void *context)
 int vhost_sigbus_install(void)
 {
 	struct sigaction sa = { .sa_sigaction = sigbus_handle, .sa_flags = SA_SIGINFO };
+	struct sigaction now;
 
+	if (sigaction(SIGBUS, NULL, &now) < 0)
+		return -errno;
+	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == sigbus_handle)
+		return 0;
+	sigbus_before = now;
 	sigemptyset(&sa.sa_mask);
-	return sigaction(SIGBUS, &sa, &sigbus_before) < 0 ? -errno : 0;
+	return sigaction(SIGBUS, &sa, NULL) < 0 ? -errno : 0;
 }
 
 int vhost_sigbus_add(void *map, uint64_t size, int sock)
