@@ -21,10 +21,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <dirent.h>
-#include <grp.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,34 +30,29 @@
 #include "core/err.h"
 #include "core/paths.h"
 #include "core/prep_priv.h"
+#include "core/rpc_server.h"
 
-#define MAX_CLIENTS 16
 #define ANSWER_MS   3000
 #define STOP_MS     5000
 #define MIN_FILES   64
 #define START_MS    300000 /* pinning a large guest takes its time */
 
-struct client {
-	int fd; /* -1: free */
-	char *line;
-	size_t len;
-	long long since; /* ms: when it came, or was last answered */
-};
-
 struct supervisor {
 	const struct supervisor_conf *conf;
 	struct prep_guest guest;
-	char sock_path[PATH_MAX], lock_path[PATH_MAX];
-	int lock_fd, listen_fd, sig_fd, control, pid_fd;
+	char lock_path[PATH_MAX];
+	int lock_fd, sig_fd, control, pid_fd;
 	int console_w; /* to the monitor's UART; -1: closed */
 	pid_t pid;
 	bool stdin_open, tty_changed, stopping, started, locked;
 	bool deaf; /* the monitor has let a question go unanswered */
 	struct termios tty;
-	struct client client[MAX_CLIENTS];
+	struct rpc_server *server;
 	json_int_t next_id;
 	char why[32]; /* why the guest ended, as the monitor said */
 };
+
+static json_t *sup_method(void *opaque, const char *method, json_t *params, json_int_t id);
 
 /* --- the guest's name, lock and socket --- */
 /* Is the file that we hold the one that the path names? A guest that ends removes its own. */
@@ -103,23 +96,11 @@ static int sup_lock(struct supervisor *s)
 
 static int sup_listen(struct supervisor *s)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int ret = rpc_socket_path(s->conf->name, sa.sun_path, sizeof(sa.sun_path));
-	struct group *gr = geteuid() == 0 ? getgrnam("fourlane") : NULL;
+	char path[PATH_MAX];
+	int ret = rpc_socket_path(s->conf->name, path, sizeof(path));
 
-	if (ret < 0)
-		return ret;
-	unlink(sa.sun_path); /* we hold the lock: it is a dead guest's */
-	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->listen_fd < 0 || bind(s->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return err_ret(-errno, "making %s: %s; check the folder", sa.sun_path,
-			       strerror(errno));
-	snprintf(s->sock_path, sizeof(s->sock_path), "%s", sa.sun_path);
-	if (chmod(sa.sun_path, 0660) < 0 || (gr && chown(sa.sun_path, (uid_t)-1, gr->gr_gid) < 0) ||
-	    listen(s->listen_fd, 8) < 0)
-		return err_ret(-errno, "listening on %s: %s; check the folder", sa.sun_path,
-			       strerror(errno));
-	return 0;
+	/* a socket that is there is a dead guest's: we hold the lock */
+	return ret < 0 ? ret : rpc_server_open(path, sup_method, s, &s->server);
 }
 
 /* --- preparation --- */
@@ -422,8 +403,9 @@ static void sup_add_facts(struct supervisor *s, json_t *stats)
 	}
 }
 
-static json_t *sup_method(struct supervisor *s, const char *method, json_int_t id)
+static json_t *sup_method(void *opaque, const char *method, json_t *params, json_int_t id)
 {
+	struct supervisor *s = opaque;
 	json_t *answer, *result;
 	int ret;
 
@@ -453,108 +435,6 @@ static json_t *sup_method(struct supervisor *s, const char *method, json_int_t i
 	if (!strcmp(method, "stats"))
 		sup_add_facts(s, result);
 	return rpc_result(id, result);
-}
-
-static void client_close(struct client *c)
-{
-	if (c->fd >= 0)
-		close(c->fd);
-	free(c->line);
-	*c = (struct client){ .fd = -1 };
-}
-
-static void client_request(struct supervisor *s, struct client *c, const char *line, size_t len)
-{
-	json_t *msg = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL), *answer;
-	const char *method = json_string_value(json_object_get(msg, "method"));
-	json_int_t id = json_integer_value(json_object_get(msg, "id"));
-
-	if (!json_is_object(msg))
-		answer = rpc_error(0, RPC_PARSE_ERROR, "that was no JSON object on one line");
-	else if (!method)
-		answer = rpc_error(id, RPC_INVALID_REQUEST, "the request has no method");
-	else
-		answer = sup_method(s, method, id);
-	json_decref(msg);
-	c->since = rpc_now_ms();
-	if (rpc_send_line(c->fd, answer, 200) < 0)
-		client_close(c);
-}
-
-static void client_read(struct supervisor *s, struct client *c)
-{
-	ssize_t n;
-
-	if (!c->line && !(c->line = malloc(RPC_MAX_BYTES))) {
-		client_close(c);
-		return;
-	}
-	if (c->len == RPC_MAX_BYTES)
-		return; /* its lines are answered first */
-	n = recv(c->fd, c->line + c->len, RPC_MAX_BYTES - c->len, MSG_DONTWAIT);
-	if (n <= 0) {
-		if (n == 0 || (errno != EAGAIN && errno != EINTR))
-			client_close(c);
-		return;
-	}
-	c->len += (size_t)n;
-	if (c->len == RPC_MAX_BYTES && !memchr(c->line, '\n', c->len))
-		client_close(c); /* a line without end */
-}
-
-/* Answers the first whole line that a client has sent, if there is one. True when another is
- * waiting. */
-static bool client_serve(struct supervisor *s, struct client *c)
-{
-	char *nl = c->len ? memchr(c->line, '\n', c->len) : NULL;
-	size_t len;
-
-	if (!nl)
-		return false;
-	len = (size_t)(nl - c->line);
-	client_request(s, c, c->line, len);
-	if (c->fd < 0)
-		return false;
-	c->len -= len + 1;
-	memmove(c->line, nl + 1, c->len);
-	return c->len && memchr(c->line, '\n', c->len);
-}
-
-/*
- * Root, the user who runs the guest, and members of group fourlane by their primary group may ask.
- */
-static bool client_allowed(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	struct group *gr;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return false;
-	gr = getgrnam("fourlane");
-	return cred.uid == 0 || cred.uid == geteuid() || (gr && cred.gid == gr->gr_gid);
-}
-
-static void sup_accept(struct supervisor *s)
-{
-	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	struct client *oldest = &s->client[0];
-
-	if (fd < 0)
-		return;
-	if (!client_allowed(fd)) {
-		close(fd);
-		return;
-	}
-	for (unsigned int i = 0; i < MAX_CLIENTS; i++)
-		if (s->client[i].fd < 0 || s->client[i].since < oldest->since) {
-			oldest = &s->client[i];
-			if (oldest->fd < 0)
-				break;
-		}
-	client_close(oldest); /* all places are taken: whoever is silent longest makes room */
-	oldest->fd = fd;
-	oldest->since = rpc_now_ms();
 }
 
 /* --- the loop --- */
@@ -626,41 +506,22 @@ static int sup_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Everything that clients want now. True when one of them has sent more than was answered. */
-static bool sup_clients(struct supervisor *s, const struct pollfd *p)
-{
-	bool more = false;
-
-	for (int i = 0; i < MAX_CLIENTS; i++) {
-		if (p[i].revents && s->client[i].fd >= 0)
-			client_read(s, &s->client[i]);
-		if (s->client[i].fd >= 0)
-			more |= client_serve(s, &s->client[i]);
-	}
-	return more;
-}
-
 static void sup_loop(struct supervisor *s)
 {
-	bool gone = false, more = false;
+	bool gone = false;
 	long long deadline = 0;
 
 	for (;;) {
-		struct pollfd p[5 + MAX_CLIENTS] = {
+		struct pollfd p[] = {
 			{ .fd = s->pid_fd, .events = POLLIN },
 			{ .fd = s->sig_fd, .events = POLLIN },
 			{ .fd = gone ? -1 : s->control, .events = POLLIN },
-			{ .fd = s->listen_fd, .events = POLLIN },
+			{ .fd = rpc_server_fd(s->server), .events = POLLIN },
 			{ .fd = s->stdin_open ? STDIN_FILENO : -1, .events = POLLIN },
 		};
 		struct signalfd_siginfo si;
 
-		for (int i = 0; i < MAX_CLIENTS; i++)
-			p[5 + i] = (struct pollfd){ .fd = s->client[i].fd, .events = POLLIN };
-		if (poll(p, 5 + MAX_CLIENTS,
-			 more          ? 0
-			 : s->stopping ? 100
-				       : -1) < 0 &&
+		if (poll(p, sizeof(p) / sizeof(p[0]), s->stopping ? 100 : -1) < 0 &&
 		    errno != EINTR) {
 			err_say("waiting for guest '%s': %s; ending it", s->conf->name,
 				strerror(errno));
@@ -674,10 +535,9 @@ static void sup_loop(struct supervisor *s)
 		if (p[1].revents && read(s->sig_fd, &si, sizeof(si)) == sizeof(si))
 			sup_stop(s);
 		if (p[3].revents)
-			sup_accept(s);
+			rpc_server_step(s->server);
 		if (p[4].revents)
 			sup_stdin(s);
-		more = sup_clients(s, p + 5);
 		if (s->stopping && !deadline)
 			deadline = rpc_now_ms() + STOP_MS;
 		if (deadline && rpc_now_ms() > deadline)
@@ -723,14 +583,11 @@ static void sup_cleanup(struct supervisor *s)
 {
 	if (s->tty_changed)
 		tcsetattr(STDIN_FILENO, TCSANOW, &s->tty);
-	for (int i = 0; i < MAX_CLIENTS; i++)
-		client_close(&s->client[i]);
+	rpc_server_close(s->server);
 	prep_guest_release(&s->guest);
-	if (s->sock_path[0])
-		unlink(s->sock_path);
 	if (s->locked)
 		unlink(s->lock_path);
-	for (int *fd = (int[]){ s->lock_fd, s->listen_fd, s->sig_fd, s->control, s->pid_fd,
+	for (int *fd = (int[]){ s->lock_fd, s->sig_fd, s->control, s->pid_fd,
 				s->console_w, -2 };
 	     *fd != -2; fd++)
 		if (*fd >= 0)
@@ -764,10 +621,8 @@ int supervisor_run(const struct supervisor_conf *conf)
 	s->conf = conf;
 	s->guest.name = conf->name;
 	s->guest.mem_bytes = conf->mem_bytes;
-	s->lock_fd = s->listen_fd = s->sig_fd = s->control = s->pid_fd = s->console_w = -1;
+	s->lock_fd = s->sig_fd = s->control = s->pid_fd = s->console_w = -1;
 	s->stdin_open = true;
-	for (int i = 0; i < MAX_CLIENTS; i++)
-		s->client[i].fd = -1;
 	s->sig_fd = sup_signals();
 	if ((ret = sup_check_limits(s)) < 0 || (ret = sup_lock(s)) < 0 || (ret = sup_listen(s)) < 0)
 		goto out;

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The server side of the control protocol: JSON-RPC 2.0, one object a line, on a Unix socket. For
+ * `fourlane run` (its poll loop) and fourlane-switch (libevent): both watch one descriptor and call
+ * rpc_server_step(). Clients are not trusted: their number, their lines and their silence are
+ * bounded, and one that does not read never keeps the others waiting. Batches of requests are not
+ * served. One thread.
+ */
+#ifndef CORE_RPC_SERVER_H
+#define CORE_RPC_SERVER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "core/rpc.h"
+
+struct rpc_server;
+
+/*
+ * The answer to one request: of rpc_result() or rpc_error() with this `id`, which is replaced by
+ * the client's own whatever type it has. `params` is borrowed, NULL when there are none.
+ */
+typedef json_t *(*rpc_handler)(void *opaque, const char *method, json_t *params, json_int_t id);
+
+/*
+ * rpc_server_open - listens at `path`: mode 0660, group `fourlane` where it exists. A socket that
+ * stands there is replaced: the caller holds the lock that says it is a dead one's. Negative errno
+ * after a message.
+ */
+int rpc_server_open(const char *path, rpc_handler handler, void *opaque, struct rpc_server **out);
+/* rpc_server_close - also removes the socket. Accepts NULL. */
+void rpc_server_close(struct rpc_server *s);
+
+/* rpc_server_fd - readable whenever rpc_server_step() has something to do. */
+int rpc_server_fd(const struct rpc_server *s);
+/* rpc_server_step - takes new clients and serves at most one request of each. */
+void rpc_server_step(struct rpc_server *s);
+
+/*
+ * rpc_peer_allowed - may whoever is connected to this Unix socket ask us? Root, the user who runs
+ * this program, and members of group fourlane by their primary group may.
+ */
+bool rpc_peer_allowed(int sock);
+
+#endif
