@@ -29,25 +29,28 @@
 #define DTXSWC          0x03500
 #define DTXSWC_LOOPBACK (1u << 31)          /* frames from pool to pool inside the NIC */
 #define MTA(n)          (0x05200 + 4 * (n)) /* multicast hash, n = 0..127 */
-#define RAH(n)          (0x05404 + 8 * (n)) /* receive address, n = 0..15 */
-#define RAH_POOL        (0xffu << 18)
-#define RAH_AV          (1u << 31)
-#define VT_CTL          0x0581c
-#define VT_CTL_IGMAC    (1u << 28)          /* pools by VLAN only */
-#define VT_CTL_NO_DEF   (1u << 29)          /* no default pool */
-#define VT_CTL_REPL     (1u << 30)          /* group frames to every pool that takes them */
-#define VMOLR(n)        (0x05ad0 + 4 * (n)) /* pool n = 0..7 */
-#define VMOLR_AUPE      (1u << 24)          /* untagged frames */
-#define VMOLR_ROMPE     (1u << 25)          /* multicast of the hash */
-#define VMOLR_ROPE      (1u << 26)          /* unicast of the hash */
-#define VMOLR_BAM       (1u << 27)          /* broadcast */
-#define VMOLR_MPME      (1u << 28)          /* every multicast */
-#define VMOLR_STRVLAN   (1u << 30)          /* VLAN tag off */
-#define UTA(n)          (0x0a000 + 4 * (n)) /* unicast hash, n = 0..127 */
-#define N_HASH          128
-#define PQGPRC(n)       (0x10010 + 0x100 * (n)) /* good frames of the pool, wraps */
-#define N_POOLS         8
-#define BAR0_SIZE       0x20000
+/* receive address n = 0..23, low half; the high half follows */
+#define RAL(n)         ((n) < 16 ? 0x05400 + 8 * (n) : 0x054e0 + 8 * ((n)-16))
+#define N_ADDRESSES    24
+#define RAH_POOL_SHIFT 18
+#define RAH_POOL       (0xffu << RAH_POOL_SHIFT)
+#define RAH_AV         (1u << 31)
+#define VT_CTL         0x0581c
+#define VT_CTL_IGMAC   (1u << 28)          /* pools by VLAN only */
+#define VT_CTL_NO_DEF  (1u << 29)          /* no default pool */
+#define VT_CTL_REPL    (1u << 30)          /* group frames to every pool that takes them */
+#define VMOLR(n)       (0x05ad0 + 4 * (n)) /* pool n = 0..7 */
+#define VMOLR_AUPE     (1u << 24)          /* untagged frames */
+#define VMOLR_ROMPE    (1u << 25)          /* multicast of the hash */
+#define VMOLR_ROPE     (1u << 26)          /* unicast of the hash */
+#define VMOLR_BAM      (1u << 27)          /* broadcast */
+#define VMOLR_MPME     (1u << 28)          /* every multicast */
+#define VMOLR_STRVLAN  (1u << 30)          /* VLAN tag off */
+#define UTA(n)         (0x0a000 + 4 * (n)) /* unicast hash, n = 0..127 */
+#define N_HASH         128
+#define PQGPRC(n)      (0x10010 + 0x100 * (n)) /* good frames of the pool, wraps */
+#define N_POOLS        8
+#define BAR0_SIZE      0x20000
 
 #define DEVICES "/sys/bus/pci/devices"
 
@@ -142,37 +145,50 @@ static void pool_filter(struct vmdq_nic *nic, unsigned int i)
 	set(nic, VMOLR(i), v);
 }
 
-static bool is_pools_own(const struct vmdq_nic *nic, const uint8_t mac[6])
+/* Pools of an address, a bit each, as RAH has them. */
+static uint32_t address_pools(const struct vmdq_nic *nic, const uint8_t mac[6])
 {
+	uint32_t pools = 0;
+
 	for (unsigned int i = 0; i < nic->n_pools; i++)
 		if (nic->pool[i].key.has_mac && !memcmp(nic->pool[i].key.mac, mac, 6))
-			return true;
-	return false;
+			pools |= 1u << (RAH_POOL_SHIFT + i);
+	return pools;
 }
 
-/* The port's own address, which the driver gives to pool 0, is nobody's unless a pool has it. */
-static void drop_own_address(struct vmdq_nic *nic)
+/*
+ * The driver keeps one pool for an address, the last one; an address may be of several VLANs. And
+ * it gives the port's own address to pool 0: that is nobody's unless a pool has it.
+ */
+static void set_addresses(struct vmdq_nic *nic)
 {
-	struct rte_ether_addr own;
+	for (unsigned int i = 0; i < N_ADDRESSES; i++) {
+		uint32_t low = get(nic, RAL(i)), high = get(nic, RAL(i) + 4), pools;
+		uint8_t mac[6];
 
-	if (rte_eth_macaddr_get(nic->ethdev, &own) || is_pools_own(nic, own.addr_bytes))
-		return;
-	set(nic, RAH(0), get(nic, RAH(0)) & ~(RAH_AV | RAH_POOL));
+		if (!(high & RAH_AV))
+			continue;
+		memcpy(mac, &low, 4);
+		memcpy(mac + 4, &high, 2);
+		pools = address_pools(nic, mac);
+		set(nic, RAL(i) + 4, pools ? (high & ~RAH_POOL) | pools : 0);
+	}
 }
 
 void quirk_82576_apply(struct vmdq_nic *nic)
 {
 	uint32_t pools = (1u << nic->n_pools) - 1;
+	bool whole_vlans = !nic->pool[0].key.has_mac; /* all or none: vmdq_choose() */
 
 	/* stopped meanwhile, so that no frame is sorted by half of this */
 	set(nic, RCTL, get(nic, RCTL) & ~RCTL_EN);
 	for (unsigned int i = 0; i < N_HASH; i++) {
 		set(nic, MTA(i), ~0u);
-		set(nic, UTA(i), ~0u);
+		set(nic, UTA(i), whole_vlans ? ~0u : 0);
 	}
 	for (unsigned int i = 0; i < nic->n_pools; i++)
 		pool_filter(nic, i);
-	drop_own_address(nic);
+	set_addresses(nic);
 	set(nic, DTXSWC, get(nic, DTXSWC) & ~DTXSWC_LOOPBACK);
 	set(nic, VFRE, pools);
 	set(nic, VFTE, pools);
