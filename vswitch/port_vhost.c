@@ -174,6 +174,8 @@ static void port_connected(struct port_vhost *v, int fd)
 		v->conn = NULL;
 	} else {
 		vhost_conn_set_limit(v->conn, &v->faults);
+		if (c->client)
+			vhost_conn_assume_owner(v->conn);
 		v->read_ev =
 			event_new(sw_base(v->port->sw), fd, EV_READ | EV_PERSIST, port_ready, v);
 		v->write_ev =

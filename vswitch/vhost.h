@@ -49,7 +49,7 @@ struct vhost_ring_conf {
 	const struct vhost_mem *mem;
 	uint64_t features; /* negotiated virtio features */
 	uint16_t size;     /* power of two, at most 32768 */
-	uint16_t base;     /* next entry of the available ring */
+	uint16_t base;     /* next entry of the available ring; the used index at a first start */
 	void *desc, *avail, *used; /* whole rings, event fields included, aligned */
 	int kick_fd, call_fd;      /* -1: none (polled; no interrupt wanted) */
 	bool enabled;
@@ -85,6 +85,11 @@ struct err_limit;
  * a front-end that comes again and again is then no way around the limit.
  */
 void vhost_conn_set_limit(struct vhost_conn *c, struct err_limit *limit);
+/*
+ * vhost_conn_assume_owner - SET_OWNER is not waited for. For a connection that we have made: DPDK's
+ * virtio-user says it only to the first back-end that connects.
+ */
+void vhost_conn_assume_owner(struct vhost_conn *c);
 /* Stops all rings (by ops), unmaps, closes. Accepts NULL. */
 void vhost_conn_destroy(struct vhost_conn *c);
 

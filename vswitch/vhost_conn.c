@@ -474,6 +474,11 @@ void vhost_conn_set_limit(struct vhost_conn *c, struct err_limit *limit)
 	c->limit = limit;
 }
 
+void vhost_conn_assume_owner(struct vhost_conn *c)
+{
+	c->owner = true;
+}
+
 void vhost_conn_destroy(struct vhost_conn *c)
 {
 	if (!c)

@@ -16,6 +16,7 @@
 struct vhost_ring {
 	bool running, enabled;
 	bool has_addr, has_kick;
+	bool base_is_ours;          /* from our own stop, not from the front-end */
 	uint16_t size, base;        /* size 0: not told yet */
 	uint64_t desc, avail, used; /* user addresses of the front-end */
 	int kick_fd, call_fd, err_fd;

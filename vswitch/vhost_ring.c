@@ -31,6 +31,16 @@ static bool ring_complete(const struct vhost_conn *c, const struct vhost_ring *r
 	return c->has_features && r->size && r->has_addr && r->has_kick;
 }
 
+/*
+ * Where a ring begins. We use entries up in order, so all before the used index are done and all
+ * from there on are not, whatever the front-end says: DPDK's virtio-user tells every back-end 0,
+ * also one that comes to a ring in use. Only after a stop of ours we know better.
+ */
+static uint16_t ring_base(const struct vhost_ring *r, const struct virtq_used *used)
+{
+	return r->base_is_ours ? r->base : __atomic_load_n(&used->idx, __ATOMIC_RELAXED);
+}
+
 /* ring_start - when it is complete; false: it is, but its addresses do not translate. */
 static bool ring_start(struct vhost_conn *c, struct vhost_ring *r)
 {
@@ -38,7 +48,6 @@ static bool ring_start(struct vhost_conn *c, struct vhost_ring *r)
 		.mem = &c->mem,
 		.features = c->features,
 		.size = r->size,
-		.base = r->base,
 		.kick_fd = r->kick_fd,
 		.call_fd = r->call_fd,
 		.enabled = r->enabled,
@@ -53,6 +62,7 @@ static bool ring_start(struct vhost_conn *c, struct vhost_ring *r)
 	if (!conf.desc || !conf.avail || !conf.used || (uintptr_t)conf.desc % VIRTQ_DESC_ALIGN ||
 	    (uintptr_t)conf.avail % VIRTQ_AVAIL_ALIGN || (uintptr_t)conf.used % VIRTQ_USED_ALIGN)
 		return false;
+	r->base = conf.base = ring_base(r, conf.used);
 	r->running = true;
 	c->ops->ring_start(c->opaque, (unsigned int)(r - c->ring), &conf);
 	return true;
@@ -64,6 +74,7 @@ static void ring_stop(struct vhost_conn *c, struct vhost_ring *r)
 		return;
 	r->running = false;
 	r->base = c->ops->ring_stop(c->opaque, (unsigned int)(r - c->ring));
+	r->base_is_ours = true;
 }
 
 int vhost_ring_set_num(struct vhost_conn *c)
@@ -116,6 +127,7 @@ int vhost_ring_set_base(struct vhost_conn *c)
 				   c->payload.state.num);
 	ring_stop(c, r);
 	r->base = (uint16_t)c->payload.state.num;
+	r->base_is_ours = false;
 	ring_start(c, r);
 	return 0;
 }

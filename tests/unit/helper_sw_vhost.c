@@ -278,11 +278,19 @@ int fe_handshake(struct fe *fe)
 	return ret ?: fe_say_u64(fe, VHOST_USER_SET_FEATURES, FE_FEATURES | FE_F30);
 }
 
+void fe_set_used(struct fe *fe, uint32_t ring, uint16_t idx)
+{
+	size_t at = (size_t)(fe_ring_user(ring) - FE_USER) + 0x8000;
+
+	memcpy(fe->mem + at + offsetof(struct virtq_used, idx), &idx, sizeof(idx));
+}
+
 int fe_start_ring(struct fe *fe, uint32_t ring)
 {
 	uint64_t at = fe_ring_user(ring);
 	int ret = fe_say_event(fe, VHOST_USER_SET_VRING_CALL, ring);
 
+	fe_set_used(fe, ring, 7);
 	ret = ret ?: fe_say_state(fe, VHOST_USER_SET_VRING_NUM, ring, FE_SIZE);
 	ret = ret ?: fe_say_state(fe, VHOST_USER_SET_VRING_BASE, ring, 7);
 	ret = ret ?: fe_say_addr(fe, ring, at, at + 0x4000, at + 0x8000);

@@ -76,7 +76,9 @@ struct vhost_user_region fe_region(void); /* the whole memfd */
 uint64_t fe_ring_user(uint32_t ring);     /* where its descriptors are; then avail, then used */
 /* The steps of a good front-end. 0 or the back-end's error. */
 int fe_handshake(struct fe *fe);
-int fe_start_ring(struct fe *fe, uint32_t ring);
+int fe_start_ring(struct fe *fe, uint32_t ring); /* its used index is 7 */
+/* fe_set_used - the used index of a ring where fe_start_ring() puts it. */
+void fe_set_used(struct fe *fe, uint32_t ring, uint16_t idx);
 int fe_start_all(struct fe *fe); /* handshake, memory, rings 0 and 1 enabled */
 
 #endif

@@ -226,6 +226,29 @@ static void get_base_stops_the_ring_until_a_new_kick(void **state)
 	assert_int_equal(fe->ring[1].conf.base, 4711);
 }
 
+/* DPDK's virtio-user tells base 0 to a back-end that comes back to rings in use. */
+static void ring_begins_at_its_used_index(void **state)
+{
+	struct fe *fe = *state;
+
+	good(fe_start_all(fe));
+	good(fe_say_state(fe, VHOST_USER_GET_VRING_BASE, 0, 0));
+	good(fe_say_state(fe, VHOST_USER_SET_VRING_BASE, 0, 0));
+	fe_set_used(fe, 0, 1234);
+	good(fe_say_event(fe, VHOST_USER_SET_VRING_KICK, 0));
+	assert_int_equal(fe->ring[0].conf.base, 1234);
+}
+
+/* DPDK's virtio-user, when it listens, says SET_OWNER only to the first back-end. */
+static void owner_is_not_waited_for_where_we_connect(void **state)
+{
+	struct fe *fe = *state;
+
+	vhost_conn_assume_owner(fe->conn);
+	good(fe_say_state(fe, VHOST_USER_SET_VRING_ENABLE, 0, 0));
+	good(fe_say_u64(fe, VHOST_USER_SET_FEATURES, FE_FEATURES));
+}
+
 static void enable_reaches_a_running_ring(void **state)
 {
 	struct fe *fe = *state;
@@ -1325,6 +1348,8 @@ int main(void)
 		T(several_messages_keep_their_descriptors),
 		T(many_messages_are_handled_in_turns),
 		T(get_base_stops_the_ring_until_a_new_kick),
+		T(ring_begins_at_its_used_index),
+		T(owner_is_not_waited_for_where_we_connect),
 		T(enable_reaches_a_running_ring),
 		T(ring_is_enabled_by_its_kick_without_protocol_features),
 		T(ring_with_protocol_features_starts_disabled),
