@@ -46,6 +46,8 @@
 #define VMOLR_BAM      (1u << 27)          /* broadcast */
 #define VMOLR_MPME     (1u << 28)          /* every multicast */
 #define VMOLR_STRVLAN  (1u << 30)          /* VLAN tag off */
+#define RPLOLR         0x05af0             /* the same for frames to several pools */
+#define RPLOLR_STRVLAN (1u << 30)
 #define UTA(n)         (0x0a000 + 4 * (n)) /* unicast hash, n = 0..127 */
 #define N_HASH         128
 #define PQGPRC(n)      (0x10010 + 0x100 * (n)) /* good frames of the pool, wraps */
@@ -189,6 +191,7 @@ void quirk_82576_apply(struct vmdq_nic *nic)
 	for (unsigned int i = 0; i < nic->n_pools; i++)
 		pool_filter(nic, i);
 	set_addresses(nic);
+	set(nic, RPLOLR, get(nic, RPLOLR) | RPLOLR_STRVLAN);
 	set(nic, DTXSWC, get(nic, DTXSWC) & ~DTXSWC_LOOPBACK);
 	set(nic, VFRE, pools);
 	set(nic, VFTE, pools);

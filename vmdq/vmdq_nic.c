@@ -123,9 +123,8 @@ static int nic_configure(struct vmdq_nic *nic, const struct vmdq_nic_conf *c,
 	struct rte_eth_conf conf = { 0 };
 	int ret;
 
-	nic->strips = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	nic->inserts = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
-	if (nic->strips)
+	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP)
 		conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	if (nic->inserts)
 		conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
@@ -366,9 +365,7 @@ uint64_t vmdq_nic_no_pool(const struct vmdq_nic *nic)
  */
 static bool frame_is_pools(const struct vmdq_pool *pool, struct rte_mbuf *m)
 {
-	if (!pool->nic->strips)
-		vmdq_frame_strip(m);
-	return vmdq_frame_vlan(m) == pool->key.vlan;
+	return vmdq_frame_untag(m) == pool->key.vlan;
 }
 
 static uint16_t hardware_rx(struct vmdq_pool *pool, struct rte_mbuf **m, uint16_t n)

@@ -68,7 +68,7 @@ struct vmdq_nic {
 	char name[64]; /* of the device, for messages */
 	uint16_t ethdev;
 	struct vmdq_caps caps;
-	bool strips, inserts; /* the NIC takes VLAN tags off, puts them on */
+	bool inserts; /* the NIC puts VLAN tags on */
 	bool started;
 	unsigned int n_pools;
 	struct vmdq_pool *pool;
@@ -89,18 +89,16 @@ static inline void vmdq_count(_Atomic uint64_t *c, uint64_t n)
 			      memory_order_relaxed);
 }
 
-/* vmdq_frame_strip - takes a VLAN tag off, for NICs that do not. */
-static inline void vmdq_frame_strip(struct rte_mbuf *m)
-{
-	if (m->data_len >= RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
-		rte_vlan_strip(m);
-}
-
-/* vmdq_frame_vlan - VID of the tag that was taken off; 0 for untagged and priority-tagged frames.
+/*
+ * vmdq_frame_untag - takes the VLAN tag off if the NIC has not. The VID, 0 for untagged and
+ * priority-tagged frames.
  */
-static inline uint16_t vmdq_frame_vlan(const struct rte_mbuf *m)
+static inline uint16_t vmdq_frame_untag(struct rte_mbuf *m)
 {
-	return m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED ? m->vlan_tci & 0xfff : 0;
+	if (!(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) &&
+	    (m->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN || rte_vlan_strip(m)))
+		return 0;
+	return m->vlan_tci & 0xfff;
 }
 
 /* --- vmdq_software.c --- */

@@ -103,18 +103,10 @@ static void ring_put(struct vmdq_pool *pool, struct rte_mbuf *m)
 	r->m[r->tail++ % VMDQ_RING] = m;
 }
 
-/* Takes the tag off, if there is one. The VID, 0 for untagged and priority-tagged frames. */
-static uint16_t frame_untag(const struct vmdq_nic *nic, struct rte_mbuf *m)
-{
-	if (!nic->strips)
-		vmdq_frame_strip(m);
-	return vmdq_frame_vlan(m);
-}
-
 /* Pools for a frame, a bit each. */
 static uint64_t frame_pools(const struct vmdq_nic *nic, struct rte_mbuf *m)
 {
-	struct sort_key key = { .vlan = frame_untag(nic, m) };
+	struct sort_key key = { .vlan = vmdq_frame_untag(m) };
 	const uint8_t *dst = rte_pktmbuf_mtod(m, const uint8_t *);
 	void *index;
 
