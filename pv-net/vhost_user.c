@@ -656,7 +656,8 @@ static void vu_starter_ready(struct io_fd *f, uint32_t events)
 	io_remove_fd(vu->conf.io, f);
 	close(f->fd);
 	f->fd = -1;
-	vu_start_thread(vu);
+	if (vu_start_thread(vu) < 0)
+		vu_set_link(vu, false);
 }
 
 static int vu_start_later(struct vhost_user *vu)
@@ -810,7 +811,7 @@ bool vhost_user_has_filter(const struct vhost_user *vu)
 
 bool vhost_user_is_up(const struct vhost_user *vu)
 {
-	return atomic_load_explicit(&vu->up, memory_order_relaxed);
+	return atomic_load(&vu->up);
 }
 
 void vhost_user_stats(struct vhost_user *vu, struct stats_sink *s)

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RECV_FDS 253 /* what the kernel passes with one message, at most: all of them get closed \
-		      */
+/* what the kernel passes with one message, at most: all of them get closed */
+#define RECV_FDS 253
 
 uint64_t vhost_user_now(void)
 {
