@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The switch's process from its lock to its end: DPDK, the data path, the ports and the event loop
+ * that serves the control socket and the ports' sockets.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "core/paths.h"
+#include "vswitch/sw_priv.h"
+
+REGISTRY(fl_port_types, struct sw_port_type);
+
+/* --- what port types ask --- */
+struct event_base *sw_base(struct sw *sw)
+{
+	return sw->base;
+}
+
+struct dp *sw_dp(struct sw *sw)
+{
+	return sw->dp;
+}
+
+const char *sw_name(const struct sw *sw)
+{
+	return sw->name;
+}
+
+const char *sw_dir(const struct sw *sw)
+{
+	return sw->dir;
+}
+
+struct rte_mempool *sw_mempool(struct sw *sw)
+{
+	return sw->mempool;
+}
+
+struct sw_port *sw_port_find(struct sw *sw, const char *name)
+{
+	for (unsigned int i = 0; i < sw->n_ports; i++)
+		if (!strcmp(sw->port[i]->conf.dp.name, name))
+			return sw->port[i];
+	return NULL;
+}
+
+struct sw_port *sw_port_at(struct sw *sw, unsigned int i)
+{
+	return i < sw->n_ports ? sw->port[i] : NULL;
+}
+
+/* --- ports --- */
+static const struct sw_port_type *port_type(const char *name)
+{
+	const struct sw_port_type *const *it;
+
+	REGISTRY_FOREACH(fl_port_types, it)
+		if (!strcmp((*it)->name, name))
+			return *it;
+	return NULL;
+}
+
+static void port_free(struct sw_port *p)
+{
+	p->type->destroy(p);
+	dp_port_remove(p->dp);
+	free(p);
+}
+
+static int port_open(struct sw *sw, struct sw_port *p)
+{
+	int ret = dp_port_add(sw->dp, &p->conf.dp, &p->dp);
+
+	if (ret < 0)
+		return err_ret(ret, "port %s: adding it: %s; %s", p->conf.dp.name, strerror(-ret),
+			       ret == -EEXIST ? "an address of it is another port's: change macs"
+					      : "remove a port, or start a second switch");
+	ret = p->type->create(p);
+	if (ret < 0)
+		p->type->destroy(p);
+	return ret;
+}
+
+int sw_port_add(struct sw *sw, const struct sw_port_conf *conf)
+{
+	const struct sw_port_type *type = port_type(conf->type);
+	struct sw_port *p;
+	int ret;
+
+	if (!type)
+		return -EINVAL;
+	if (sw_port_find(sw, conf->dp.name))
+		return err_ret(-EEXIST, "port %s: there is one of that name; give another",
+			       conf->dp.name);
+	if (sw->n_ports == DP_MAX_PORTS)
+		return err_ret(-ENOSPC, "port %s: there are %d ports; start a second switch",
+			       conf->dp.name, DP_MAX_PORTS);
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->sw = sw;
+	p->type = type;
+	p->conf = *conf;
+	/* in the list before its type works: a pool looks for its guest and its like there */
+	sw->port[sw->n_ports++] = p;
+	ret = port_open(sw, p);
+	if (ret < 0) {
+		sw->n_ports--;
+		dp_port_remove(p->dp);
+		free(p);
+	}
+	return ret;
+}
+
+int sw_port_remove(struct sw *sw, const char *name)
+{
+	struct sw_port *p = sw_port_find(sw, name);
+	unsigned int i = 0;
+
+	if (!p)
+		return err_ret(-ENOENT, "port %s: there is none; 'fourlane switch show' lists them",
+			       name);
+	for (unsigned int k = 0; k < sw->n_ports; k++)
+		if (!strcmp(sw->port[k]->conf.guest, name))
+			return err_ret(-EBUSY, "port %s: pool %s is for it; remove that one first",
+				       name, sw->port[k]->conf.dp.name);
+	while (sw->port[i] != p)
+		i++;
+	memmove(&sw->port[i], &sw->port[i + 1], (sw->n_ports - i - 1) * sizeof(sw->port[0]));
+	sw->n_ports--;
+	port_free(p);
+	return 0;
+}
+
+/* --- its folder and lock --- */
+static int sw_make_dir(const char *path)
+{
+	struct group *gr = geteuid() == 0 ? getgrnam("fourlane") : NULL;
+
+	if (mkdir(path, 0750) < 0)
+		return errno == EEXIST ? 0
+				       : err_ret(-errno, "making %s: %s; check the folder", path,
+						 strerror(errno));
+	if (gr && chown(path, (uid_t)-1, gr->gr_gid) < 0)
+		return err_ret(-errno, "giving %s to group fourlane: %s; run as root", path,
+			       strerror(errno));
+	return 0;
+}
+
+static int sw_lock(struct sw *sw)
+{
+	char run[PATH_MAX - 128], path[PATH_MAX + 8];
+	int ret = paths_run_dir(run, sizeof(run));
+
+	if (ret < 0)
+		return ret;
+	snprintf(sw->dir, sizeof(sw->dir), "%s/switch", run);
+	ret = sw_make_dir(sw->dir);
+	snprintf(sw->dir, sizeof(sw->dir), "%s/switch/%s", run, sw->name);
+	if (ret == 0)
+		ret = sw_make_dir(sw->dir);
+	if (ret < 0)
+		return ret;
+	snprintf(path, sizeof(path), "%s/lock", sw->dir);
+	sw->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (sw->lock_fd < 0)
+		return err_ret(-errno, "opening %s: %s; run as the user who runs the switch", path,
+			       strerror(errno));
+	if (flock(sw->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return err_ret(-EEXIST,
+			       "starting switch '%s': one of that name is running; stop it or give "
+			       "another --name",
+			       sw->name);
+	return 0;
+}
+
+/* --- the loop --- */
+static void sw_signalled(evutil_socket_t sig, short what, void *opaque)
+{
+	event_base_loopbreak(((struct sw *)opaque)->base);
+}
+
+static void sw_control(evutil_socket_t fd, short what, void *opaque)
+{
+	rpc_server_step(((struct sw *)opaque)->server);
+}
+
+static int sw_listen(struct sw *sw)
+{
+	char path[PATH_MAX + 16];
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/control.sock", sw->dir);
+	ret = rpc_server_open(path, sw_ctl_request, sw, &sw->server);
+	if (ret < 0)
+		return ret;
+	sw->control = event_new(sw->base, rpc_server_fd(sw->server), EV_READ | EV_PERSIST,
+				sw_control, sw);
+	return sw->control && event_add(sw->control, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static int sw_events(struct sw *sw)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+	signal(SIGPIPE, SIG_IGN);
+	sw->base = event_base_new();
+	if (!sw->base)
+		return err_ret(-ENOMEM, "making the event loop: no memory; free some");
+	for (unsigned int i = 0; i < 3; i++) {
+		sw->signal[i] = evsignal_new(sw->base, signals[i], sw_signalled, sw);
+		if (!sw->signal[i] || event_add(sw->signal[i], NULL) < 0)
+			return err_ret(-ENOMEM, "catching signals: no memory; free some");
+	}
+	return 0;
+}
+
+/* Threads that DPDK and the data path make take no signals but those of their own faults. */
+static int sw_start_threads(struct sw *sw)
+{
+	struct sw_conf *c = sw->conf;
+	struct dp_conf dp = {
+		.n_workers = c->n_workers ? c->n_workers
+			     : c->n_cpus  ? c->n_cpus
+					  : 1,
+		.fdb_entries = c->fdb_entries,
+		.fdb_age_s = c->fdb_age_s,
+	};
+	sigset_t most, old;
+	int ret;
+
+	for (unsigned int i = 0; i < DP_MAX_WORKERS; i++)
+		dp.cpu[i] = i < c->n_cpus ? c->cpu[i] : -1;
+	sigfillset(&most);
+	for (int *sig = (int[]){ SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT, 0 }; *sig; sig++)
+		sigdelset(&most, *sig);
+	pthread_sigmask(SIG_BLOCK, &most, &old);
+	ret = sw_eal_start(c, &sw->huge, &sw->mempool);
+	if (ret == 0)
+		ret = vhost_sigbus_install();
+	if (ret == 0)
+		ret = dp_create(&dp, &sw->dp);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return ret;
+}
+
+int sw_create(struct sw_conf *conf, struct sw **out)
+{
+	struct sw *sw = calloc(1, sizeof(*sw));
+	int ret;
+
+	if (!sw)
+		return -ENOMEM;
+	*out = sw;
+	sw->conf = conf;
+	sw->lock_fd = -1;
+	snprintf(sw->name, sizeof(sw->name), "%s", conf->name);
+	if ((ret = sw_lock(sw)) < 0 || (ret = sw_events(sw)) < 0 ||
+	    (ret = sw_start_threads(sw)) < 0)
+		return ret;
+	for (unsigned int i = 0; i < conf->n_ports && ret == 0; i++)
+		ret = sw_port_add(sw, &conf->port[i]);
+	return ret < 0 ? ret : sw_listen(sw);
+}
+
+int sw_run(struct sw *sw)
+{
+	return event_base_dispatch(sw->base) < 0
+		       ? err_ret(-EIO, "waiting for events: it failed; start the switch again")
+		       : 0;
+}
+
+void sw_destroy(struct sw *sw)
+{
+	if (!sw)
+		return;
+	if (sw->control)
+		event_free(sw->control);
+	rpc_server_close(sw->server);
+	while (sw->n_ports) /* newest first: pools before their guests */
+		port_free(sw->port[--sw->n_ports]);
+	dp_destroy(sw->dp);
+	if (sw->mempool)
+		sw_eal_stop(sw->mempool);
+	for (unsigned int i = 0; i < 3; i++)
+		if (sw->signal[i])
+			event_free(sw->signal[i]);
+	if (sw->base)
+		event_base_free(sw->base);
+	if (sw->lock_fd >= 0)
+		close(sw->lock_fd); /* the file stays: a lock that goes away is none */
+	free(sw);
+}
