@@ -394,6 +394,10 @@ static int vu_stop_rings(struct vhost_user *vu)
 	int ret = 0;
 
 	vu->end = vhost_user_now() + MESSAGE_NS;
+	/* it would keep them enabled for the next start */
+	for (unsigned int i = 0; i < vu->told.n && ret == 0; i++)
+		if (vu->told.ring[i].enabled)
+			ret = vu_tell_enable(vu, i, false);
 	for (unsigned int i = 0; i < vu->told.n && ret == 0; i++) {
 		struct vhost_user_msg m = {
 			.hdr = { .request = VHOST_USER_GET_VRING_BASE, .size = sizeof(m.p.state) },

@@ -236,6 +236,8 @@ static void seed_rings(struct fuzz_seed *s, unsigned int n, bool ack)
 		if (n > 2)
 			seed_u64(s, VHOST_USER_SET_VRING_ENABLE, 0);
 		seed_u64(s, VHOST_USER_SET_VRING_CALL, 0);
+		for (unsigned int i = 0; i < (n > 2 ? 3u : 2u); i++) /* off again */
+			seed_u64(s, VHOST_USER_SET_VRING_ENABLE, 0);
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct vhost_user_vring_state base = { .index = i, .num = 5 };

@@ -362,6 +362,8 @@ static void stop_takes_every_ring_back_and_start_goes_on(void **state)
 	assert_int_equal(be_got(&be, VHOST_USER_GET_VRING_BASE), RINGS);
 	vhost_user_stop(f->vu);
 	assert_int_equal(be_got(&be, VHOST_USER_GET_VRING_BASE), RINGS);
+	for (unsigned int i = 0; i < RINGS; i++)
+		assert_false(be.ring[i].enabled);
 	used_of(f, 0)->idx = 300;
 	vhost_user_start(f->vu, FEATURES, f->ring, 2);
 	assert_int_equal(be.ring[0].base, 300);
