@@ -145,7 +145,8 @@ static int conn_reset_owner(struct vhost_conn *c)
 {
 	vhost_rings_stop(c);
 	for (unsigned int i = 0; i < c->n_rings; i++) {
-		c->ring[i].enabled = false;
+		if (c->features & VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES))
+			c->ring[i].enabled = false; /* without it they are enabled always */
 		c->ring[i].has_kick = false;
 		vhost_close_fd(&c->ring[i].kick_fd);
 	}

@@ -204,8 +204,6 @@ int vhost_ring_set_kick(struct vhost_conn *c)
 	vhost_close_fd(&r->kick_fd);
 	r->kick_fd = fd;
 	r->has_kick = true;
-	if (!(c->features & VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
-		r->enabled = true;
 	if (!ring_start(c, r))
 		return vhost_fault(c, "addresses of ring %u are not wholly in one region",
 				   (unsigned int)(r - c->ring));
