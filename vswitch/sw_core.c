@@ -80,8 +80,12 @@ static void port_free(struct sw_port *p)
 
 static int port_open(struct sw *sw, struct sw_port *p)
 {
-	int ret = dp_port_add(sw->dp, &p->conf.dp, &p->dp);
+	struct dp_port_conf dp = p->conf.dp;
+	int ret;
 
+	if (dp.kind == DP_POOL)
+		dp.n_macs = 0; /* what its NIC sorts by: the guest's own port has that address */
+	ret = dp_port_add(sw->dp, &dp, &p->dp);
 	if (ret < 0)
 		return err_ret(ret, "port %s: adding it: %s; %s", p->conf.dp.name, strerror(-ret),
 			       ret == -EEXIST ? "an address of it is another port's: change macs"
