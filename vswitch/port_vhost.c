@@ -359,8 +359,6 @@ static int port_vhost_create(struct sw_port *p)
 	v->listen_fd = -1;
 	v->retry_ms = RETRY_MIN_MS;
 	ret = port_path(v);
-	if (ret == 0)
-		ret = vhost_sigbus_install();
 	if (ret < 0)
 		return ret;
 	v->timer = evtimer_new(sw_base(p->sw), port_timer, v);

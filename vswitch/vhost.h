@@ -117,7 +117,7 @@ void vhost_conn_info(const struct vhost_conn *c, struct vhost_conn_info *info);
 /*
  * vhost_sigbus_install - before the first connection of the process, after whatever else takes
  * SIGBUS; once more does nothing. A front-end that makes its shared memory shorter then loses its
- * connection, instead of ending the switch. port_vhost.c calls it. 0 or negative errno.
+ * connection, instead of ending the switch. sw_core.c calls it. 0 or negative errno.
  */
 int vhost_sigbus_install(void);
 
