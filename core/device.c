@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/vm_priv.h"
 
 REGISTRY(fl_device_types, struct device_type);
 
@@ -20,6 +21,12 @@ int device_take_fd(struct device_conf *conf, const char *name)
 			return fd;
 		}
 	return -ENOENT;
+}
+
+void device_want_fd(struct vm *vm, const char *device, const char *name)
+{
+	if (vm->want_fd)
+		vm->want_fd(vm->want_fd_opaque, device, name);
 }
 
 static int device_unknown(const char *type)

@@ -97,6 +97,16 @@ static int monitor_name_fds(struct monitor *m, json_t *names, const int *fds, un
 }
 
 /* --- building the guest --- */
+/* Any thread: a message of its own, as those of monitor_log() are. */
+static void monitor_want_fd(void *opaque, const char *device, const char *name)
+{
+	struct monitor *m = opaque;
+
+	rpc_send(m->control,
+		 rpc_request(-1, "want_fd", json_pack("{s:s, s:s}", "nic", device, "name", name)),
+		 NULL, 0);
+}
+
 static int monitor_make_vm(struct monitor *m, json_t *params)
 {
 	uint64_t size = (uint64_t)json_integer_value(json_object_get(params, "mem_bytes"));
@@ -112,6 +122,10 @@ static int monitor_make_vm(struct monitor *m, json_t *params)
 		return ret;
 	}
 	ret = kvm_vm_create(kvm_fd, mem, &m->vm);
+	if (ret == 0) {
+		m->vm->want_fd = monitor_want_fd;
+		m->vm->want_fd_opaque = m;
+	}
 	for (unsigned int i = 0; i < cpus && ret == 0; i++)
 		ret = kvm_vcpu_create(m->vm, i);
 	return ret;
@@ -284,6 +298,23 @@ static json_t *monitor_stats(struct monitor *m)
 			 "io_polling", io_is_polling(m->vm->io), "nics", nics);
 }
 
+/* A descriptor that a device has asked for. False: nobody takes it. */
+static bool monitor_late_fd(struct monitor *m, const json_t *params, int fd)
+{
+	const char *nic = json_string_value(json_object_get(params, "nic")),
+		   *name = json_string_value(json_object_get(params, "name"));
+
+	for (unsigned int i = 0; i < m->n_nics && nic && name; i++) {
+		struct device *d = m->nic[i].dev;
+
+		if (strcmp(m->nic[i].name, nic) || !d->ops->late_fd)
+			continue;
+		d->ops->late_fd(d, name, fd);
+		return true;
+	}
+	return false;
+}
+
 /* One message of the supervisor. False: it is gone. */
 static bool monitor_answer(struct monitor *m)
 {
@@ -297,16 +328,19 @@ static bool monitor_answer(struct monitor *m)
 		return true;
 	if (ret < 0)
 		return false;
+	method = json_string_value(json_object_get(msg, "method"));
+	if (method && !strcmp(method, "late_fd") && n == 1 &&
+	    monitor_late_fd(m, json_object_get(msg, "params"), fds[0]))
+		n = 0;
 	for (unsigned int i = 0; i < n; i++)
 		close(fds[i]);
-	method = json_string_value(json_object_get(msg, "method"));
 	id = json_integer_value(json_object_get(msg, "id"));
 	if (method && !strcmp(method, "stats")) {
 		rpc_send(m->control, rpc_result(id, monitor_stats(m)), NULL, 0);
 	} else if (method && !strcmp(method, "stop")) {
 		vm_request_stop(m->vm, VM_STOP_ASKED);
 		rpc_send(m->control, rpc_result(id, NULL), NULL, 0);
-	} else {
+	} else if (json_object_get(msg, "id")) {
 		rpc_send(m->control, rpc_error(id, RPC_NO_METHOD, "no such method"), NULL, 0);
 	}
 	json_decref(msg);

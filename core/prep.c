@@ -4,6 +4,7 @@
 #include "core/prep_priv.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,25 @@ int prep_set_opts(struct prep_nic *nic, const char *fmt, ...)
 	free(nic->device_opts);
 	nic->device_opts = text;
 	return 0;
+}
+
+int prep_wait(struct prep_guest *g, int fd, short events, int timeout_ms)
+{
+	/* the signal stays where it is: the supervisor's loop, or its end, reads it */
+	struct pollfd p[] = { { .fd = g->sig_fd > 0 ? g->sig_fd : -1, .events = POLLIN },
+			      { .fd = fd, .events = events } };
+	long long end = rpc_now_ms() + timeout_ms, left = timeout_ms;
+	int n;
+
+	do {
+		n = poll(p, 2, left > 0 ? (int)left : 0);
+		left = end - rpc_now_ms();
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (n > 0 && p[0].revents)
+		return -EINTR;
+	return n > 0 ? 0 : -ETIMEDOUT;
 }
 
 static const struct nic_prep *nic_prep_find(const char *type)
@@ -222,4 +242,17 @@ void prep_software_release(struct prep_guest *g, struct prep_nic *nic)
 
 	if (b && b->release)
 		b->release(g, nic);
+}
+
+int prep_nic_reopen(struct prep_guest *g, unsigned int slot, const char *name)
+{
+	struct prep_slot *s = slot < g->n_nics ? &g->slot[slot] : NULL;
+	const char *backend;
+	const struct backend_prep *b;
+
+	if (!s || !s->prepared || s->type->prepare != prep_software)
+		return -ENOENT;
+	backend = opts_take(s->nic.opts, "backend");
+	b = backend_prep_find(backend ? backend : "null");
+	return b && b->reopen ? b->reopen(g, &s->nic, name) : -ENOENT;
 }

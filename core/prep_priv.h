@@ -37,6 +37,7 @@ struct prep_guest {
 	unsigned int n_shared;
 	struct prep_slot slot[MONITOR_MAX_NICS];
 	unsigned int n_nics;
+	int sig_fd; /* the supervisor's signalfd, ends every wait; 0: none */
 };
 
 /*
@@ -52,6 +53,11 @@ int prep_check_nic(const char *spec);
  * stays for prep_guest_release().
  */
 int prep_guest_nic(struct prep_guest *g, const char *spec);
+/*
+ * prep_nic_reopen - reopen() of the back-end of the NIC in that slot: a descriptor, -EAGAIN: not
+ * yet, anything else: never.
+ */
+int prep_nic_reopen(struct prep_guest *g, unsigned int slot, const char *name);
 /*
  * prep_guest_close_fds - after they were sent. prep_guest_release - gives back what the preps hold,
  * newest first. Both idempotent.

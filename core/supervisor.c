@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/late_fd.h"
 #include "core/paths.h"
 #include "core/prep_priv.h"
 #include "core/rpc_server.h"
@@ -48,6 +49,7 @@ struct supervisor {
 	bool deaf; /* the monitor has let a question go unanswered */
 	struct termios tty;
 	struct rpc_server *server;
+	struct late_fds late;
 	json_int_t next_id;
 	char why[32]; /* why the guest ended, as the monitor said */
 };
@@ -254,6 +256,8 @@ static void sup_notified(struct supervisor *s, json_t *msg)
 		err_say("%s", !strncmp(line, "fourlane: ", 10) ? line + 10 : line);
 	} else if (method && why && !strcmp(method, "ended")) {
 		snprintf(s->why, sizeof(s->why), "%s", why);
+	} else if (method && !strcmp(method, "want_fd")) {
+		late_fd_want(&s->late, &s->guest, params);
 	}
 }
 
@@ -521,7 +525,8 @@ static void sup_loop(struct supervisor *s)
 		};
 		struct signalfd_siginfo si;
 
-		if (poll(p, sizeof(p) / sizeof(p[0]), s->stopping ? 100 : -1) < 0 &&
+		if (poll(p, sizeof(p) / sizeof(p[0]),
+			 late_fd_timeout(&s->late, s->stopping ? 100 : -1)) < 0 &&
 		    errno != EINTR) {
 			err_say("waiting for guest '%s': %s; ending it", s->conf->name,
 				strerror(errno));
@@ -538,6 +543,10 @@ static void sup_loop(struct supervisor *s)
 			rpc_server_step(s->server);
 		if (p[4].revents)
 			sup_stdin(s);
+		if (!gone && !s->stopping && !s->deaf)
+			late_fd_try(&s->late, &s->guest, s->control);
+		else
+			s->late.n = 0;
 		if (s->stopping && !deadline)
 			deadline = rpc_now_ms() + STOP_MS;
 		if (deadline && rpc_now_ms() > deadline)
@@ -623,7 +632,7 @@ int supervisor_run(const struct supervisor_conf *conf)
 	s->guest.mem_bytes = conf->mem_bytes;
 	s->lock_fd = s->sig_fd = s->control = s->pid_fd = s->console_w = -1;
 	s->stdin_open = true;
-	s->sig_fd = sup_signals();
+	s->sig_fd = s->guest.sig_fd = sup_signals();
 	if ((ret = sup_check_limits(s)) < 0 || (ret = sup_lock(s)) < 0 || (ret = sup_listen(s)) < 0)
 		goto out;
 	ret = sup_prepare(s);

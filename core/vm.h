@@ -98,6 +98,7 @@ struct vm_fake_counts {
 	unsigned int ioeventfds, coalesced, irqfds, routes, line_changes;
 	int line_level;
 	unsigned int slots;
+	_Atomic unsigned int wanted_fds; /* calls of device_want_fd() */
 };
 /* vm_create_fake - a struct vm over `mem` (owned by the caller) without KVM. -ENOMEM. */
 int vm_create_fake(struct guest_mem *mem, struct vm **out);

@@ -71,6 +71,13 @@ static const struct vm_ops fake_ops = {
 	.destroy = fake_destroy,
 };
 
+static void fake_want_fd(void *opaque, const char *device, const char *name)
+{
+	struct vm *vm = opaque;
+
+	vm->fake.wanted_fds++;
+}
+
 int vm_create_fake(struct guest_mem *mem, struct vm **out)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
@@ -80,6 +87,8 @@ int vm_create_fake(struct guest_mem *mem, struct vm **out)
 		return -ENOMEM;
 	vm->mem = mem;
 	vm->kvm_fd = vm->fd = vm->vm_stats_fd = vm->vfio_dev = -1;
+	vm->want_fd = fake_want_fd;
+	vm->want_fd_opaque = vm;
 	ret = vm_init(vm, &fake_ops);
 	if (ret < 0) {
 		vm_destroy(vm);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inside of struct vm, for the files vm.c, vm_fake.c, kvm_*.c and monitor.c of core only.
+ * The inside of struct vm, for the files vm.c, vm_fake.c, kvm_*.c, device.c and monitor.c of core only.
  * Everybody else uses vm.h.
  */
 #ifndef CORE_VM_PRIV_H
@@ -98,6 +98,10 @@ struct vm {
 
 	int stop_fd;      /* eventfd: readable when the guest is to end */
 	_Atomic int stop; /* enum vm_stop */
+
+	/* device_want_fd(), from any thread; set before the devices are made. NULL: nobody to ask */
+	void (*want_fd)(void *opaque, const char *device, const char *name);
+	void *want_fd_opaque;
 
 	struct vm_fake_counts fake;
 };
