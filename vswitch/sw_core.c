@@ -162,31 +162,76 @@ static int sw_make_dir(const char *path)
 	return 0;
 }
 
+static void sw_lock_path(const struct sw *sw, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s/lock", sw->dir);
+}
+
+/* Is the file that we hold the one that the path names? A switch that ends removes its own. */
+static bool sw_lock_is_current(const struct sw *sw, const char *path)
+{
+	struct stat held, named;
+
+	return fstat(sw->lock_fd, &held) == 0 && stat(path, &named) == 0 &&
+	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
+static int sw_take_lock(struct sw *sw)
+{
+	char path[PATH_MAX + 8];
+	int ret = sw_make_dir(sw->dir);
+
+	if (ret < 0)
+		return ret;
+	sw_lock_path(sw, path, sizeof(path));
+	sw->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (sw->lock_fd < 0)
+		return err_ret(-errno, "opening %s: %s; run as the user who runs the switch", path,
+			       strerror(errno));
+	if (flock(sw->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		close(sw->lock_fd);
+		sw->lock_fd = -1;
+		return err_ret(-EEXIST,
+			       "starting switch '%s': one of that name is running; stop it or give "
+			       "another --name",
+			       sw->name);
+	}
+	return sw_lock_is_current(sw, path) ? 0 : -EAGAIN;
+}
+
 static int sw_lock(struct sw *sw)
 {
-	char run[PATH_MAX - 128], path[PATH_MAX + 8];
+	char run[PATH_MAX - 128];
 	int ret = paths_run_dir(run, sizeof(run));
 
 	if (ret < 0)
 		return ret;
 	snprintf(sw->dir, sizeof(sw->dir), "%s/switch", run);
 	ret = sw_make_dir(sw->dir);
-	snprintf(sw->dir, sizeof(sw->dir), "%s/switch/%s", run, sw->name);
-	if (ret == 0)
-		ret = sw_make_dir(sw->dir);
 	if (ret < 0)
 		return ret;
-	snprintf(path, sizeof(path), "%s/lock", sw->dir);
-	sw->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	snprintf(sw->dir, sizeof(sw->dir), "%s/switch/%s", run, sw->name);
+	for (int i = 0; i < 10; i++) { /* one of that name may just be ending */
+		ret = sw_take_lock(sw);
+		if (ret != -EAGAIN)
+			return ret;
+		close(sw->lock_fd);
+		sw->lock_fd = -1;
+	}
+	return err_ret(-EAGAIN, "starting switch '%s': its lock changes all the time; try again",
+		       sw->name);
+}
+
+static void sw_unlock(struct sw *sw)
+{
+	char path[PATH_MAX + 8];
+
 	if (sw->lock_fd < 0)
-		return err_ret(-errno, "opening %s: %s; run as the user who runs the switch", path,
-			       strerror(errno));
-	if (flock(sw->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_ret(-EEXIST,
-			       "starting switch '%s': one of that name is running; stop it or give "
-			       "another --name",
-			       sw->name);
-	return 0;
+		return;
+	sw_lock_path(sw, path, sizeof(path));
+	unlink(path);
+	rmdir(sw->dir);
+	close(sw->lock_fd);
 }
 
 /* --- the loop --- */
@@ -302,7 +347,6 @@ void sw_destroy(struct sw *sw)
 			event_free(sw->signal[i]);
 	if (sw->base)
 		event_base_free(sw->base);
-	if (sw->lock_fd >= 0)
-		close(sw->lock_fd); /* the file stays: a lock that goes away is none */
+	sw_unlock(sw);
 	free(sw);
 }

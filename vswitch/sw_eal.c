@@ -19,11 +19,12 @@
 #include "core/paths.h"
 #include "vswitch/sw_priv.h"
 
-#define HUGE_MB      2
-#define MBUF_BYTES   (2048 + RTE_PKTMBUF_HEADROOM)
-#define MBUF_CACHE   256
-#define MBUF_COST    2560 /* bytes of memory that an mbuf takes, with its share of the pool's own */
-#define EAL_OTHER_MB 8    /* what DPDK and the drivers take besides mbufs, at least */
+#define HUGE_MB    2
+#define MBUF_BYTES (2048 + RTE_PKTMBUF_HEADROOM)
+#define MBUF_CACHE 256
+#define MBUF_COST \
+	4096 /* bytes of memory for an mbuf: its share of the pool, and room to place it */
+#define EAL_OTHER_MB 24 /* what DPDK and the drivers take besides mbufs, at least */
 
 /* DPDK's log, a line at a time, becomes messages of ours. */
 static ssize_t eal_log(void *cookie, const char *text, size_t size)
@@ -33,7 +34,7 @@ static ssize_t eal_log(void *cookie, const char *text, size_t size)
 	while (n && (text[n - 1] == '\n' || text[n - 1] == ' '))
 		n--;
 	if (n)
-		err_say("DPDK: %.*s; see its message", (int)n, text);
+		err_say("DPDK: %.*s", (int)n, text);
 	return (ssize_t)size;
 }
 
