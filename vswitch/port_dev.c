@@ -101,13 +101,14 @@ static int dev_plug(struct port_dev *d, const char *args, const char *port)
 /* DPDK keeps who owns a device: two ports never share one. */
 static int dev_claim(struct port_dev *d, const char *port)
 {
-	struct rte_eth_dev_owner owner = { 0 };
+	struct rte_eth_dev_owner owner = { 0 }, now = { 0 };
 
 	if (rte_eth_dev_owner_new(&owner.id) < 0)
 		return err_ret(-ENOMEM, "port %s: claiming %s failed; restart the switch", port,
 			       d->name);
 	snprintf(owner.name, sizeof(owner.name), "%s", port);
-	if (rte_eth_dev_owner_set(d->ethdev, &owner) < 0)
+	rte_eth_dev_owner_get(d->ethdev, &now);
+	if (now.id != RTE_ETH_DEV_NO_OWNER || rte_eth_dev_owner_set(d->ethdev, &owner) < 0)
 		return err_ret(-EBUSY,
 			       "port %s: another port of this switch has %s; remove that first",
 			       port, d->name);
