@@ -49,6 +49,7 @@ bool vmdq_shares_worker(const struct vmdq_nic *nic);
 
 struct vmdq_pool *vmdq_pool(struct vmdq_nic *nic, unsigned int i);
 const struct vmdq_key *vmdq_pool_key(const struct vmdq_pool *pool);
+const struct vmdq_nic *vmdq_pool_nic(const struct vmdq_pool *pool);
 
 /* Bursts as with ethdev. Frames come without a VLAN tag; tx inserts the pool's. */
 uint16_t vmdq_rx(struct vmdq_pool *pool, struct rte_mbuf **m, uint16_t n);
