@@ -97,6 +97,9 @@ check "a blank NVMe disk is there" inside test -b /dev/nvme0n1
 is "programs inside know where they are" "$(inside sed -n 's/^where=//p' /etc/fourlane-lab)" lab
 is "this build's fourlane is on the PATH" "$(inside sh -c 'sha256sum </opt/fourlane/bin/fourlane')" "$(sha256sum <"$fl")"
 is "and runs" "$(inside fourlane --version)" "$("$fl" --version)"
+if [ -x build/fourlane-switch ]; then
+	is "so does its switch, with the libraries it needs" "$(inside fourlane-switch --version)" "$(build/fourlane-switch --version)"
+fi
 
 # --- many at once, and the end ----------------------------------------------------------------------------------------
 for i in 1 2 3 4 5 6; do
