@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_log.h>
+
 #include "core/err.h"
 #include "vswitch/port_dev.h"
 
@@ -48,6 +50,8 @@ static int port_tap_create(struct sw_port *p)
 	ret = tap_check(p->conf.dp.name);
 	if (ret < 0)
 		return ret;
+	/* what it calls errors (no multiq, no secondary process) takes nothing from us */
+	rte_log_set_level_pattern("pmd.net.tap", RTE_LOG_CRIT);
 	snprintf(device, sizeof(device), "net_tap_%s,iface=%s", name, name);
 	ret = port_dev_open(d, device, p->conf.dp.name);
 	return ret < 0 ? ret : port_dev_start(d, p, 1);
@@ -70,6 +74,7 @@ static void port_tap_show(const struct sw_port *p, json_t *o)
 	const char *name = p->conf.ifname[0] ? p->conf.ifname : p->conf.dp.name;
 
 	port_dev_show(p->state, o);
+	json_object_del(o, "device"); /* DPDK's name for it says nothing to anybody */
 	json_object_set_new(o, "ifname", json_string(name));
 }
 
