@@ -62,9 +62,16 @@ static int e1000_bar_map(struct pci_dev *pci, unsigned int idx, uint64_t addr, b
 	return 0;
 }
 
-/* Bus mastering came back: what waits on the rings can move. */
+/* Bus mastering came back: what waits on the rings can move. It went: nothing may be written. */
 static void e1000_command_changed(struct pci_dev *pci, uint16_t old, uint16_t now)
 {
+	struct e1000 *d = E1000_OF(pci, pci);
+
+	if (!pci_bus_master(pci)) {
+		e1000_lock(d);
+		e1000_rx_restart(d);
+		e1000_unlock(d);
+	}
 	io_wake(vm_io(pci->vm));
 }
 
@@ -190,8 +197,13 @@ static void e1000_destroy(struct device *dev)
 	e1000_free(d);
 }
 
+static void e1000_late_fd(struct device *dev, const char *name, int fd)
+{
+	nic_late_fd(E1000_OF(dev, dev)->be, name, fd);
+}
+
 static const struct device_ops e1000_device_ops = {
-	.destroy = e1000_destroy, .stats = e1000_stats,
+	.destroy = e1000_destroy, .stats = e1000_stats, .late_fd = e1000_late_fd,
 };
 
 /* 4.1: identity, INTA#, and the longest latencies the part asks for. */

@@ -6,7 +6,8 @@
  * Threads. vCPUs read and write registers; the I/O thread moves frames, and it alone calls the
  * back-end. `lock` protects registers, rings and counters: a register access holds it for one
  * handler, the I/O thread for one burst. What a handler wants done by the back-end (reset, new
- * filters) it leaves as a flag for the next poll. Nothing that takes a lock of core is called under
+ * filters) it leaves as a flag for the next poll, but for posted buffers: those are withdrawn at
+ * once, within the deadline of the back-end. Nothing that takes a lock of core is called under
  * `lock`: the line of INTx moves and the I/O thread is woken after it has been released. Order: PCI
  * bus, zone_lock, coalesced ring, lock; irq_lock comes after nothing of ours.
  */
@@ -217,6 +218,7 @@ unsigned int e1000_tx_burst(struct e1000 *d);
 void e1000_tx_restart(struct e1000 *d);		/* also by handlers: the ring's registers changed */
 unsigned int e1000_rx_burst(struct e1000 *d);
 void e1000_rx_restart(struct e1000 *d);
+bool e1000_rx_shrunk(const struct e1000 *d);
 bool e1000_rx_ready(struct e1000 *d);		/* enabled, and a buffer is posted */
 void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f);
 extern const struct nic_frontend_ops e1000_frontend_ops;

@@ -120,11 +120,16 @@ static void rctl_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
 	const uint32_t reserved = E1000_BITS(11, 10) | E1000_BIT(14) | E1000_BIT(21) |
 		E1000_BIT(24);
+	const uint32_t buffers = E1000_RCTL_EN | E1000_RCTL_BSIZE | E1000_RCTL_BSEX |
+		E1000_RCTL_SECRC;
+	uint32_t old = e1000_get(d, off);
 
 	e1000_set(d, off, val & E1000_BITS(26, 1) & ~reserved);
 	d->fe.max_frame = val & E1000_RCTL_LPE ? E1000_MAX_LONG : E1000_MAX_SHORT;
 	d->filter_dirty = d->wake = true;
-	e1000_rx_restart(d);
+	/* new filters alone leave the posted buffers as they are; a queue that stopped tries again */
+	if ((old ^ e1000_get(d, off)) & buffers || d->rx.reported)
+		e1000_rx_restart(d);
 }
 
 static void tctl_write(struct e1000 *d, uint32_t off, uint32_t val)
@@ -180,6 +185,8 @@ static void rdt_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
 	e1000_set(d, off, val & E1000_RDT_MASK);
 	d->n.rdt_writes++;
+	if (e1000_rx_shrunk(d))
+		e1000_rx_restart(d);
 	if (e1000_get(d, E1000_RCTL) & E1000_RCTL_EN)
 		tail_written(d);
 }

@@ -15,8 +15,13 @@
 
 #include <string.h>
 
+/*
+ * e1000_rx_restart - the posted buffers are the guest's again: the ring moved, receive went off, or
+ * buffers have another size. A back-end that holds some lets go of them before this returns.
+ */
 void e1000_rx_restart(struct e1000 *d)
 {
+	nic_rx_withdraw(d->be, 0);
 	d->rx.stale = true;
 	d->rx.n = 0;
 }
@@ -74,6 +79,15 @@ static uint32_t rx_posted(const struct e1000 *d)
 	uint32_t rdh = e1000_get(d, E1000_RDH), rdt = e1000_get(d, E1000_RDT);
 
 	return rdt >= rdh ? rdt - rdh : d->rx.size - rdh + rdt;
+}
+
+/* RDT has moved back: what was shown to the back-end beyond it is posted no more. */
+bool e1000_rx_shrunk(const struct e1000 *d)
+{
+	const struct e1000_rx *rx = &d->rx;
+
+	return !rx->stale && rx->n &&
+	       (e1000_get(d, E1000_RDT) >= rx->size || rx_posted(d) < rx->n);
 }
 
 bool e1000_rx_ready(struct e1000 *d)
