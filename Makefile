@@ -70,6 +70,7 @@ all: $(PROGRAMS)
 help:
 	@echo 'make            build fourlane, fourlane-vmm, fourlane-switch and the microguest into $(B)/'
 	@echo 'make compare    install what is missing, build, compare the lanes on this host and in the software host'
+	@echo 'make peers      install what is missing, build, measure the switch beside OVS-DPDK and testpmd (PEERS=--quick ...)'
 	@echo 'make check      install what is missing, build, run every test that this machine can run'
 	@echo 'make soak       the long repetitions of the tests'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
