@@ -23,7 +23,17 @@ static void heard(void *opaque, const char *line)
 
 void eg_up(struct eg *g, const char *opts)
 {
+	eg_up_fd(g, opts, NULL, -1);
+}
+
+void eg_up_fd(struct eg *g, const char *opts, const char *fd_name, int fd)
+{
 	memset(g, 0, sizeof(*g));
+	if (fd_name) {
+		strncpy(g->conf.fds[0].name, fd_name, sizeof(g->conf.fds[0].name) - 1);
+		g->conf.fds[0].fd = fd;
+		g->conf.n_fds = 1;
+	}
 	err_set_sink(heard, g);
 	g->conf.name = "nic0";
 	must(mem_create(EG_MEM, &g->mem) == 0);

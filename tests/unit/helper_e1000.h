@@ -47,6 +47,8 @@ struct eg {
 
 /* eg_up - device from its option text; memory, I/O and bus mastering on. eg_down ends all of it. */
 void eg_up(struct eg *g, const char *opts);
+/* eg_up_fd - the same with a descriptor for its back-end, taken. */
+void eg_up_fd(struct eg *g, const char *opts, const char *fd_name, int fd);
 void eg_down(struct eg *g);
 void eg_tap(struct eg *g);
 
