@@ -35,9 +35,9 @@
 #define FRAME_MIN   64
 #define FRAME_MAX   1518
 #define LINK_MS     15000
-#define DRAIN_MS    200 /* for frames that are still on their way */
-#define QUIET_MS    20  /* nothing for so long: none is */
-#define LINK_EVERY  50  /* ms between looks at the link, which is when virtio-user reconnects */
+#define DRAIN_MS    2000 /* for frames that are still on their way, at most */
+#define QUIET_MS    50   /* nothing for so long: none is */
+#define LINK_EVERY  50   /* ms between looks at the link, which is when virtio-user reconnects */
 #define PAYLOAD     (14 + 20 + 8)
 #define PAYLOAD_SEQ PAYLOAD
 #define PAYLOAD_TAG (PAYLOAD + 8)
@@ -69,7 +69,7 @@ struct lane {
 	struct rte_mbuf *pending[BURST_MAX];
 	unsigned int n_pending;
 	uint64_t seq, expect;
-	uint64_t sent, received, bad, other, disorder;
+	uint64_t sent, received, bad, other, late, disorder;
 	uint64_t bursts, bursts_cut; /* sent; not taken whole by the ring */
 	uint64_t looked;
 };
@@ -77,6 +77,7 @@ struct lane {
 struct vgen {
 	struct opts opt;
 	unsigned int size; /* now */
+	uint32_t epoch;    /* counts windows: a frame of an earlier one is late, not wrong */
 	struct rte_mempool *rx_pool;
 	struct lane lane[2];
 	unsigned int n_lanes;
@@ -114,7 +115,7 @@ static void frame_write(struct rte_mempool *pool, void *opaque, void *obj, unsig
 	struct rte_ether_hdr *eth = (void *)data;
 	struct rte_ipv4_hdr *ip = (void *)(eth + 1);
 	struct rte_udp_hdr *udp = (void *)(ip + 1);
-	uint32_t seed = v->opt.seed;
+	uint32_t tag = v->opt.seed + v->epoch;
 
 	memset(data, 0, v->size);
 	frame_addresses(&eth->dst_addr, (uint8_t)lane->to, (uint16_t)(index % v->opt.macs));
@@ -131,7 +132,7 @@ static void frame_write(struct rte_mempool *pool, void *opaque, void *obj, unsig
 	udp->src_port = rte_cpu_to_be_16((uint16_t)(1024 + index % v->opt.flows));
 	udp->dst_port = RTE_BE16(9);
 	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(v->size - sizeof(*eth) - sizeof(*ip)));
-	memcpy(data + PAYLOAD_TAG, &seed, sizeof(seed));
+	memcpy(data + PAYLOAD_TAG, &tag, sizeof(tag));
 	for (unsigned int i = PATTERN; i < v->size; i++)
 		data[i] = pattern(v, i);
 }
@@ -145,12 +146,18 @@ static bool frame_is_ours(const uint8_t *data, unsigned int len)
 	       eth->src_addr.addr_bytes[0] == 2 && data[36] == 0 && data[37] == 9;
 }
 
+/* How many windows ago was it sent? */
+static uint32_t frame_age(const struct vgen *v, const uint8_t *data)
+{
+	uint32_t tag;
+
+	memcpy(&tag, data + PAYLOAD_TAG, sizeof(tag));
+	return v->opt.seed + v->epoch - tag;
+}
+
 static bool frame_is_whole(const struct vgen *v, const struct lane *lane, const uint8_t *data)
 {
-	uint32_t seed;
-
-	memcpy(&seed, data + PAYLOAD_TAG, sizeof(seed));
-	if (seed != v->opt.seed || data[7] != lane->from || data[1] != lane->to)
+	if (frame_age(v, data) || data[7] != lane->from || data[1] != lane->to)
 		return false;
 	for (unsigned int i = PATTERN; i < v->size; i++)
 		if (data[i] != pattern(v, i))
@@ -201,45 +208,40 @@ static void lane_send(struct vgen *v, struct lane *lane)
 	lane->n_pending -= n;
 }
 
-static void lane_look(struct vgen *v, struct lane *lane, const struct rte_mbuf *m)
+/* A frame is counted by what it is. `whole`: it has the right length. */
+static void lane_look(struct vgen *v, struct lane *lane, const struct rte_mbuf *m, bool whole)
 {
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint64_t seq;
 
+	lane->received--;
 	if (!frame_is_ours(data, m->data_len)) {
 		lane->other++;
-		lane->received--;
-		return;
-	}
-	lane->looked++;
-	if (!frame_is_whole(v, lane, data)) {
+	} else if (frame_age(v, data) && frame_age(v, data) <= v->epoch) {
+		lane->late++;
+	} else if (!whole || !frame_is_whole(v, lane, data)) {
 		lane->bad++;
-		return;
+	} else {
+		lane->received++;
+		lane->looked++;
+		memcpy(&seq, data + PAYLOAD_SEQ, sizeof(seq));
+		lane->disorder += v->opt.check == 1 && seq < lane->expect;
+		lane->expect = seq + 1;
 	}
-	memcpy(&seq, data + PAYLOAD_SEQ, sizeof(seq));
-	if (v->opt.check == 1 && seq < lane->expect)
-		lane->disorder++;
-	lane->expect = seq + 1;
 }
 
-/* Lengths of all; the content of each check-th. Another length is looked at: ours or not. */
+/* Lengths of all; the content of each check-th, and of each that has another length. */
 static unsigned int lane_receive(struct vgen *v, struct lane *lane)
 {
 	struct rte_mbuf *m[RX_BURST];
 	unsigned int n = rte_eth_rx_burst(lane->to, 0, m, RX_BURST);
 
 	for (unsigned int i = 0; i < n; i++) {
+		bool whole = m[i]->pkt_len == v->size;
+
 		lane->received++;
-		if (m[i]->pkt_len != v->size) {
-			if (frame_is_ours(rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len)) {
-				lane->bad++;
-			} else {
-				lane->other++;
-				lane->received--;
-			}
-		} else if (lane->received % v->opt.check == 0) {
-			lane_look(v, lane, m[i]);
-		}
+		if (!whole || lane->received % v->opt.check == 0)
+			lane_look(v, lane, m[i], whole);
 	}
 	if (n)
 		rte_pktmbuf_free_bulk(m, n);
@@ -379,16 +381,16 @@ static void introduce(struct vgen *v)
 		for (unsigned int i = 0; i < 2; i++)
 			lane_receive(v, &v->lane[i]);
 	}
-	for (unsigned int i = 0; i < 2; i++)
-		while (lane_receive(v, &v->lane[i]))
-			;
+	drain(v);
 }
 
 /* --- windows
  * ----------------------------------------------------------------------------------------- */
+/* All frames anew, for a window. */
 static void set_size(struct vgen *v, unsigned int size)
 {
 	v->size = size;
+	v->epoch++;
 	for (unsigned int i = 0; i < 2; i++) {
 		struct lane *lane = &v->lane[i];
 
@@ -404,16 +406,31 @@ static double probe(const struct vgen *v)
 	return v->opt.probe[0] < 0 ? -1 : probe_round_trip(v->opt.probe[0], v->opt.probe[1]);
 }
 
-static void window(struct vgen *v, unsigned int index)
+static void lane_add(struct lane *sum, const struct lane *l)
+{
+	sum->sent += l->sent;
+	sum->received += l->received;
+	sum->bad += l->bad;
+	sum->looked += l->looked;
+	sum->other += l->other;
+	sum->late += l->late;
+	sum->disorder += l->disorder;
+	sum->bursts += l->bursts;
+	sum->bursts_cut += l->bursts_cut;
+}
+
+static void window(struct vgen *v, unsigned int index, unsigned int size)
 {
 	struct lane *l = &v->lane[0];
 	double before = probe(v), seconds, after;
-	uint64_t at[2] = { 0 }, got = 0, sent = 0, bad = 0, looked = 0, other = 0, disorder = 0;
+	uint64_t at[2] = { 0 }, got = 0;
+	struct lane sum = { 0 };
 
 	for (unsigned int i = 0; i < 2; i++) {
-		l[i].sent = l[i].received = l[i].bad = l[i].other = l[i].disorder = 0;
-		l[i].bursts = l[i].bursts_cut = l[i].looked = 0;
+		l[i].sent = l[i].received = l[i].bad = l[i].other = l[i].late = l[i].disorder = 0;
+		l[i].bursts = l[i].bursts_cut = l[i].looked = l[i].seq = l[i].expect = 0;
 	}
+	set_size(v, size);
 	run_for(v, v->opt.warm_ms);
 	for (unsigned int i = 0; i < v->n_lanes; i++)
 		at[i] = l[i].received;
@@ -422,21 +439,16 @@ static void window(struct vgen *v, unsigned int index)
 		got += l[i].received - at[i];
 	drain(v);
 	after = probe(v);
-	for (unsigned int i = 0; i < v->n_lanes; i++) {
-		sent += l[i].sent;
-		at[0] = i ? at[0] + l[i].received : l[i].received;
-		bad += l[i].bad;
-		looked += l[i].looked;
-		other += l[i].other;
-		disorder += l[i].disorder;
-	}
+	for (unsigned int i = 0; i < v->n_lanes; i++)
+		lane_add(&sum, &l[i]);
 	printf("WINDOW n=%u size=%u mpps=%.4f gbit=%.3f sent=%" PRIu64 " received=%" PRIu64
 	       " lost=%" PRId64 " bad=%" PRIu64 " looked=%" PRIu64 " other=%" PRIu64
-	       " disorder=%" PRIu64 " cut=%.3f",
+	       " late=%" PRIu64 " disorder=%" PRIu64 " cut=%.3f",
 	       index, v->size, (double)got / seconds / 1e6,
-	       (double)got / seconds * v->size * 8 / 1e9, sent, at[0], (int64_t)(sent - at[0]), bad,
-	       looked, other, disorder,
-	       l->bursts ? (double)l->bursts_cut / (double)l->bursts : 0.0);
+	       (double)got / seconds * v->size * 8 / 1e9, sum.sent, sum.received,
+	       (int64_t)(sum.sent - sum.received - sum.bad), sum.bad, sum.looked, sum.other,
+	       sum.late, sum.disorder,
+	       sum.bursts ? (double)sum.bursts_cut / (double)sum.bursts : 0.0);
 	if (v->opt.probe[0] >= 0)
 		printf(" before_ns=%.0f before=%s after_ns=%.0f after=%s", before,
 		       probe_class(before), after, probe_class(after));
@@ -553,11 +565,9 @@ static int measure(struct vgen *v)
 	fflush(stdout);
 	set_size(v, v->opt.size[0]);
 	introduce(v);
-	for (unsigned int s = 0; s < v->opt.n_sizes; s++) {
-		set_size(v, v->opt.size[s]);
+	for (unsigned int s = 0; s < v->opt.n_sizes; s++)
 		for (unsigned int w = 0; w < v->opt.windows && !stopped; w++)
-			window(v, w);
-	}
+			window(v, w, v->opt.size[s]);
 	for (uint16_t port = 0; port < 2; port++) {
 		rte_eth_dev_stop(port);
 		rte_eth_dev_close(port);
