@@ -7,6 +7,7 @@
 #include "core/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -53,8 +54,10 @@ int mem_create(uint64_t size, struct guest_mem **out)
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	fd = memfd_create("fourlane-guest", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
+	fd = memfd_create("fourlane-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* a switch gets this descriptor: it must not be able to cut memory that we use */
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		ret = err_ret(-errno, "making %llu MiB of guest memory: %s; give the guest less",
 			      (unsigned long long)(size >> 20), strerror(errno));
 		goto fail;

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "core/err.h"
 #include "core/mem.h"
@@ -82,6 +83,17 @@ static void copies_fail_whole_or_not_at_all(void **state)
 	mem_destroy(m);
 }
 
+static void who_has_the_descriptor_cannot_cut_the_memory(void **state)
+{
+	struct guest_mem *m;
+
+	assert_int_equal(mem_create(2 << 20, &m), 0);
+	assert_int_equal(ftruncate(mem_region(m, 0)->fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(mem_region(m, 0)->fd, 4 << 20), -1);
+	mem_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +102,7 @@ int main(void)
 		cmocka_unit_test(memory_above_the_hole_is_a_region_of_its_own),
 		cmocka_unit_test(create_refuses_sizes_without_sense),
 		cmocka_unit_test(copies_fail_whole_or_not_at_all),
+		cmocka_unit_test(who_has_the_descriptor_cannot_cut_the_memory),
 	};
 
 	return cmocka_run_group_tests_name("core/mem", tests, NULL, NULL);
