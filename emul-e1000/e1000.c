@@ -285,7 +285,7 @@ static int e1000_create(struct vm *vm, struct device_conf *conf, struct device *
 }
 
 static const struct device_type e1000_type = {
-	.name = "e1000", .keys = "mac=AA:BB:CC:DD:EE:FF, backend=NAME and the back-end's keys",
+	.name = "e1000", .keys = "mac=, backend=null|loop|tap|switch and its keys",
 	.create = e1000_create,
 };
 DEVICE_TYPE(&e1000_type);

@@ -9,7 +9,7 @@
 static const struct nic_prep e1000_prep = {
 	.name = "e1000",
 	.lane = "emulated",
-	.keys = "mac=AA:BB:CC:DD:EE:FF, backend=NAME and the back-end's keys",
+	.keys = "mac=AA:BB:CC:DD:EE:FF, backend=null|loop|tap|switch and its keys",
 	.prepare = prep_software,
 	.release = prep_software_release,
 };

@@ -30,8 +30,8 @@
 
 struct prep_switch {
 	struct sockaddr_un sa;
-	char port[64];
-	bool server, own_path; /* own_path: the user gave socket= */
+	char port[64], name[40]; /* the port, and the switch when it is not the default */
+	bool server, own_path;   /* own_path: the user gave socket= */
 	uint64_t wait_s;
 	int listen_fd; /* server; -1 */
 	dev_t dev;     /* of the socket that we made: nobody else's is removed */
@@ -103,6 +103,8 @@ static int switch_words(struct prep_guest *g, struct prep_nic *nic, struct prep_
 		snprintf(path, sizeof(path), "%s", socket);
 	else
 		ret = switch_default_path(p, name ? name : "default", path, sizeof(path));
+	if (name && strcmp(name, "default"))
+		snprintf(p->name, sizeof(p->name), " --switch %s", name);
 	if (ret < 0)
 		return ret;
 	if (!*path || strlen(path) >= sizeof(p->sa.sun_path))
@@ -149,9 +151,9 @@ static int switch_say_absent(struct prep_nic *nic, const struct prep_switch *p, 
 			       nic->name, p->sa.sun_path, strerror(-ret));
 	return err_ret(status,
 		       "%s: connecting to the switch at %s: %s; start 'fourlane-switch' and add "
-		       "the port with 'fourlane switch port add %s --type vhost-user', or give "
+		       "the port with 'fourlane switch port add %s --type vhost-user%s', or give "
 		       "socket=",
-		       nic->name, p->sa.sun_path, strerror(-ret), p->port);
+		       nic->name, p->sa.sun_path, strerror(-ret), p->port, p->name);
 }
 
 static int switch_client(struct prep_guest *g, struct prep_nic *nic, const struct prep_switch *p)

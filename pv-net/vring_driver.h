@@ -96,8 +96,8 @@ int64_t vring_used_in_order(struct vring *r, unsigned int k);
 void vring_pop(struct vring *r, unsigned int n);
 
 /*
- * vring_complete - takes all used elements in any order, their lengths unread. Gives how many chains
- * are back, counted from the oldest on; -EPROTO for an element of no chain under way.
+ * vring_complete - takes all used elements in any order, their lengths unread. Gives how many
+ * chains are back, counted from the oldest on; -EPROTO for an element of no chain under way.
  */
 int vring_complete(struct vring *r);
 /* vring_has_hole - is a chain done that was given after one which is not? */
