@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The life of a fourlane-switch and `fourlane switch`: wrong words, start, ports, table, stats, kill -9, Ctrl-C. No guest.
+. "$(dirname "$0")/lib.sh"
+SW=$B/fourlane-switch
+[ -x "$SW" ] || skip_all "fourlane-switch is not built: DPDK is missing; make deps"
+plan 42
+N=fl-sw-$$ M=fl-sw2-$$
+SWITCH_PID=
+switch_kill() { [ -z "$SWITCH_PID" ] || { kill -9 "$SWITCH_PID" 2>/dev/null; wait "$SWITCH_PID" 2>/dev/null; SWITCH_PID=; }; }
+trap 'switch_kill; guest_kill; rm -rf "$TMP"' EXIT
+switch_start() { rm -f "$TMP/sw.out"; "$SW" "$@" >"$TMP/sw.out" 2>"$TMP/sw.err" & SWITCH_PID=$!; wait_for 20 grep -q serves "$TMP/sw.out"; }
+fls() { "$FL" switch "$@" --switch "$N"; }
+dir_of() { sed -n 's/.* serves at //p' "$TMP/sw.out"; }
+
+"$SW" --nonsense >/dev/null 2>"$TMP/e"; is unknown_option_is_a_wrong_call $? 2
+"$SW" --config >/dev/null 2>"$TMP/e"; is option_without_value_is_a_wrong_call $? 2
+is error_is_one_line "$(wc -l <"$TMP/e")" 1
+"$SW" --help >"$TMP/o"; is help_is_done $? 0
+"$SW" --config /nonexistent.yaml 2>"$TMP/e"; is a_file_that_is_not_there_fails $? 1
+printf 'ports:\n  - {name: a, type: vhost-user, colour: red}\n' >"$TMP/bad.yaml"
+"$SW" --config "$TMP/bad.yaml" 2>"$TMP/e"; is an_unknown_key_is_a_wrong_call $? 2
+check unknown_key_is_named_with_its_line grep -q 'colour.*line: 2' "$TMP/e"
+"$SW" --workers 0 2>"$TMP/e"; is no_workers_is_a_wrong_call $? 2
+"$FL" switch 2>/dev/null; is switch_alone_is_a_wrong_call $? 2
+fls fly 2>/dev/null; is unknown_word_is_a_wrong_call $? 2
+fls show 2>"$TMP/e"; is show_of_no_switch_fails $? 1
+check it_says_how_to_start_one grep -q "fourlane-switch" "$TMP/e"
+
+cat >"$TMP/sw.yaml" <<Y
+name: $N
+huge: off
+memory_mb: 16
+ports:
+  - {name: vm1, type: vhost-user, vlan: 100, macs: ["52:54:00:00:00:01"]}
+  - {name: nul, type: eth, device: net_null_$$, trunk: [100, 200-203]}
+Y
+check it_starts_without_huge_pages switch_start --config "$TMP/sw.yaml"
+d=$(dir_of)
+check its_socket_is_there test -S "$d/vm1.sock"
+is sockets_are_for_owner_and_group "$(stat -c %a "$d/vm1.sock")" 660
+fls show >"$TMP/o"; check show_lists_a_port grep -q '^vm1 *vhost-user *100 ' "$TMP/o"
+check show_lists_a_trunk grep -q 'trunk 100,200-203' "$TMP/o"
+fls show --json >"$TMP/o"; check show_as_json grep -q '"connected": false' "$TMP/o"
+fls table >"$TMP/o"; check an_allowed_address_is_in_the_table grep -q '52:54:00:00:00:01 *100 vm1 *static' "$TMP/o"
+fls port add vm1 --type vhost-user 2>"$TMP/e"; is a_second_port_of_the_name_fails $? 1
+fls port add vm2 --type vhost-user --vlan 4095 2>"$TMP/e"; is wrong_vlan_is_a_wrong_call $? 2
+check error_names_the_vlan grep -q 4095 "$TMP/e"
+fls port add vm2 2>/dev/null; is port_without_type_is_a_wrong_call $? 2
+fls port add vm2 --type vhost-user --mac 52:54:00:00:00:01 --vlan 100 2>"$TMP/e"; is another_ports_address_is_refused $? 1
+fls port add vm2 --type vhost-user --vlan 200; is port_add_is_done $? 0
+check its_socket_appears test -S "$d/vm2.sock"
+fls port remove vm2; is port_remove_is_done $? 0
+check its_socket_goes test ! -e "$d/vm2.sock"
+fls port remove vm2 2>/dev/null; is removing_it_again_fails $? 1
+fls port add q --type vmdq --guest nobody --device net_null_x 2>/dev/null; is a_pool_of_no_guest_fails $([ $? = 0 ]; echo $?) 1
+fls port add w --type eth --device 0000:00:00.9 2>"$TMP/e"; s=$?
+case $s in 1|2|3) ok a_device_that_is_not_there_is_refused ;; *) not_ok a_device_that_is_not_there_is_refused ;; esac
+fls stats --json >"$TMP/o"; check stats_close grep -q '"balance": 0' "$TMP/o"
+"$SW" --name "$N" 2>"$TMP/e"; is second_switch_of_the_name_is_refused $? 1
+"$SW" --name "$M" --huge off --memory-mb 16 >"$TMP/o2" 2>"$TMP/e2" & m=$!
+check two_switches_run_side_by_side wait_for 20 grep -q serves "$TMP/o2"
+kill -INT $m; wait $m; is ctrl_c_ends_it_in_order $? 0
+check it_leaves_nothing test ! -e "${d%/*}/$M"
+
+kill -9 "$SWITCH_PID"; wait "$SWITCH_PID" 2>/dev/null
+fls show 2>/dev/null; is a_killed_switch_is_not_there $? 1
+check it_starts_again_over_what_was_left switch_start --config "$TMP/sw.yaml"
+check with_its_sockets test -S "$d/vm1.sock"
+# what a client may send: no JSON, no method, a line without end, silence
+if command -v perl >/dev/null; then
+	perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new(Peer => "'"$d"'/control.sock") or die;
+		my $t = IO::Socket::UNIX->new(Peer => "'"$d"'/control.sock") or die;
+		print $t "{\"half";
+		for my $m ("nonsense", "[]", "{}", "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"fly\"}", "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"info\"}") {
+			print $s "$m\n"; my $l = <$s>; print $l; }' >"$TMP/o"
+	is every_bad_request_is_answered "$(grep -c '"error"' "$TMP/o")/$(grep -c '"id": *7' "$TMP/o")/$(grep -c '"id": *"x"' "$TMP/o")" 4/1/1
+else
+	skip "no perl"
+fi
+kill -TERM "$SWITCH_PID"; wait "$SWITCH_PID"; is sigterm_ends_it_in_order $? 0
+SWITCH_PID=
+check nothing_is_left test ! -e "$d"
