@@ -14,11 +14,9 @@
 #define PORT_KEYBOARD  0x64
 #define KEYBOARD_RESET 0xfe
 
-#define ARENA_SIZE (10u << 20)
+#define ARENA_SIZE (20u << 20) /* two NICs with large buffers */
 
-/*
- * One guest, one device, one run: the arena and mg_main()'s struct mg are all there is of globals.
- */
+/* One guest, one run: the arena and mg_main.c's NICs are all there is of globals. */
 static uint8_t arena[ARENA_SIZE] __attribute__((aligned(4096)));
 static size_t arena_used;
 

@@ -57,19 +57,25 @@ struct mg_opts {
 	uint64_t pool; /* next free address for a BAR without one */
 	uint32_t size, batch, seed;
 	uint32_t warm_ms, ms, settle_ms;
-	uint32_t nth; /* which of several like functions */
+	uint32_t first_ms; /* rx: no frame within it is no failure; 0: it is one, after a while */
+	uint32_t nth;      /* which of several like functions */
 	uint8_t dst[6];
+	int has_dst;
 	int icr;  /* e1000: read ICR after the receive doorbell */
 	int kick; /* virtio: 1 notifies always, 0 when the device asks */
 	int echo;
-	int tx, rx; /* directions that the mode uses */
+	int check_all; /* each frame has a payload of its own, and each is compared whole */
+	int tx, rx;    /* directions that the mode uses */
 };
 
+/* A NIC of the guest with its buffers. */
 struct mg {
 	struct mg_opts opt;
 	const struct mg_driver *drv;
-	void *priv; /* the driver's, from mg_alloc() */
+	void *priv;      /* the driver's, from mg_alloc() */
+	struct mg *peer; /* cross: the NIC that receives what this one sends, or NULL */
 	uint8_t mac[6];
+	uint64_t seq;   /* cross: of the next frame, over all runs */
 	uint64_t kicks; /* doorbells rung, both directions */
 
 	uint32_t stride;          /* bytes from one buffer to the next */
@@ -229,5 +235,6 @@ void mg_pci_list(struct mg *mg);
 void mg_loop_tx(struct mg *mg);
 void mg_loop_rx(struct mg *mg);
 void mg_loop_pingpong(struct mg *mg);
+void mg_loop_cross(struct mg *mg); /* mg->peer is set */
 
 #endif

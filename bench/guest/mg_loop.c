@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The one packet loop of all lanes: transmit, receive (or reflect), ping-pong. Called by mg_main.c
- * for each 'g', calls the driver through struct mg_driver only, so that two lanes differ by their
- * driver and device and by nothing else. Prints one RESULT line and is silent before.
+ * The one packet loop of all lanes: transmit, receive (or reflect), ping-pong, and cross (out by
+ * one NIC, in by another). Called by mg_main.c for each 'g', calls the driver through struct
+ * mg_driver only, so that two lanes differ by their driver and device and by nothing else. Prints
+ * one RESULT line and is silent before.
  */
 #include "mg_frame.h"
 #include "mg_lib.h"
@@ -15,6 +16,8 @@
 #define IDLE_POLLS  64    /* empty polls until used buffers are given back */
 #define CHECK_EVERY 64    /* payload of every so many frames is compared */
 #define RX_BURST    64
+#define SAY_MS      20   /* from saying an address until it is known */
+#define SAY_TYPE    0xb6 /* second byte of the type of a frame that says an address: 0x88b6 */
 
 /* What a run has counted. The measured window is frames, bytes, ticks, kicks; the rest is the
  * whole. */
@@ -25,7 +28,13 @@ struct run {
 	uint64_t frames, bytes, kicks; /* within the window */
 	uint64_t total, lost, bad, other;
 	uint64_t bytes_total, bytes0;
+	uint64_t first; /* cross: number of its first frame, earlier ones are of another run */
 };
+
+static uint64_t all_kicks(const struct mg *mg)
+{
+	return mg->kicks + (mg->peer ? mg->peer->kicks : 0);
+}
 
 /*
  * Moves the run along: opens the window warm after start, closes it window later.
@@ -41,14 +50,14 @@ static int run_clock(struct mg *mg, struct run *run, uint64_t now)
 		run->t0 = now;
 		run->frames0 = run->total;
 		run->bytes0 = run->bytes_total;
-		run->kicks0 = mg->kicks;
+		run->kicks0 = all_kicks(mg);
 	}
 	if (now - run->t0 < run->window)
 		return 0;
 	run->t1 = now;
 	run->frames = run->total - run->frames0;
 	run->bytes = run->bytes_total - run->bytes0;
-	run->kicks = mg->kicks - run->kicks0;
+	run->kicks = all_kicks(mg) - run->kicks0;
 	return 1;
 }
 
@@ -86,12 +95,21 @@ static unsigned int reap(struct mg *mg)
 	return n;
 }
 
+/* What the payload of a frame is made from. */
+static uint32_t frame_seed(const struct mg *mg, uint64_t seq)
+{
+	return mg->opt.check_all ? mg->opt.seed + (uint32_t)seq : mg->opt.seed;
+}
+
 /* n free slots, numbered from seq on, go out with one doorbell. */
 static void send_numbered(struct mg *mg, unsigned int n, uint64_t seq)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		struct mg_frame_hdr *hdr = (void *)mg_tx_frame(mg, (mg->tx_next + i) % MG_N_SLOTS);
 
+		if (mg->opt.check_all)
+			mg_frame_fill(hdr, mg->opt.size, mg->opt.dst, mg->mac,
+				      frame_seed(mg, seq + i));
 		hdr->seq = seq + i;
 	}
 	mg->drv->tx_burst(mg, n);
@@ -199,8 +217,9 @@ static int frame_is_good(const struct mg *mg, const struct mg_rx *rx)
 {
 	const struct mg_frame_hdr *hdr = (const void *)rx->data;
 
-	return rx->len == mg->opt.size && hdr->seed == mg->opt.seed &&
-	       (hdr->seq % CHECK_EVERY || mg_frame_check(rx->data, rx->len, mg->opt.seed));
+	return rx->len == mg->opt.size && hdr->seed == frame_seed(mg, hdr->seq) &&
+	       ((hdr->seq % CHECK_EVERY && !mg->opt.check_all) ||
+		mg_frame_check(rx->data, rx->len, hdr->seed));
 }
 
 /* Back to where it came from. Dropped when the device keeps every slot. */
@@ -232,7 +251,7 @@ static int take_frame(struct mg *mg, struct run *run, struct receiver *receiver,
 		run->bad++;
 		return 0;
 	}
-	if (!mg_frame_is_test(rx->data, rx->len)) {
+	if (!mg_frame_is_test(rx->data, rx->len) || hdr->seq < run->first) {
 		run->other++;
 		return 0;
 	}
@@ -240,7 +259,7 @@ static int take_frame(struct mg *mg, struct run *run, struct receiver *receiver,
 	run->bytes_total += rx->len;
 	if (!frame_is_good(mg, rx))
 		run->bad++;
-	if (hdr->seed == mg->opt.seed)
+	if (hdr->seed == frame_seed(mg, hdr->seq))
 		note_sequence(run, receiver, hdr->seq);
 	if (mg->opt.echo)
 		reflect(mg, rx);
@@ -259,6 +278,17 @@ static unsigned int receive(struct mg *mg, struct run *run, struct receiver *rec
 	return taken;
 }
 
+/* 1 when a frame has come in time. */
+static int await_first(struct mg *mg, struct run *run, struct receiver *receiver)
+{
+	uint64_t limit = mg_ticks(mg, mg->opt.first_ms ? mg->opt.first_ms : FIRST_MS);
+
+	while (!receive(mg, run, receiver))
+		if (mg_tsc() - run->start > limit)
+			return 0;
+	return 1;
+}
+
 void mg_loop_rx(struct mg *mg)
 {
 	struct run run;
@@ -268,9 +298,11 @@ void mg_loop_rx(struct mg *mg)
 
 	discard_rx(mg, &receiver);
 	run_begin(mg, &run);
-	while (!receive(mg, &run, &receiver))
-		if (mg_tsc() - run.start > mg_ticks(mg, FIRST_MS))
+	if (!await_first(mg, &run, &receiver)) {
+		if (!mg->opt.first_ms)
 			mg_fail("nothing received");
+		run.window = 0;
+	}
 	run.start = last = mg_tsc();
 	for (;;) {
 		unsigned int n = receive(mg, &run, &receiver);
@@ -392,4 +424,70 @@ void mg_loop_pingpong(struct mg *mg)
 	print_result(mg, &run);
 	print_samples(mg, &samples);
 	mg_puts("\n");
+}
+
+/* ---- Cross ---------------------------------------------------------------------------------- */
+/* A frame, no test frame, that tells whatever lies between where mg's address is. */
+static void say_address(struct mg *mg)
+{
+	uint8_t *frame;
+
+	drain(mg, mg->tx_room, DRAIN_MS);
+	if (!mg->tx_free)
+		return;
+	frame = mg_tx_frame(mg, mg->tx_next);
+	mg_frame_fill(frame, mg->opt.size, mg->opt.dst, mg->mac, mg->opt.seed);
+	frame[13] = SAY_TYPE;
+	mg->tx_next = (mg->tx_next + 1) % MG_N_SLOTS;
+	mg->tx_free--;
+	mg->drv->tx_burst(mg, 1);
+}
+
+/* One turn: what has come first, so that its ring has room, then a burst out. Frames that came. */
+static unsigned int cross_turn(struct mg *mg, struct run *run, struct receiver *receiver, int send)
+{
+	unsigned int n = receive(mg->peer, run, receiver);
+
+	reap(mg);
+	if (send && mg->tx_free >= mg->opt.batch) {
+		send_numbered(mg, mg->opt.batch, mg->seq);
+		mg->seq += mg->opt.batch;
+	}
+	return n;
+}
+
+static void print_cross(struct mg *mg, const struct run *run)
+{
+	print_result(mg, run);
+	mg_put_field("sent", mg->seq - run->first);
+	mg_put_field("received", run->total);
+	mg_put_field("other", run->other);
+	mg_puts(" dev2=");
+	mg_puts(mg->peer->drv->name);
+	mg_puts("\n");
+}
+
+/* total, frames and lost are the receiver's: what came is of use, what was sent is not. */
+void mg_loop_cross(struct mg *mg)
+{
+	struct run run;
+	struct receiver receiver;
+	uint64_t last, sent;
+
+	discard_rx(mg->peer, &receiver);
+	say_address(mg->peer);
+	mg_wait_us(mg, SAY_MS * UINT64_C(1000));
+	run_begin(mg, &run);
+	run.first = mg->seq;
+	while (!run_clock(mg, &run, mg_tsc()))
+		cross_turn(mg, &run, &receiver, 1);
+	for (last = mg_tsc(); mg_tsc() - last < mg_ticks(mg, QUIET_MS);)
+		if (cross_turn(mg, &run, &receiver, 0))
+			last = mg_tsc();
+	drain(mg, mg->tx_room, DRAIN_MS);
+	sent = mg->seq - run.first;
+	run.lost = sent > run.total ? sent - run.total : 0;
+	if (run.total > sent) /* more than there were */
+		run.bad += run.total - sent;
+	print_cross(mg, &run);
 }

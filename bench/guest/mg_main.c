@@ -2,9 +2,10 @@
 /*
  * The microguest's course: read the command line, bring the device up, say READY, then run the
  * packet loop each time COM1 brings a 'g', until it brings a 'q'. Called by start.S in ring 3,
- * calls the driver and mg_loop.c. Options are words key=value: dev mode size batch warm_ms ms tsc
- * ecam pool dst seed echo kick icr settle_ms nth. Lines on COM1: FL HELLO, READY, RESULT, BYE,
- * FAIL.
+ * calls the drivers and mg_loop.c. Options are words key=value: dev mode size batch warm_ms ms tsc
+ * ecam pool dst seed echo kick icr settle_ms nth first_ms check (64, or all), and for mode=cross
+ * dev2 nth2 (the NIC that receives; it says its address to the switch first). Lines on COM1:
+ * FL HELLO, READY, RESULT, BYE, FAIL.
  */
 #include "mg_frame.h"
 #include "mg_lib.h"
@@ -43,6 +44,7 @@ static const struct {
 	{ "tx", 1, 0, mg_loop_tx },
 	{ "rx", 0, 1, mg_loop_rx },
 	{ "pingpong", 1, 1, mg_loop_pingpong },
+	{ "cross", 1, 0, mg_loop_cross },
 };
 
 static void read_options(struct mg *mg, const char *cmdline)
@@ -62,6 +64,8 @@ static void read_options(struct mg *mg, const char *cmdline)
 	opt->ms = (uint32_t)mg_opt_number(cmdline, "ms", 1000);
 	opt->settle_ms = (uint32_t)mg_opt_number(cmdline, "settle_ms", 0);
 	opt->nth = (uint32_t)mg_opt_number(cmdline, "nth", 0);
+	opt->first_ms = (uint32_t)mg_opt_number(cmdline, "first_ms", 0);
+	opt->check_all = mg_opt_is(cmdline, "check", "all");
 	opt->icr = mg_opt_number(cmdline, "icr", 0) != 0;
 	opt->kick = mg_opt_number(cmdline, "kick", 0) != 0;
 	opt->echo = mg_opt_number(cmdline, "echo", 0) != 0 && mg_opt_is(cmdline, "mode", "rx");
@@ -70,6 +74,7 @@ static void read_options(struct mg *mg, const char *cmdline)
 	else
 		memcpy(opt->dst, nobody, 6);
 	mg_opt_mac(cmdline, "dst", opt->dst);
+	opt->has_dst = mg_opt_text(cmdline, "dst") != NULL;
 }
 
 static void check_options(const struct mg_opts *opt)
@@ -78,8 +83,9 @@ static void check_options(const struct mg_opts *opt)
 		mg_fail("tsc= (the TSC's frequency in Hz) is missing");
 	if (opt->size < MG_FRAME_MIN || opt->size > MG_FRAME_MAX)
 		mg_fail("size= is outside 60..9000");
-	if (!opt->ms || opt->ms > 3600000 || opt->warm_ms > 3600000 || opt->settle_ms > 3600000)
-		mg_fail("ms=, warm_ms= or settle_ms= is out of range");
+	if (!opt->ms || opt->ms > 3600000 || opt->warm_ms > 3600000 || opt->settle_ms > 3600000 ||
+	    opt->first_ms > 3600000)
+		mg_fail("ms=, warm_ms=, settle_ms= or first_ms= is out of range");
 }
 
 /* Buffers touched and filled, so that nothing of it happens in the measured window. */
@@ -111,7 +117,7 @@ static void wait_for_link(struct mg *mg)
 	}
 }
 
-static void bring_up(struct mg *mg)
+static void bring_up_nic(struct mg *mg)
 {
 	const char *problem;
 
@@ -122,12 +128,53 @@ static void bring_up(struct mg *mg)
 	mg->tx_free = mg->tx_room;
 	if (mg->opt.batch > mg->tx_room)
 		mg->opt.batch = mg->tx_room;
-	fill_frames(mg);
-	wait_for_link(mg);
+}
+
+static const struct mg_driver *find_driver(const struct mg *mg, const char *key)
+{
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+		if (mg_opt_is(mg->opt.cmdline, key, drivers[i]->name))
+			return drivers[i];
+	return NULL;
+}
+
+/* The second NIC takes both directions: it says its address before it receives. */
+static void bring_up_peer(struct mg *mg, struct mg *peer)
+{
+	peer->opt = mg->opt; /* also the addresses that BARs have taken */
+	peer->opt.tx = peer->opt.rx = 1;
+	peer->drv = find_driver(mg, "dev2");
+	if (!peer->drv)
+		mg_fail("dev2= is none of e1000, virtio, igb, igbvf");
+	peer->opt.nth = (uint32_t)mg_opt_number(mg->opt.cmdline, "nth2",
+						peer->drv == mg->drv ? mg->opt.nth + 1 : 0);
+	bring_up_nic(peer);
+	memcpy(peer->opt.dst, mg->mac, 6);
+	if (!mg->opt.has_dst)
+		memcpy(mg->opt.dst, peer->mac, 6);
+	mg->peer = peer;
+}
+
+static void bring_up(struct mg *mg)
+{
+	static struct mg peer;
+
+	bring_up_nic(mg);
+	if (mg_opt_is(mg->opt.cmdline, "mode", "cross"))
+		bring_up_peer(mg, &peer);
+	for (struct mg *nic = mg; nic; nic = nic->peer) {
+		fill_frames(nic);
+		wait_for_link(nic);
+	}
 	mg_wait_us(mg, UINT64_C(1000) * mg->opt.settle_ms);
 	mg_puts("FL READY mac=");
 	mg_put_mac(mg->mac);
-	mg_puts(" link=up\n");
+	mg_puts(" link=up");
+	if (mg->peer) {
+		mg_puts(" mac2=");
+		mg_put_mac(mg->peer->mac);
+	}
+	mg_puts("\n");
 }
 
 static int wait_for_command(struct mg *mg)
@@ -178,11 +225,9 @@ void mg_main(const struct hvm_start_info *info)
 			mg.opt.rx = modes[i].rx;
 		}
 	}
-	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
-		if (mg_opt_is(mg.opt.cmdline, "dev", drivers[i]->name))
-			mg.drv = drivers[i];
+	mg.drv = find_driver(&mg, "dev");
 	if (!run)
-		mg_fail("mode= is none of tx, rx, pingpong, probe");
+		mg_fail("mode= is none of tx, rx, pingpong, cross, probe");
 	if (!mg.drv)
 		mg_fail("dev= is none of e1000, virtio, igb, igbvf");
 	bring_up(&mg);
