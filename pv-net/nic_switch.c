@@ -750,8 +750,10 @@ static int switch_connect(struct nic_switch *s, int fd)
 		.opaque = s,
 		.io = vm_io(s->vm),
 	};
+	int ret = vhost_user_create(&conf, fd, &s->vu);
 
-	return vhost_user_create(&conf, fd, &s->vu);
+	/* who breaks the protocol is the switch, not whoever described the guest */
+	return ret == -EPROTO ? -EREMOTEIO : ret;
 }
 
 static int switch_init(struct nic_switch *s, int fd)

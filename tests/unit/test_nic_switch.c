@@ -32,7 +32,8 @@ struct fixture {
 	struct eg g;
 	struct be be;
 	struct side rx, tx;
-	bool io_runs; /* the I/O thread goes on: the test does not poll */
+	uint8_t (*rx_hdr)[16]; /* of the chains, by their number */
+	bool io_runs;          /* the I/O thread goes on: the test does not poll */
 };
 
 /* --- the switch --- */
@@ -98,6 +99,10 @@ static void side_attach(struct fixture *f, unsigned int nth)
 	f->rx.avail = f->rx.used = (uint16_t)f->rx.ring.base;
 	f->tx.avail = f->tx.used = (uint16_t)f->tx.ring.base;
 	assert_int_equal(f->rx.ring.num, VRING_SIZE);
+	if (side_n_avail(&f->rx))
+		f->rx_hdr = side_ptr(
+			f, desc_of(&f->rx, avail_of(&f->rx)->ring[f->rx.avail % VRING_SIZE])->addr,
+			16);
 }
 
 /* Bytes i of the test's frames; the destination is `to` of the first byte. */
@@ -266,6 +271,17 @@ static int setup_without_filter(void **state)
 	be_init(&fx.be);
 	fx.be.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_FL_FILTER);
 	up(&fx, E1000_RCTL_BAM | E1000_RCTL_SECRC);
+	*state = &fx;
+	return 0;
+}
+
+static int setup_old_switch(void **state)
+{
+	memset(&fx, 0, sizeof(fx));
+	be_init(&fx.be);
+	fx.be.features = VIRTIO_BIT(VIRTIO_F_VERSION_1);
+	fx.be.protocol = 0;
+	up(&fx, ACCEPT);
 	*state = &fx;
 	return 0;
 }
@@ -504,6 +520,27 @@ static void filters_are_the_switchs_when_it_has_them(void **state)
 	assert_memory_equal(f->be.filter.mac[0], eg_mac, 6);
 	/* new filters alone disturb no ring */
 	assert_int_equal(f->be.n_stopped, 0);
+}
+
+static void a_switch_without_any_feature_serves_too(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t got[NIC_MAX_FRAME];
+	uint16_t id;
+
+	assert_int_equal(f->be.set_features, VIRTIO_BIT(VIRTIO_F_VERSION_1));
+	for (unsigned int i = 0; i < 5; i++) {
+		deliver(f, 1518, 2);
+		guest_send(f, i, 1518);
+		eg_poll(&f->g, 1);
+		assert_int_equal(guest_got(f, i, 1518, 2), 1);
+		assert_int_equal(side_read(f, got, &id), 1518);
+		side_put(&f->tx, id, 0);
+		side_publish(&f->tx);
+		eg_poll(&f->g, 1);
+		assert_true(guest_sent(f, i));
+	}
+	assert_int_equal(eg_stat(&f->g, "rx_copies"), 0);
 }
 
 /* --- withdrawing --- */
@@ -844,6 +881,54 @@ static void frame_of_more_buffers_than_came_is_not_believed(void **state)
 	assert_breach(*state);
 }
 
+/* Random bytes wherever the other side can write: nothing is believed that could hurt. */
+static void rings_full_of_noise_are_survived(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t seed = 1;
+	unsigned int n_breaches = 0;
+
+	for (unsigned int i = 0; i < 3000; i++) {
+		struct side *s = (seed >> 9) & 1 ? &f->rx : &f->tx;
+		unsigned int n = 1 + (seed >> 10) % 8;
+
+		if (s == &f->tx) {
+			guest_send(f, i % 60, 100 + i % 1000);
+			eg_poll(&f->g, 1);
+		}
+		while (n--) {
+			uint32_t what = seed >> 16 & 7;
+
+			seed = seed * 1103515245 + 12345;
+			/* often what would be right, so that some of it is taken */
+			if (what < 5 && side_n_avail(s))
+				side_put(s, side_take(s), seed >> 18 & 0xff);
+			else if (what == 5)
+				side_put(s, seed >> 12, seed);
+			else if (what == 6)
+				memset((char *)desc_of(s, seed >> 20), (int)(seed >> 8), 16);
+			else
+				s->used = (uint16_t)(s->used + (seed >> 30));
+			if (what < 5 && s == &f->rx)
+				f->rx_hdr[(s->avail - 1) % VRING_SIZE][10] =
+					(uint8_t)(1 + (seed >> 28) / 14);
+		}
+		side_publish(s);
+		eg_poll(&f->g, 2);
+		if (eg_stat(&f->g, "switch_ring_errors") == n_breaches)
+			continue;
+		n_breaches++;
+		eg_write(&f->g, E1000_CTRL, E1000_CTRL_RST);
+		eg_poll(&f->g, 1);
+		eg_start_tx(&f->g, 64);
+		guest_start_rx(f, ACCEPT | E1000_RCTL_BSIZE_256);
+		eg_poll(&f->g, 1);
+		side_attach(f, 1 + n_breaches);
+	}
+	assert_true(n_breaches > 100);
+	assert_true(eg_stat(&f->g, "rx_frames") > 100);
+}
+
 /* --- the ring alone --- */
 static int ring_setup(void **state)
 {
@@ -933,6 +1018,7 @@ static void ring_chain_without_descriptors_keeps_its_place(void **state)
 #define T(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define T_PLAIN(name) cmocka_unit_test_setup_teardown(name, setup_without_filter, teardown)
 #define T_SMALL(name) cmocka_unit_test_setup_teardown(name, setup_small_buffers, teardown)
+#define T_OLD(name)   cmocka_unit_test_setup_teardown(name, setup_old_switch, teardown)
 #define T_IO(name)    cmocka_unit_test_setup_teardown(name, setup_running, teardown)
 #define T_RING(name)  cmocka_unit_test_setup_teardown(name, ring_setup, ring_teardown)
 
@@ -949,6 +1035,7 @@ int main(void)
 		T_PLAIN(what_the_guest_refuses_costs_no_descriptor),
 		T_PLAIN(frames_are_in_place_again_when_all_lent_buffers_were_back),
 		T(filters_are_the_switchs_when_it_has_them),
+		T_OLD(a_switch_without_any_feature_serves_too),
 		T(buffers_are_back_when_receive_goes_off),
 		T(buffers_are_back_when_their_ring_or_the_bus_changes),
 		T(frames_out_wait_while_buffers_are_withdrawn),
@@ -967,6 +1054,7 @@ int main(void)
 		T(received_out_of_order_is_not_believed),
 		T(frame_of_no_buffer_is_not_believed),
 		T(frame_of_more_buffers_than_came_is_not_believed),
+		T_SMALL(rings_full_of_noise_are_survived),
 		T_RING(ring_tells_the_device_only_when_it_wants_to_be_told),
 		T_RING(ring_goes_round_its_indices),
 		T_RING(ring_chain_without_descriptors_keeps_its_place),
