@@ -41,7 +41,7 @@ g_field() { sed -n "s/.*FL RESULT.* $2=\([^ ]*\).*/\1/p" "$TMP/$1.out" | tail -1
 g_result() { wait_for "$2" grep -qs 'FL RESULT' "$TMP/$1.out"; }
 g_vmm() { "$FL" stats "$1-$$" --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p' | head -1; }
 g_end() {
-	local fd
+	local fd n
 	for n in "$@"; do
 		fd=${G_IN[$n]:-}
 		[ -z "$fd" ] || exec {fd}>&-
