@@ -33,6 +33,7 @@ peer_gone() { ! kill -0 "$1" 2>/dev/null || [ "$(ps -o stat= -p "$1" | cut -c1)"
 peer_stop() {
 	local i
 	[ -n "${1:-}" ] || return 0
+	disown "$1" 2>/dev/null # or the shell speaks of the signal
 	kill "-${2:-TERM}" "$1" 2>/dev/null
 	for i in $(seq 100); do peer_gone "$1" && break; sleep 0.05; done
 	kill -9 "$1" 2>/dev/null
@@ -79,10 +80,16 @@ ovs_ctl() { local dir=$1; shift; ovs "$dir" ovs-vsctl "--db=unix:$dir/db.sock" -
 # ovs_daemon FOLDER MAIN_CPU: the daemon alone (again)
 ovs_daemon() {
 	rm -f "$1"/vs.{pid,ctl}
+	# shellcheck disable=SC2046
 	peer_bg "$1/vs.out" env OVS_RUNDIR="$1" OVS_DBDIR="$1" OVS_LOGDIR="$1" OVS_SYSCONFDIR="$1" \
-		LD_LIBRARY_PATH="${OVS_ROOT:+$OVS_ROOT/usr/lib/x86_64-linux-gnu}" taskset -c "$2" \
+		LD_LIBRARY_PATH="${OVS_ROOT:+$OVS_ROOT/usr/lib/x86_64-linux-gnu}" $(ovs_net) taskset -c "$2" \
 		"$OVS_VSWITCHD" "unix:$1/db.sock" --pidfile="$1/vs.pid" --log-file="$1/vs.log" --unixctl="$1/vs.ctl" -vconsole:off -vsyslog:off
 	OVS_PID=$PEER_PID
+}
+# ovs_net: words before OVS: it makes taps (of its bridges), so it gets a network namespace of its own where that is possible
+ovs_net() {
+	if unshare -n true 2>/dev/null; then echo unshare -n
+	elif unshare -rn true 2>/dev/null; then echo unshare -rn; fi
 }
 # ovs_start FOLDER CPU MAIN_CPU: an OVS of our own with a bridge br0 (NORMAL: a learning switch) and no ports. per-port-memory
 # makes its frame pools as big as its ports need; the default takes 1 GB and seconds to write.
