@@ -46,7 +46,7 @@ switch_start() {	# FILE
 switch_end() { kill $switch; wait $switch; switch=; }
 config() {	# POOL-WORDS...: one line of YAML words for each guest's pool
 	local i=0 words
-	printf 'name: lab\nworkers: 1\nhuge: off\nmemory_mb: 192\nports:\n'
+	printf 'name: lab\nworkers: 1\nhuge: off\nmemory_mb: 128\nports:\n'
 	for words in "$@"; do
 		i=$((i + 1))
 		echo "  - {name: g$i, type: vhost-user}"
@@ -54,32 +54,45 @@ config() {	# POOL-WORDS...: one line of YAML words for each guest's pool
 	done
 }
 pools() { fourlane switch show --switch lab --json | jq -c "[.ports[] | select(.type == \"vmdq\") | $1]"; }
-# send IFACE DST SEED: test frames (bench/guest/mg_frame.h) to DST; each number is one whose payload the guest compares
-send() {
-	perl -e 'use Socket; my ($if, $dst, $seed, $n) = @ARGV; open F, "/sys/class/net/$if/ifindex" or die; my $ix = <F>;
-		open F, "/sys/class/net/$if/address"; my $src = <F>; s/[:\n]//g for $dst, $src;
-		my $body = join "", map { chr(((($seed * 2654435761 & 0xffffffff) >> 24) + $_) & 255) } 26 .. 59;
-		socket(S, 17, SOCK_RAW, 0) or die;
-		for (1 .. $n) { send(S, pack("H12H12nQ<L<", $dst, $src, 0x88b5, 64 * $_, $seed) . $body, 0,
-			pack("SnlSCCa8", 17, 0x88b5, $ix, 0, 0, 6, "")) or die "$!"; select undef, undef, undef, 0.002 }' "$1" "$2" "$3" "${4:-$each}"
+# sender IFACE:DST:SEED...: waits for a line on its stdin, then sends $each rounds of a test frame (bench/guest/mg_frame.h) each; each number
+# is one whose payload the guest compares. It is started before the guests, which poll and leave little CPU time to others.
+sender() {
+	perl -e 'use Socket; my $n = shift; socket(S, 17, SOCK_RAW, 0) or die; my @out;
+		for (@ARGV) { my ($if, $dst, $seed) = /^([^:]+):(.*):(\d+)$/; open F, "/sys/class/net/$if/ifindex" or die; my $ix = <F>;
+			open F, "/sys/class/net/$if/address"; my $src = <F>; s/[:\n]//g for $dst, $src;
+			my $body = join "", map { chr(((($seed * 2654435761 & 0xffffffff) >> 24) + $_) & 255) } 26 .. 59;
+			push @out, [pack("H12H12n", $dst, $src, 0x88b5), pack("L<", $seed) . $body, pack("SnlSCCa8", 17, 0x88b5, $ix, 0, 0, 6, "")] }
+		<STDIN>;
+		for my $seq (1 .. $n) { for (@out) { send(S, $_->[0] . pack("Q<", 64 * $seq) . $_->[1], 0, $_->[2]) or die "$!";
+			select undef, undef, undef, 0.001 } }' $each "$@"
 }
 came_back() { cat "/sys/class/net/$1/statistics/rx_packets"; }
 mac() { printf '02:00:00:00:00:%02x' "$1"; }
 
 # round NAME HOW "IF1 IF2 IF3 IF4" "VLANS OF NOBODY": pools as configured, each guest's frames sent to its interface and address
 round() {
-	local name=$1 how=$2 ifs=($3) nobody=$4 i before after back=() bad
+	local name=$1 how=$2 ifs=($3) nobody=$4 i before after back=() bad to=() go
 	switch_start "$tmp/$name.yaml"
 	is "$name: the switch is up, pools by $how" "$(pools .how)" "[\"$how\",\"$how\",\"$how\",\"$how\"]"
 	is "$name: the stand-in says why, the NIC needs not" "$(pools '.why == ""' | jq -c unique)" "[$([ $how = hardware ] && echo true || echo false)]"
+	for i in 1 2 3 4; do to+=("${ifs[i - 1]}:$(mac $i):$i"); done
+	for i in $nobody; do to+=("$i:02:00:00:00:00:77:9"); done
+	rm -f "$tmp/go"
+	mkfifo "$tmp/go"
+	sender "${to[@]}" <"$tmp/go" 2>"$tmp/sender.err" &
+	pid[sender]=$!
+	exec {go}>"$tmp/go"
 	for i in 1 2 3 4; do guest g$i "$(mac $i)" $i; done
 	for i in 1 2 3 4; do check "$name: guest $i is ready" wait_for 60 saw g$i 'FL READY'; done
 	before=$(pools '.pool_counters.nic_rx_frames // 0')
 	for i in 1 2 3 4; do say g$i g; back+=("$(came_back "${ifs[i - 1]}")"); done
 	sleep 2
-	for i in 1 2 3 4; do send "${ifs[i - 1]}" "$(mac $i)" $i; done
-	for i in $nobody; do send "$i" 02:00:00:00:00:77 9; done
-	for i in 1 2 3 4; do wait_for 60 saw g$i 'FL RESULT'; done
+	echo >&"$go"
+	exec {go}>&-
+	wait "${pid[sender]}"
+	is "$name: all is sent" $? 0
+	unset "pid[sender]"
+	for i in 1 2 3 4; do wait_for 30 saw g$i 'FL RESULT\|FL FAIL'; done
 	after=$(pools '.pool_counters.nic_rx_frames // 0')
 	for i in 1 2 3 4; do
 		is "$name: guest $i gets its frames, all of them, no other and as sent" "$(field g$i total) $(field g$i bad)" "$each 0"
