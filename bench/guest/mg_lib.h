@@ -73,7 +73,7 @@ struct mg {
 	struct mg_opts opt;
 	const struct mg_driver *drv;
 	void *priv;      /* the driver's, from mg_alloc() */
-	struct mg *peer; /* cross: the NIC that receives what this one sends, or NULL */
+	struct mg *peer; /* the NIC that receives what this one sends, or NULL */
 	uint8_t mac[6];
 	uint64_t seq;   /* cross: of the next frame, over all runs */
 	uint64_t kicks; /* doorbells rung, both directions */

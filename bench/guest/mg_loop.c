@@ -376,15 +376,26 @@ static int take_answer(struct mg *mg, struct run *run, struct receiver *receiver
 	return found;
 }
 
+/* The NIC at the other end, when it is ours: what has come to it goes back. */
+struct far_end {
+	struct run run;
+	struct receiver receiver;
+};
+
 /* One frame out and back. Returns ticks, or 0 when its time is over. */
-static uint64_t ping(struct mg *mg, struct run *run, struct receiver *receiver, uint64_t seq)
+static uint64_t ping(struct mg *mg, struct run *run, struct receiver *receiver, struct far_end *far,
+		     uint64_t seq)
 {
 	uint64_t start, now, limit = mg_ticks(mg, PONG_MS);
 
 	start = mg_tsc();
 	send_numbered(mg, 1, seq);
 	do {
-		int found = take_answer(mg, run, receiver, seq);
+		int found;
+
+		if (mg->peer)
+			receive(mg->peer, &far->run, &far->receiver);
+		found = take_answer(mg, run, receiver, seq);
 
 		now = mg_tsc();
 		if (found)
@@ -399,6 +410,7 @@ void mg_loop_pingpong(struct mg *mg)
 {
 	struct run run;
 	struct receiver receiver;
+	struct far_end far = { 0 };
 	struct samples samples = { .table = mg->samples, .stride = 1, .min = UINT64_MAX };
 	uint64_t seq = 0;
 
@@ -410,7 +422,7 @@ void mg_loop_pingpong(struct mg *mg)
 		refill(mg, &receiver, mg->opt.batch); /* outside of the measured time */
 		drain(mg, 1, PONG_MS);
 		run.total++;
-		ticks = mg->tx_free ? ping(mg, &run, &receiver, seq++) : 0;
+		ticks = mg->tx_free ? ping(mg, &run, &receiver, &far, seq++) : 0;
 		if (!ticks) {
 			run.lost++;
 			continue;
@@ -421,6 +433,7 @@ void mg_loop_pingpong(struct mg *mg)
 	run.frames = samples.seen; /* round trips, not pings sent */
 	run.bytes = samples.seen * mg->opt.size;
 	drain(mg, mg->tx_room, DRAIN_MS);
+	run.bad += far.run.bad;
 	print_result(mg, &run);
 	print_samples(mg, &samples);
 	mg_puts("\n");

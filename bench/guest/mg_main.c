@@ -3,8 +3,9 @@
  * The microguest's course: read the command line, bring the device up, say READY, then run the
  * packet loop each time COM1 brings a 'g', until it brings a 'q'. Called by start.S in ring 3,
  * calls the drivers and mg_loop.c. Options are words key=value: dev mode size batch warm_ms ms tsc
- * ecam pool dst seed echo kick icr settle_ms nth first_ms check (64, or all), and for mode=cross
- * dev2 nth2 (the NIC that receives; it says its address to the switch first). Lines on COM1:
+ * ecam pool dst seed echo kick icr settle_ms nth first_ms check (64, or all), and for the NIC
+ * at the other end dev2 nth2: with mode=cross it receives (and says its address to the switch
+ * first), with mode=pingpong it sends back. Lines on COM1:
  * FL HELLO, READY, RESULT, BYE, FAIL.
  */
 #include "mg_frame.h"
@@ -143,6 +144,7 @@ static void bring_up_peer(struct mg *mg, struct mg *peer)
 {
 	peer->opt = mg->opt; /* also the addresses that BARs have taken */
 	peer->opt.tx = peer->opt.rx = 1;
+	peer->opt.echo = mg_opt_is(mg->opt.cmdline, "mode", "pingpong");
 	peer->drv = find_driver(mg, "dev2");
 	if (!peer->drv)
 		mg_fail("dev2= is none of e1000, virtio, igb, igbvf");
@@ -160,7 +162,9 @@ static void bring_up(struct mg *mg)
 	static struct mg peer;
 
 	bring_up_nic(mg);
-	if (mg_opt_is(mg->opt.cmdline, "mode", "cross"))
+	if (mg_opt_is(mg->opt.cmdline, "mode", "cross") ||
+	    (mg_opt_is(mg->opt.cmdline, "mode", "pingpong") &&
+	     mg_opt_text(mg->opt.cmdline, "dev2")))
 		bring_up_peer(mg, &peer);
 	for (struct mg *nic = mg; nic; nic = nic->peer) {
 		fill_frames(nic);
