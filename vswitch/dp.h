@@ -37,6 +37,13 @@ struct dp_conf {
 int dp_create(const struct dp_conf *conf, struct dp **out);
 void dp_destroy(struct dp *dp); /* accepts NULL; all ports removed before */
 
+/*
+ * dp_watch - to be called every DP_WATCH_MS or so: a worker that hangs in a guest's call eventfd,
+ * which its owner may make block at any time, is set free; that ring stops.
+ */
+#define DP_WATCH_MS 200
+void dp_watch(struct dp *dp);
+
 enum dp_kind {
 	DP_GUEST, /* rings of a guest (vhost-user) */
 	DP_ETH,   /* an ethdev: NIC, tap */

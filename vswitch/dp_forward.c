@@ -133,7 +133,7 @@ void dp_flush_touched(struct dp_worker *w)
 		struct dp_ring *r = w->touched[i];
 
 		rte_spinlock_lock(&r->lock);
-		dp_ring_flush(r, &w->count[r->port->idx]);
+		dp_ring_flush(r, w);
 		rte_spinlock_unlock(&r->lock);
 	}
 	w->n_touched = 0;

@@ -8,6 +8,7 @@
 #include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,10 +21,18 @@ uint32_t dp_now_s(const struct dp *dp)
 	return (uint32_t)((rte_rdtsc() - dp->tsc_start) / dp->tsc_hz);
 }
 
+static void unstick(int sig)
+{
+	/* nothing: what counts is that the system call ends */
+}
+
 static int dp_start(struct dp *dp)
 {
+	const struct sigaction sa = { .sa_handler = unstick };
 	size_t size = rte_rcu_qsbr_get_memsize(DP_MAX_WORKERS);
 	int ret;
+
+	sigaction(SIGURG, &sa, NULL); /* see dp_watch(); no SA_RESTART */
 
 	dp->mp = rte_mempool_lookup("sw_mbufs");
 	dp->qsbr = rte_zmalloc(NULL, size, RTE_CACHE_LINE_SIZE);

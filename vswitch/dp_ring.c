@@ -114,8 +114,9 @@ bool dp_ring_has_work(const struct dp_ring *r)
 }
 
 /* Shows the used entries that were written, and interrupts when the driver asks for it. */
-static void ring_publish(struct dp_ring *r, struct dp_counters *c)
+static void ring_publish(struct dp_ring *r, struct dp_worker *w)
 {
+	struct dp_counters *c = &w->count[r->port->idx];
 	const uint64_t one = 1;
 	uint16_t now = r->used_next, old = r->signalled;
 	bool call;
@@ -134,8 +135,18 @@ static void ring_publish(struct dp_ring *r, struct dp_counters *c)
 			 VIRTQ_AVAIL_F_NO_INTERRUPT);
 	r->signalled = now;
 	fd = call ? atomic_load_explicit(&r->call_fd, memory_order_acquire) : -1;
-	if (fd >= 0 && write(fd, &one, sizeof(one)) == sizeof(one))
+	if (fd < 0)
+		return;
+	/*
+	 * Whoever shares the eventfd can fill it and make it block again at any time. Then the
+	 * control thread sees that we are stuck in here and ends the call (dp_watch()).
+	 */
+	atomic_store_explicit(&w->n_calls, w->n_calls + 1, memory_order_relaxed);
+	if (write(fd, &one, sizeof(one)) == sizeof(one))
 		c->calls++;
+	else if (errno == EINTR)
+		ring_break(r, "its call eventfd blocks");
+	atomic_store_explicit(&w->n_calls, w->n_calls + 1, memory_order_relaxed);
 }
 
 static inline void ring_put_used(struct dp_ring *r, uint16_t head, uint32_t len)
@@ -331,11 +342,11 @@ unsigned int dp_ring_take(struct dp_ring *r, struct dp_burst *b)
 	return b->n;
 }
 
-void dp_ring_done(struct dp_ring *r, unsigned int n, struct dp_counters *c)
+void dp_ring_done(struct dp_ring *r, unsigned int n, struct dp_worker *w)
 {
 	for (unsigned int i = 0; i < n; i++)
 		ring_put_used(r, r->head[i], 0);
-	ring_publish(r, c);
+	ring_publish(r, w);
 }
 
 /* --- to the guest --- */
@@ -495,7 +506,7 @@ enum dp_drop dp_ring_put(struct dp_ring *r, const struct dp_frame *f, bool tag)
 	return DP_N_DROPS;
 }
 
-void dp_ring_flush(struct dp_ring *r, struct dp_counters *c)
+void dp_ring_flush(struct dp_ring *r, struct dp_worker *w)
 {
-	ring_publish(r, c);
+	ring_publish(r, w);
 }

@@ -12,6 +12,7 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #define SPIN_ROUNDS 50     /* empty rounds before the first nap */
 #define NAP_MIN_NS  2000   /* the first nap; each is longer than the one before by a half */
 #define NAP_MAX_NS  100000 /* past this the worker sleeps for good, if its sources can wake it */
+#define STUCK_MS    100    /* an interrupt that takes that long is ended */
 #define POLL_NS     200000 /* sleep with a source that cannot */
 
 /* --- one round --- */
@@ -40,7 +42,7 @@ static unsigned int serve(struct dp_worker *w, const struct dp_source *s)
 		dp_forward(w, s->port);
 		/* a ring that broke gets nothing back */
 		if (!atomic_load_explicit(&s->ring->broken, memory_order_relaxed))
-			dp_ring_done(s->ring, n, &w->count[s->port->idx]);
+			dp_ring_done(s->ring, n, w);
 		return n;
 	}
 	n = dp_eth_take(w, s);
@@ -180,8 +182,12 @@ static void work(struct dp_worker *w)
 static void *worker_main(void *opaque)
 {
 	struct dp_worker *w = opaque;
+	sigset_t unstick;
 	char name[16];
 
+	sigemptyset(&unstick);
+	sigaddset(&unstick, SIGURG);
+	pthread_sigmask(SIG_UNBLOCK, &unstick, NULL);
 	snprintf(name, sizeof(name), "worker-%u", w->idx);
 	pthread_setname_np(pthread_self(), name);
 	prctl(PR_SET_TIMERSLACK, 1);
@@ -266,14 +272,35 @@ void dp_worker_stop(struct dp_worker *w)
 }
 
 /* --- the control thread's side --- */
+void dp_watch(struct dp *dp)
+{
+	uint64_t now = rte_rdtsc(), limit = dp->tsc_hz / 1000 * STUCK_MS;
+
+	for (unsigned int i = 0; i < dp->conf.n_workers; i++) {
+		struct dp_worker *w = dp->worker[i];
+		uint64_t calls = w ? atomic_load_explicit(&w->n_calls, memory_order_relaxed) : 0;
+
+		if (!(calls & 1))
+			continue;
+		if (calls != w->watched_calls) {
+			w->watched_calls = calls;
+			w->watched_tsc = now;
+		} else if (now - w->watched_tsc > limit) {
+			pthread_kill(w->thread, SIGURG);
+		}
+	}
+}
+
 void dp_sync(struct dp *dp)
 {
 	uint64_t token = rte_rcu_qsbr_start(dp->qsbr);
 	const struct timespec t = { .tv_nsec = 5000 };
 
 	/* without spinning: a worker may be waiting for the CPU that we are on */
-	while (!rte_rcu_qsbr_check(dp->qsbr, token, false))
+	while (!rte_rcu_qsbr_check(dp->qsbr, token, false)) {
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+		dp_watch(dp);
+	}
 }
 
 void dp_pause(struct dp *dp)
@@ -288,8 +315,10 @@ void dp_pause(struct dp *dp)
 	for (unsigned int i = 0; i < dp->conf.n_workers; i++)
 		if (dp->worker[i])
 			dp_worker_wake(dp->worker[i]);
-	while (atomic_load(&dp->n_paused) < want)
+	while (atomic_load(&dp->n_paused) < want) {
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+		dp_watch(dp);
+	}
 }
 
 void dp_go_on(struct dp *dp)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "core/err.h"
 #include "core/paths.h"
@@ -73,6 +74,17 @@ static int take_words(struct sw_conf *conf, char **word)
 	return word[OPT_CPUS] ? take_cpus(conf, word[OPT_CPUS]) : 0;
 }
 
+/* A port takes up to 50 descriptors; the usual soft limit is 1024. */
+static void raise_files(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
 static int serve(struct sw_conf *conf)
 {
 	struct sw *sw = NULL;
@@ -109,6 +121,7 @@ int main(int argc, char **argv)
 	if (optind < argc)
 		return wrong_words("it takes options only");
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	raise_files();
 	sw_conf_default(&conf);
 	ret = take_words(&conf, word);
 	if (ret == -EINVAL)

@@ -245,6 +245,19 @@ static void sw_control(evutil_socket_t fd, short what, void *opaque)
 	rpc_server_step(((struct sw *)opaque)->server);
 }
 
+static void sw_watch(evutil_socket_t fd, short what, void *opaque)
+{
+	dp_watch(((struct sw *)opaque)->dp);
+}
+
+static int sw_start_watch(struct sw *sw)
+{
+	const struct timeval every = { .tv_usec = DP_WATCH_MS * 1000 };
+
+	sw->watch = event_new(sw->base, -1, EV_PERSIST, sw_watch, sw);
+	return sw->watch && event_add(sw->watch, &every) == 0 ? 0 : -ENOMEM;
+}
+
 static int sw_listen(struct sw *sw)
 {
 	char path[PATH_MAX + 16];
@@ -316,7 +329,7 @@ int sw_create(struct sw_conf *conf, struct sw **out)
 	sw->lock_fd = -1;
 	snprintf(sw->name, sizeof(sw->name), "%s", conf->name);
 	if ((ret = sw_lock(sw)) < 0 || (ret = sw_events(sw)) < 0 ||
-	    (ret = sw_start_threads(sw)) < 0)
+	    (ret = sw_start_threads(sw)) < 0 || (ret = sw_start_watch(sw)) < 0)
 		return ret;
 	for (unsigned int i = 0; i < conf->n_ports && ret == 0; i++)
 		ret = sw_port_add(sw, &conf->port[i]);
@@ -336,6 +349,8 @@ void sw_destroy(struct sw *sw)
 		return;
 	if (sw->control)
 		event_free(sw->control);
+	if (sw->watch)
+		event_free(sw->watch);
 	rpc_server_close(sw->server);
 	while (sw->n_ports) /* newest first: pools before their guests */
 		port_free(sw->port[--sw->n_ports]);

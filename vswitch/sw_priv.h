@@ -16,7 +16,7 @@ struct sw {
 	char dir[PATH_MAX];
 	int lock_fd;
 	struct event_base *base;
-	struct event *signal[3], *control;
+	struct event *signal[3], *control, *watch;
 	struct rte_mempool *mempool;
 	struct dp *dp;
 	struct rpc_server *server;
