@@ -35,7 +35,8 @@ peer_stop() {
 	[ -n "${1:-}" ] || return 0
 	disown "$1" 2>/dev/null # or the shell speaks of the signal
 	kill "-${2:-TERM}" "$1" 2>/dev/null
-	for i in $(seq 100); do peer_gone "$1" && break; sleep 0.05; done
+	# till it is reaped: a zombie's other threads may still hold its locks
+	for i in $(seq 100); do kill -0 "$1" 2>/dev/null || break; sleep 0.05; done
 	kill -9 "$1" 2>/dev/null
 	wait "$1" 2>/dev/null
 	return 0
