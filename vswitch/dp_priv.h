@@ -19,7 +19,6 @@
 #include <rte_rcu_qsbr.h>
 #include <rte_spinlock.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "core/err.h"
 #include "core/proto/virtio_net_abi.h"
@@ -41,8 +40,8 @@ struct dp_seg {
 	uint32_t len;
 };
 
-/* A frame on its way, one cache line. What stands in guest memory may change meanwhile: head is
- * the one copy that is looked at, and that goes out. */
+/* A frame on its way. What stands in guest memory may change meanwhile: head is the one copy that
+ * is looked at, and that goes out. */
 struct dp_frame {
 	uint8_t head[DP_HEAD]; /* zeros behind a shorter frame */
 	uint8_t tagged;        /* it came with a tag */
@@ -50,20 +49,22 @@ struct dp_frame {
 	uint16_t vid;          /* the VLAN it is in */
 	uint16_t tci;          /* what a tag that it leaves with says */
 	uint16_t n_segs;
-	uint32_t len;       /* without header of virtio, with tag if it has one */
-	struct dp_seg *seg; /* &first where there is one only */
-	struct rte_mbuf *m; /* it stands in this one, to be freed or moved on; or NULL */
-	struct dp_seg first;
-} __attribute__((aligned(64)));
-static_assert(sizeof(struct dp_frame) == 64, "a frame is a cache line");
+	uint32_t len; /* without header of virtio, with tag if it has one */
+	struct dp_seg *seg;
+	struct rte_mbuf
+		*m; /* it stands in this one, which the forwarder frees or moves on; or NULL */
+};
 
 struct dp_burst {
 	struct dp_frame frame[DP_BURST];
 	unsigned int n;
 	struct dp_seg seg[DP_BURST * DP_SEGS];
+	unsigned int n_segs;
 };
 
 /* --- rings --- */
+struct dp_worker;
+
 struct dp_ring {
 	struct vhost_ring_conf c;
 	struct dp_port *port;
@@ -85,7 +86,7 @@ struct dp_ring {
 	uint16_t signalled;      /* ... and at the last decision about an interrupt */
 	bool notify;             /* the driver is asked to notify us */
 	uint16_t head[DP_BURST]; /* of the burst that was taken from a transmit ring */
-	unsigned int n_taken;    /* of them are to be given back */
+	struct err_limit limit;
 };
 
 /* --- ports --- */
@@ -104,8 +105,6 @@ struct dp_port {
 	struct dp_filter *_Atomic filter;
 	struct dp_port *_Atomic pool; /* the pool that is this guest's */
 	uint64_t bad_rings;           /* control thread: of rings that were stopped */
-	rte_spinlock_t limit_lock;    /* whichever worker reports */
-	struct err_limit limit;       /* outlives the rings: a new connection is no new start */
 	/* DP_ETH: the transmit queues, one a worker; DP_POOL */
 	_Atomic unsigned int n_queues; /* 0: stopped */
 	uint16_t ethdev;
@@ -145,19 +144,13 @@ struct dp_worker {
 
 	struct dp_burst burst;
 	struct rte_mbuf *mbuf[DP_BURST];
-	struct dp_ring *to_call[DP_BURST]; /* their drivers are to be interrupted */
-	unsigned int n_to_call;
+	struct dp_ring *touched[DP_BURST]; /* written, not shown to their drivers yet */
+	unsigned int n_touched;
 	uint32_t now_s; /* seconds since the start, coarse */
 	uint64_t next_s_tsc;
 
 	uint64_t rounds, busy_rounds, sleeps, frames;
 	struct dp_counters *count; /* of each port, by its number; DP_MAX_PORTS */
-	/* the control thread asks for a copy of count by a new number in want; it is there when
-	 * done has that number as well */
-	_Atomic uint32_t want, done;
-	struct dp_counters *copy;
-	timer_t guard;
-	bool has_guard;
 };
 
 struct dp {
@@ -168,7 +161,8 @@ struct dp {
 	struct dp_port *_Atomic port[DP_MAX_PORTS];
 	_Atomic unsigned int n_ports; /* ports are below this number */
 	struct dp_fdb *fdb;
-	_Atomic bool stop;
+	_Atomic bool stop, pause;
+	_Atomic unsigned int n_paused;
 	uint64_t tsc_hz, tsc_start;
 	struct dp_counters gone; /* of removed ports; control thread */
 };
@@ -185,29 +179,25 @@ void dp_worker_stop(struct dp_worker *w); /* accepts NULL */
 int dp_source_add(struct dp *dp, const struct dp_source *s);
 void dp_source_remove(struct dp *dp, const struct dp_port *p, const struct dp_ring *r);
 void dp_worker_wake(struct dp_worker *w);
-/* dp_worker_copy - each worker copies its counters, between two rounds, to its `copy`. */
-void dp_worker_copy(struct dp *dp);
+/* dp_pause - the workers stand still between two rounds until dp_go_on(). Control thread. */
+void dp_pause(struct dp *dp);
+void dp_go_on(struct dp *dp);
 
 /* dp_ring.c */
 int dp_ring_init(struct dp_ring *r, struct dp_port *p, unsigned int nr,
 		 const struct vhost_ring_conf *conf);
+/* dp_ring_take - up to a burst from a transmit ring into b, its frames' head filled. Gives b->n. */
+unsigned int dp_ring_take(struct dp_ring *r, struct dp_burst *b);
+/* dp_ring_done - the frames of the burst are the driver's again. */
+void dp_ring_done(struct dp_ring *r, unsigned int n, struct dp_worker *w);
+/*
+ * dp_ring_put - one frame into a receive ring, with or without a tag. DP_N_DROPS when it went.
+ * Under the ring's lock; the driver sees it after dp_ring_flush().
+ */
+enum dp_drop dp_ring_put(struct dp_ring *r, const struct dp_frame *f, bool tag);
+void dp_ring_flush(struct dp_ring *r, struct dp_worker *w);
 void dp_ring_notify(struct dp_ring *r, bool on); /* transmit ring: kicks wanted */
 bool dp_ring_has_work(const struct dp_ring *r);
-/* dp_ring_publish - shows the driver what was used. True: it wants an interrupt, dp_ring_interrupt() */
-bool dp_ring_publish(struct dp_ring *r);
-void dp_ring_interrupt(struct dp_ring *r, struct dp_counters *c);
-
-/* dp_ring_take.c: up to a burst from a transmit ring into b, its frames' head filled. Gives b->n. */
-unsigned int dp_ring_take(struct dp_ring *r, struct dp_burst *b);
-/* dp_ring_done - what was taken is the driver's again. */
-void dp_ring_done(struct dp_ring *r, struct dp_counters *c);
-
-/*
- * dp_ring_put.c: n frames into a receive ring, in order, each with or without a tag. why[i] is
- * DP_N_DROPS for those that went. Under the ring's lock; the driver sees them by dp_ring_publish().
- */
-void dp_ring_put(struct dp_ring *r, struct dp_frame *const *f, const bool *tag, unsigned int n,
-		 uint8_t *why);
 
 /* dp_frame.c */
 void dp_frame_head(struct dp_frame *f); /* fills head from the pieces */
@@ -229,6 +219,7 @@ void dp_eth_put(struct dp_worker *w, struct dp_port *p, struct dp_frame *const *
 /* dp_forward.c */
 void dp_forward(struct dp_worker *w, struct dp_port *in);
 void dp_forward_pool(struct dp_worker *w, struct dp_port *pool);
+void dp_flush_touched(struct dp_worker *w);
 /* dp_port_has_vlan - is it a member, and do its frames leave with a tag? */
 bool dp_port_has_vlan(const struct dp_port *p, uint16_t vid, bool *tag);
 
@@ -237,14 +228,9 @@ bool dp_port_has_vlan(const struct dp_port *p, uint16_t vid, bool *tag);
 struct dp_fdb;
 int dp_fdb_create(unsigned int n_entries, unsigned int age_s, struct dp_fdb **out);
 void dp_fdb_destroy(struct dp_fdb *t);
-struct dp_fdb_seen {
-	unsigned int port; /* DP_FDB_NONE: not known (any more) */
-	bool is_static;
-	bool fresh; /* seen so lately that learning it again changes nothing */
-};
-/* dp_fdb_look - who is behind an address. Any worker, no lock. */
-struct dp_fdb_seen dp_fdb_look(const struct dp_fdb *t, const uint8_t mac[6], uint16_t vid,
-			       uint32_t now_s);
+/* dp_fdb_look - the port of an address, DP_FDB_NONE when it is not known (any more). */
+unsigned int dp_fdb_look(const struct dp_fdb *t, const uint8_t mac[6], uint16_t vid, uint32_t now_s,
+			 bool *is_static);
 /* dp_fdb_learn - a frame from this address came in by port p. */
 void dp_fdb_learn(struct dp_fdb *t, const uint8_t mac[6], uint16_t vid, struct dp_port *p,
 		  uint32_t now_s);
