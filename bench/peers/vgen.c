@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "probe.h"
@@ -401,6 +402,15 @@ static void set_size(struct vgen *v, unsigned int size)
 	}
 }
 
+/* CPU time of this thread, in seconds: less than the wall's when other work was on this CPU. */
+static double own_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static double probe(const struct vgen *v)
 {
 	return v->opt.probe[0] < 0 ? -1 : probe_round_trip(v->opt.probe[0], v->opt.probe[1]);
@@ -422,7 +432,7 @@ static void lane_add(struct lane *sum, const struct lane *l)
 static void window(struct vgen *v, unsigned int index, unsigned int size)
 {
 	struct lane *l = &v->lane[0];
-	double before = probe(v), seconds, after;
+	double before = probe(v), seconds, own, after;
 	uint64_t at[2] = { 0 }, got = 0;
 	struct lane sum = { 0 };
 
@@ -434,7 +444,9 @@ static void window(struct vgen *v, unsigned int index, unsigned int size)
 	run_for(v, v->opt.warm_ms);
 	for (unsigned int i = 0; i < v->n_lanes; i++)
 		at[i] = l[i].received;
+	own = own_seconds();
 	seconds = run_for(v, v->opt.ms);
+	own = own_seconds() - own;
 	for (unsigned int i = 0; i < v->n_lanes; i++)
 		got += l[i].received - at[i];
 	drain(v);
@@ -443,12 +455,12 @@ static void window(struct vgen *v, unsigned int index, unsigned int size)
 		lane_add(&sum, &l[i]);
 	printf("WINDOW n=%u size=%u mpps=%.4f gbit=%.3f sent=%" PRIu64 " received=%" PRIu64
 	       " lost=%" PRId64 " bad=%" PRIu64 " looked=%" PRIu64 " other=%" PRIu64
-	       " late=%" PRIu64 " disorder=%" PRIu64 " cut=%.3f",
+	       " late=%" PRIu64 " disorder=%" PRIu64 " cut=%.3f cpu=%.2f",
 	       index, v->size, (double)got / seconds / 1e6,
 	       (double)got / seconds * v->size * 8 / 1e9, sum.sent, sum.received,
 	       (int64_t)(sum.sent - sum.received - sum.bad), sum.bad, sum.looked, sum.other,
 	       sum.late, sum.disorder,
-	       sum.bursts ? (double)sum.bursts_cut / (double)sum.bursts : 0.0);
+	       sum.bursts ? (double)sum.bursts_cut / (double)sum.bursts : 0.0, own / seconds);
 	if (v->opt.probe[0] >= 0)
 		printf(" before_ns=%.0f before=%s after_ns=%.0f after=%s", before,
 		       probe_class(before), after, probe_class(after));
