@@ -259,37 +259,43 @@ static int rpc_connect(const char *path, const char *what, const char *mend)
 	return sock;
 }
 
-/* Reads one line within the time. The text is the caller's. */
+/* Reads one line within the time, into a buffer that grows with it. The text is the caller's. */
 static int recv_line(int sock, int timeout_ms, char **out)
 {
-	char *text = malloc(RPC_MAX_BYTES + 1);
-	long long end = rpc_now_ms() + timeout_ms;
-	size_t len = 0;
+	long long end = rpc_now_ms() + timeout_ms, left;
+	size_t len = 0, size = 0;
+	char *text = NULL;
+	int ret = 0;
 
-	if (!text)
-		return -ENOMEM;
-	for (;;) {
-		long long left = end - rpc_now_ms();
-		int ret = wait_readable(sock, left > 0 ? (int)left : 0);
-		ssize_t n = ret == 0 ? recv(sock, text + len, RPC_MAX_BYTES - len, 0) : 0;
+	while (ret == 0) {
+		ssize_t n = 0;
 
-		if (ret == 0 && n <= 0)
-			ret = n < 0 ? -errno : -EPIPE;
-		if (ret < 0) {
-			free(text);
-			return ret;
+		if (size - len < 2) {
+			char *more = realloc(text, size += RPC_MAX_BYTES + size);
+
+			if (!more) {
+				ret = -ENOMEM;
+				break;
+			}
+			text = more;
 		}
-		len += (size_t)n;
-		text[len] = '\0';
-		if (memchr(text, '\n', len)) {
+		left = end - rpc_now_ms();
+		ret = wait_readable(sock, left > 0 ? (int)left : 0);
+		if (ret == 0) {
+			n = recv(sock, text + len, size - len - 1, 0);
+			ret = n < 0 ? -errno : n == 0 ? -EPIPE : 0;
+		}
+		if (ret == 0 && memchr(text + len, '\n', (size_t)n)) {
+			text[len + (size_t)n] = '\0';
 			*out = text;
 			return 0;
 		}
-		if (len == RPC_MAX_BYTES) {
-			free(text);
-			return -EMSGSIZE;
-		}
+		len += (size_t)n;
+		if (ret == 0 && len > RPC_MAX_ANSWER)
+			ret = -EMSGSIZE;
 	}
+	free(text);
+	return ret;
 }
 
 int rpc_call_path(const char *path, const char *what, const char *mend, const char *method,

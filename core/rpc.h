@@ -11,8 +11,9 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#define RPC_MAX_BYTES (128 * 1024) /* of one message */
-#define RPC_MAX_FDS   64
+#define RPC_MAX_BYTES  (128 * 1024)       /* of one message, but for */
+#define RPC_MAX_ANSWER (16 * 1024 * 1024) /* the answer to a request on a program's socket */
+#define RPC_MAX_FDS    64
 
 /* JSON-RPC 2.0 section 5.1 */
 enum {

@@ -2,9 +2,9 @@
 /*
  * The server side of the control protocol: JSON-RPC 2.0, one object a line, on a Unix socket. For
  * `fourlane run` (its poll loop) and fourlane-switch (libevent): both watch one descriptor and call
- * rpc_server_step(). Clients are not trusted: their number, their lines and their silence are
- * bounded, and one that does not read never keeps the others waiting. Batches of requests are not
- * served. One thread.
+ * rpc_server_step(). Clients are not trusted: their number and their lines are bounded, one that is
+ * silent gives way to a new one, and one that does not read is asked nothing more and keeps nobody
+ * waiting. Batches of requests are not served. One thread.
  */
 #ifndef CORE_RPC_SERVER_H
 #define CORE_RPC_SERVER_H
