@@ -2,8 +2,8 @@
 /*
  * `fourlane compare` in pieces: which runs make up a table (bench_lane.c), one run of one row
  * (bench_run.c), who runs the guest (bench_monitor_*.c), traffic at the other end
- * (bench_traffic.c), figures (bench_stat.c), and what is told about them (bench_env.c,
- * bench_json.c, bench_report.c). Only bench/ includes this.
+ * (bench_traffic.c) or a switch between (bench_switch.c), figures (bench_stat.c), and what is told
+ * about them (bench_env.c, bench_json.c, bench_report.c). Only bench/ includes this.
  *
  * One thread, but for the traffic threads; everything here belongs to it.
  */
@@ -19,14 +19,15 @@
 
 #define BENCH_MAX_SIZES 8
 #define BENCH_MAX_RUNS  50
-#define BENCH_MAX_ROWS  128
+#define BENCH_MAX_ROWS  192
 #define BENCH_N_CAUSES  12
 #define BENCH_FCS \
 	4 /* bytes that the guest does not see; frame_bytes counts them, as RFC 2544 does */
 #define BENCH_SEED 1
 
 enum bench_lane { LANE_EMULATED, LANE_PARAVIRTUAL, LANE_DIRECT, LANE_VF, LANE_VMDQ, LANE_N };
-enum bench_direction { BENCH_TX, BENCH_RX, BENCH_PINGPONG, BENCH_N_DIRECTIONS };
+/* BENCH_CROSS: out by one NIC of the guest, in by its other. */
+enum bench_direction { BENCH_TX, BENCH_RX, BENCH_CROSS, BENCH_PINGPONG, BENCH_N_DIRECTIONS };
 extern const char *const bench_lane_name[LANE_N];
 extern const char *const bench_direction_name[BENCH_N_DIRECTIONS];
 
@@ -83,13 +84,40 @@ void bench_child_free(struct bench_child *c); /* accepts an ended or never start
 /* --- the microguest's lines (bench_result.c) ----------------------------- */
 struct bench_result {
 	uint64_t frames, bytes, ns, total, kicks, lost, bad, other;
-	uint64_t p50_ns, p99_ns, samples;
+	uint64_t p50_ns, p99_ns, samples; /* ping-pong */
+	uint64_t sent;                    /* cross; total is what arrived */
 };
 /* bench_result_parse - an "FL RESULT" line. -EPROTO when a wanted field is missing, twice there, no
  * number or makes no sense. No message. */
 int bench_result_parse(const char *line, enum bench_direction d, struct bench_result *r);
 /* bench_ready_parse - the guest's MAC out of "FL READY". -EPROTO. */
 int bench_ready_parse(const char *line, uint8_t mac[6]);
+
+/* --- a switch of our own (bench_switch.c) -------------------------------- */
+struct bench;
+struct bench_switch {
+	struct bench_child child;
+	char name[32];
+	char dir[PATH_MAX]; /* of its sockets: PORT.sock */
+};
+/* bench_switch_find - the program. 0, or -ENOENT without a message. */
+int bench_switch_find(char *path, size_t size);
+/* bench_switch_name - what ours is called; one at a time. */
+void bench_switch_name(char *name, size_t size);
+/*
+ * bench_switch_start - with `ports`, the YAML lines of its list; returns when it serves. 0, -EINTR
+ * or negative errno with `why` filled. bench_switch_end() is called in any case.
+ */
+int bench_switch_start(struct bench *b, struct bench_switch *s, const char *ports, char *why,
+		       size_t size);
+void bench_switch_end(struct bench_switch *s); /* accepts one that never started (pid 0) */
+/* bench_switch_stats - its counters, a new reference, or NULL after a message. */
+json_t *bench_switch_stats(const struct bench_switch *s);
+/* bench_switch_drops - of a port, side "in_drops" or "out_drops", by cause; or NULL. */
+const json_t *bench_switch_drops(const json_t *stats, const char *port, const char *side);
+/* bench_switch_pool - 0 when the NIC itself sorts for the port "pool"; else -EOPNOTSUPP, and why.
+ */
+int bench_switch_pool(const struct bench_switch *s, char *why, size_t size);
 
 /* --- who runs the guest -------------------------------------------------- */
 struct bench_qemu {
@@ -101,11 +129,12 @@ struct bench_qemu {
 
 struct bench_boot {
 	const char *device;  /* the microguest's dev= */
-	const char *backend; /* "null", "loop", "tap", "wire" */
+	const char *backend; /* "null", "loop", "tap", "wire"; "switch": two NICs, ports a and b */
 	const char *nic;     /* for "wire": the whole --nic */
 	const char *ifname;  /* for "tap" */
-	const char *words;   /* the rest of the guest's command line */
-	const char *kernel;  /* mg.elf */
+	const struct bench_switch *sw; /* for "switch" */
+	const char *words;             /* the rest of the guest's command line */
+	const char *kernel;            /* mg.elf */
 	const struct bench_qemu *qemu;
 };
 
@@ -121,7 +150,7 @@ struct bench_counters {
 	int64_t user_exits, exits;
 	uint64_t cpu_ns; /* host CPU without guest time */
 	uint64_t guest_ns;
-	json_t *nic; /* the device's counters, or NULL; owned */
+	json_t *nic, *nic2; /* the devices' counters, or NULL; owned */
 };
 void bench_counters_free(struct bench_counters *c);
 
@@ -210,7 +239,9 @@ struct bench_row {
 	const char *device;       /* as the table calls it */
 	const char *guest_device; /* the microguest's dev= */
 	const char *backend;
-	char nic[64]; /* --nic of "wire" */
+	char nic[96];         /* --nic of "wire" */
+	const char *ports;    /* of the switch that it needs, NULL: needs none */
+	const char *topology; /* who runs where, NULL: as the document says for all */
 	unsigned int frame_bytes;
 	bool peer; /* QEMU can do the same */
 	struct bench_sample ours[BENCH_MAX_RUNS], theirs[BENCH_MAX_RUNS];
@@ -221,7 +252,7 @@ struct bench_hw {
 	char direct[16], direct_ifname[16]; /* BDF, "" none; its interface before */
 	char pf[16], vf[16];                /* interface and BDF of its VF */
 	char wire[16];                      /* the peer port */
-	bool direct_up, assigned, vf_made;
+	bool direct_up, taken, assigned, vf_made;
 	const char *direct_guest, *direct_device, *vf_guest, *vf_device;
 };
 
@@ -237,6 +268,7 @@ struct bench {
 	uint64_t tsc_hz;
 	char kernel[PATH_MAX];
 	char lab_direct[32];          /* BDF of lab0 */
+	char pool_ports[192];         /* of the switch of lane vmdq */
 	bool lab;                     /* we are inside the software host */
 	bool peers;                   /* QEMU runs beside */
 	unsigned int n_guests;        /* for names */

@@ -80,12 +80,15 @@ static json_t *env_nics(const json_t *host)
 
 static json_t *env_topology(const struct bench *b)
 {
-	return json_pack("{s:I, s:[s,s,s]}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN),
-			 "threads", "vCPU of the guest: polls all the time",
-			 "I/O thread of the monitor: polls while there is work, then sleeps "
-			 "(emulated and paravirtual lanes)",
-			 "source or reflector of the comparison (rx, pingpong at a tap or wire): "
-			 "yields, then sleeps");
+	return json_pack(
+		"{s:I, s:[s,s,s,s]}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "threads",
+		"vCPU of the guest: polls all the time",
+		"I/O thread of the monitor: polls while there is work, then sleeps "
+		"(emulated and paravirtual lanes)",
+		"source or reflector of the comparison (rx, pingpong at a tap or wire): "
+		"yields, then sleeps",
+		"worker of fourlane-switch (back-end switch, lane vmdq): polls, yields when "
+		"it finds nothing, sleeps when it goes on finding nothing");
 }
 
 static json_t *env_parameters(const struct bench *b)
@@ -110,7 +113,7 @@ static json_t *env_notes(const struct bench *b)
 		"the guest is told to go: it is not the lane.",
 		"cpu_ns_per_packet is the monitor's CPU time, kernel included, without guest time, "
 		"which the kernel counts in ticks: null where it tells none; "
-		"threads of the traffic's other end are not in it.",
+		"threads of the traffic's other end and of fourlane-switch are not in it.",
 		"A source goes at the pace of the interface: what it refuses is sent again, and is "
 		"not loss. latency_us is a round trip, with the reflector's share.",
 		"Of 82540EM and virtio-net only transmit, receive and their doorbells are used: no "
@@ -123,12 +126,13 @@ static json_t *env_notes(const struct bench *b)
 	if (b->lab)
 		json_array_append_new(
 			list,
-			json_string("Taken in the software host: CPU, NIC and guests are emulated "
-				    "by the same two threads. Exits mean "
-				    "something; the lanes are not ranked by rate. A frame that a "
-				    "busy port of its wire "
-				    "cannot take is dropped by the model and counted nowhere: it "
-				    "shows as loss on the wire, or unaccounted, of direct and vf."));
+			json_string(
+				"Taken in the software host: CPU, NIC and guests are emulated "
+				"by the same two threads. Exits mean "
+				"something; the lanes are not ranked by rate. A frame that a "
+				"busy port of its wire "
+				"cannot take is dropped by the model and counted nowhere: it "
+				"shows as loss on the wire, or unaccounted, of direct and vf."));
 	return list;
 }
 

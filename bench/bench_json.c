@@ -166,6 +166,8 @@ static json_t *row_figures(const struct row_runs *rr)
 			  bench_direction_name[r->direction], "frame_bytes", (int)r->frame_bytes);
 	bool any = row_n_ok(rr) > 0;
 
+	if (r->topology)
+		json_object_set_new(o, "topology", json_string(r->topology));
 	json_object_set_new(o, "runs", json_integer(row_n_ok(rr)));
 	json_object_set_new(o, "mpps",
 			    any ? spread_json(row_spread(rr, sample_mpps)) : json_null());

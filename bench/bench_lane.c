@@ -26,7 +26,10 @@ const char *const bench_lane_name[LANE_N] = {
 	[LANE_VMDQ] = "vmdq",
 };
 const char *const bench_direction_name[BENCH_N_DIRECTIONS] = {
-	[BENCH_TX] = "tx", [BENCH_RX] = "rx", [BENCH_PINGPONG] = "pingpong"
+	[BENCH_TX] = "tx",
+	[BENCH_RX] = "rx",
+	[BENCH_CROSS] = "cross",
+	[BENCH_PINGPONG] = "pingpong",
 };
 
 static const struct {
@@ -74,7 +77,10 @@ static void join(const json_t *list, char *buf, size_t size)
 /* What `fourlane host` says of the lane. True when it is ready, else it is skipped. */
 static bool lane_ready(struct bench *b, enum bench_lane lane)
 {
-	const char *key = lane == LANE_VF ? "vm-aware" : bench_lane_name[lane];
+	/* a pool's switch reaches its NIC as a guest would */
+	const char *key = lane == LANE_VF     ? "vm-aware"
+			  : lane == LANE_VMDQ ? "direct"
+					      : bench_lane_name[lane];
 	json_t *report = json_object_get(json_object_get(b->host, "lanes"), key);
 	char why[512], mend[768];
 
@@ -124,7 +130,9 @@ static int hw_guest_device(const char *bdf, const char **guest, const char **lab
 	return -ENODEV;
 }
 
-static int hw_take_direct(struct bench_hw *hw, const char *bdf, struct said *said)
+/* For a guest (lane direct) or for the switch (vmdq): a NIC serves both, one after the other. */
+static int hw_take_nic(struct bench_hw *hw, const char *bdf, enum bench_lane lane,
+		       struct said *said)
 {
 	const char *list[] = { hw->direct };
 	char state[PATH_MAX];
@@ -134,9 +142,12 @@ static int hw_take_direct(struct bench_hw *hw, const char *bdf, struct said *sai
 	if (iommu_bdf_parse(bdf, hw->direct) < 0)
 		return snprintf(said->why, sizeof(said->why), "'%s' is no PCI address", bdf),
 		       -EINVAL;
-	ret = hw_guest_device(hw->direct, &hw->direct_guest, &hw->direct_device, said);
-	if (ret == 0)
-		ret = vfio_sys_real(&sys, state, sizeof(state));
+	ret = lane == LANE_DIRECT
+		      ? hw_guest_device(hw->direct, &hw->direct_guest, &hw->direct_device, said)
+		      : 0;
+	if (ret < 0 || hw->taken)
+		return ret;
+	ret = vfio_sys_real(&sys, state, sizeof(state));
 	if (ret < 0)
 		return ret;
 	if (bench_netdev_of(hw->direct, hw->direct_ifname, sizeof(hw->direct_ifname)) == 0)
@@ -144,7 +155,9 @@ static int hw_take_direct(struct bench_hw *hw, const char *bdf, struct said *sai
 	/* before, because a failure may come half way; unassign does nothing when nothing is to be
 	 * done */
 	hw->assigned = hw->direct_ifname[0];
-	return vfio_assign(&sys, list, 1, 0);
+	ret = vfio_assign(&sys, list, 1, 0);
+	hw->taken = ret == 0;
+	return ret;
 }
 
 static int hw_take_vf(struct bench_hw *hw, const char *pf, struct said *said)
@@ -237,6 +250,36 @@ static int rows_add(struct bench *b, const struct bench_row *like, unsigned int 
 
 #define ALL_DIRECTIONS (1u << BENCH_TX | 1u << BENCH_RX | 1u << BENCH_PINGPONG)
 
+/* --- the switch ---------------------------------------------------------- */
+static const char pair_ports[] = "  - {name: a, type: vhost-user}\n"
+				 "  - {name: b, type: vhost-user}\n";
+
+static bool have_switch(struct bench *b, enum bench_lane lane, const char *part)
+{
+	char path[PATH_MAX];
+
+	if (bench_switch_find(path, sizeof(path)) == 0)
+		return true;
+	bench_skip(b, lane, part, "fourlane-switch is not built: DPDK was missing",
+		   "'make deps', then 'make'");
+	return false;
+}
+
+static int plan_switch(struct bench *b, const struct bench_row *lane)
+{
+	struct bench_row like = *lane;
+
+	if (!have_switch(b, like.lane, "switch"))
+		return 0;
+	like.backend = "switch";
+	like.ports = pair_ports;
+	like.topology = "one guest with two NICs and one vCPU, which sends by the one and receives "
+			"by the other (ping-pong: which sends back); fourlane-switch between them "
+			"with one worker, which polls and yields when it finds nothing";
+	like.peer = like.lane == LANE_PARAVIRTUAL; /* QEMU's E1000 cannot */
+	return rows_add(b, &like, 1u << BENCH_CROSS | 1u << BENCH_PINGPONG);
+}
+
 static int plan_software(struct bench *b, enum bench_lane lane, bool tap)
 {
 	struct bench_row like = { .lane = lane,
@@ -260,14 +303,14 @@ static int plan_software(struct bench *b, enum bench_lane lane, bool tap)
 	if (ret == 0 && !tap)
 		bench_skip(b, lane, "tap", "no tap can be made",
 			   "run as root, or load the kernel module tun");
-	return ret;
+	return ret < 0 ? ret : plan_switch(b, &like);
 }
 
 /* Why a hardware lane cannot be measured although the host could; 0 when it can and has been taken.
  */
 static int hw_take(struct bench *b, enum bench_lane lane, struct said *said)
 {
-	const char *what = lane == LANE_DIRECT ? b->o.direct : b->o.pf;
+	const char *what = lane == LANE_VF ? b->o.pf : b->o.direct;
 	uint8_t mac[6];
 	int ret;
 
@@ -276,7 +319,7 @@ static int hw_take(struct bench *b, enum bench_lane lane, struct said *said)
 			 "no NIC for it and no port at the other end of its wire were named");
 		snprintf(said->mend, sizeof(said->mend),
 			 "%s --wire IFNAME (a port on the same wire, up)",
-			 lane == LANE_DIRECT ? "--direct BDF" : "--pf IFNAME");
+			 lane == LANE_VF ? "--pf IFNAME" : "--direct BDF");
 		return -ENODEV;
 	}
 	snprintf(b->hw.wire, sizeof(b->hw.wire), "%s", b->o.wire);
@@ -287,8 +330,8 @@ static int hw_take(struct bench *b, enum bench_lane lane, struct said *said)
 		return -ENODEV;
 	}
 	err_set_sink(said_catch, said);
-	ret = lane == LANE_DIRECT ? hw_take_direct(&b->hw, what, said)
-				  : hw_take_vf(&b->hw, what, said);
+	ret = lane == LANE_VF ? hw_take_vf(&b->hw, what, said)
+			      : hw_take_nic(&b->hw, what, lane, said);
 	err_set_sink(NULL, NULL);
 	return ret;
 }
@@ -311,6 +354,55 @@ static int plan_hardware(struct bench *b, enum bench_lane lane)
 	else
 		snprintf(like.nic, sizeof(like.nic), "vf,host=%s", b->hw.vf);
 	return rows_add(b, &like, ALL_DIRECTIONS);
+}
+
+/* Asks the NIC by having the switch make a pool of it. 0, -EINTR, or -EOPNOTSUPP and why. */
+static int pool_try(struct bench *b, struct said *said)
+{
+	struct bench_switch s = { .child = { .in = -1, .out = -1, .err = -1 } };
+	int ret = bench_switch_start(b, &s, b->pool_ports, said->why, sizeof(said->why));
+
+	if (ret == 0 && bench_switch_pool(&s, said->why, sizeof(said->why)) < 0)
+		ret = -EOPNOTSUPP;
+	bench_switch_end(&s);
+	snprintf(said->mend, sizeof(said->mend),
+		 "name a NIC with VMDq (Intel's 82576, 82599, X550, XL710) with --direct");
+	return ret == 0 || ret == -EINTR ? ret : -EOPNOTSUPP;
+}
+
+static int plan_vmdq(struct bench *b)
+{
+	struct bench_row like = { .lane = LANE_VMDQ,
+				  .backend = "wire",
+				  .device = "virtio-net",
+				  .guest_device = "virtio",
+				  .ports = b->pool_ports };
+	struct said said = { .mend = "see 'fourlane host'" };
+	char name[32], mac[18];
+	int ret;
+
+	if (!have_switch(b, LANE_VMDQ, NULL) || !lane_ready(b, LANE_VMDQ))
+		return 0;
+	ret = hw_take(b, LANE_VMDQ, &said);
+	/* a local address that no other comparison on the wire has */
+	snprintf(mac, sizeof(mac), "02:fc:%02x:%02x:%02x:01", (unsigned int)getpid() >> 16 & 255,
+		 (unsigned int)getpid() >> 8 & 255, (unsigned int)getpid() & 255);
+	snprintf(b->pool_ports, sizeof(b->pool_ports),
+		 "  - {name: a, type: vhost-user}\n"
+		 "  - {name: pool, type: vmdq, device: '%s', guest: a, macs: ['%s']}\n",
+		 b->hw.direct, mac);
+	bench_switch_name(name, sizeof(name));
+	snprintf(like.nic, sizeof(like.nic), "virtio,backend=switch,switch=%s,port=a,mac=%s", name,
+		 mac);
+	like.topology = "one guest with one vCPU; fourlane-switch with one worker, which polls the "
+			"NIC's queue and the guest's rings; source, sink or reflector at the wire";
+	if (ret == 0)
+		ret = pool_try(b, &said);
+	if (ret == 0)
+		return rows_add(b, &like, ALL_DIRECTIONS);
+	if (ret != -EINTR)
+		bench_skip(b, LANE_VMDQ, NULL, said.why, said.mend);
+	return ret == -EINTR ? ret : 0;
 }
 
 /* The software host's ports lie on one wire: lab0 for direct, a VF of lab1, lab2 at the other end.
@@ -338,18 +430,17 @@ int bench_plan(struct bench *b)
 		if (!(b->o.lanes & 1u << lane))
 			continue;
 		if (lane == LANE_VMDQ)
-			bench_skip(b, lane, NULL,
-				   "needs fourlane-switch, which this version does not have yet",
-				   "wait for a version that has it");
+			ret = plan_vmdq(b);
 		else if (lane == LANE_DIRECT || lane == LANE_VF)
 			ret = plan_hardware(b, lane);
 		else
 			ret = plan_software(b, lane, tap >= 0);
 	}
-	return ret < 0 ? err_ret(ret,
+	return ret < 0 && ret != -EINTR
+		       ? err_ret(ret,
 				 "compare: planning the runs: %s; ask for fewer lanes or sizes",
 				 strerror(-ret))
-		       : 0;
+		       : ret;
 }
 
 unsigned int bench_plan_seconds(const struct bench *b)
@@ -366,7 +457,7 @@ unsigned int bench_plan_seconds(const struct bench *b)
 		ms += b->o.runs * (run + (!b->lab ? 150 : strcmp(r->backend, "wire") ? 900 : 1600));
 		if (r->peer && b->peers)
 			ms += b->o.runs *
-			      (run + 500 +
+			      (run + 500 + (r->ports ? 400 : 0) +
 			       (r->lane == LANE_EMULATED && !strcmp(r->backend, "tap") &&
 						r->direction != BENCH_TX
 					? 1100

@@ -15,10 +15,14 @@
 #define STATS_MS    5000
 #define STATS_TRIES 10
 
-static int fourlane_nic(const struct bench_boot *b, char *nic, size_t size)
+/* `port` is "a", or "b" of the second NIC. */
+static int fourlane_nic(const struct bench_boot *b, const char *port, char *nic, size_t size)
 {
 	if (!strcmp(b->backend, "wire"))
 		return snprintf(nic, size, "%s", b->nic);
+	if (!strcmp(b->backend, "switch"))
+		return snprintf(nic, size, "%s,backend=switch,switch=%s,port=%s", b->device,
+				b->sw->name, port);
 	if (!strcmp(b->backend, "tap"))
 		return snprintf(nic, size, "%s,backend=tap,ifname=%s", b->device, b->ifname);
 	return snprintf(nic, size, "%s,backend=%s", b->device, b->backend);
@@ -26,17 +30,20 @@ static int fourlane_nic(const struct bench_boot *b, char *nic, size_t size)
 
 static int fourlane_start(struct bench_guest *g, const struct bench_boot *b, char *why, size_t size)
 {
-	char self[PATH_MAX], nic[128], words[512];
+	char self[PATH_MAX], nic[128], nic2[128], words[512];
+	bool two = !strcmp(b->backend, "switch");
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int ret;
 
 	self[n > 0 ? n : 0] = '\0';
-	fourlane_nic(b, nic, sizeof(nic));
+	fourlane_nic(b, "a", nic, sizeof(nic));
+	fourlane_nic(b, "b", nic2, sizeof(nic2));
 	snprintf(words, sizeof(words), "dev=%s %s", b->device, b->words);
 	ret = bench_child_start(&g->child,
 				(const char *const[]){ self, "run", "--name", g->name, "--mem",
 						       "64M", "--kernel", b->kernel, "--append",
-						       words, "--nic", nic, NULL },
+						       words, "--nic", nic, two ? "--nic" : NULL,
+						       nic2, NULL },
 				-1, false);
 	if (ret < 0)
 		snprintf(why, size, "starting a guest: %s", strerror(-ret));
@@ -54,7 +61,7 @@ static void fourlane_read(json_t *stats, struct bench_counters *c)
 {
 	json_t *vcpu = json_array_get(json_object_get(stats, "vcpus"), 0),
 	       *monitor = json_object_get(stats, "monitor");
-	json_t *nic = json_array_get(json_object_get(stats, "nics"), 0);
+	json_t *nics = json_object_get(stats, "nics");
 	int64_t serial = int_at(json_object_get(stats, "regions"), "serial", 0);
 	int64_t user = int_at(json_object_get(vcpu, "user_exits"), "total", -1),
 		all = int_at(json_object_get(vcpu, "kvm"), "exits", -1);
@@ -67,7 +74,8 @@ static void fourlane_read(json_t *stats, struct bench_counters *c)
 	c->exits = all - serial;
 	c->cpu_ns = c->has_cpu ? (uint64_t)(cpu - guest) : 0;
 	c->guest_ns = guest > 0 ? (uint64_t)guest : 0;
-	c->nic = json_incref(json_object_get(nic, "counters"));
+	c->nic = json_incref(json_object_get(json_array_get(nics, 0), "counters"));
+	c->nic2 = json_incref(json_object_get(json_array_get(nics, 1), "counters"));
 }
 
 /*
@@ -102,7 +110,8 @@ static int fourlane_counters(struct bench_guest *g, struct bench_counters *c)
 void bench_counters_free(struct bench_counters *c)
 {
 	json_decref(c->nic);
-	c->nic = NULL;
+	json_decref(c->nic2);
+	c->nic = c->nic2 = NULL;
 }
 
 static void fourlane_release(struct bench_guest *g)

@@ -17,6 +17,8 @@
 #define MICROVM_ECAM "0xe0000000" /* QEMU: include/hw/i386/microvm.h */
 #define MAX_WORDS    48 /* qboot starts the guest in a tenth of a second, SeaBIOS in four */
 
+#define VIRTIO_NET "virtio-net-pci,disable-legacy=on"
+
 /* --- start --------------------------------------------------------------- */
 /* Words that are the same for every guest, in `text`, which is cut into them. */
 static unsigned int qemu_fixed_words(const char **argv, unsigned int n, char *text)
@@ -37,8 +39,38 @@ static const char *qemu_patience(const struct bench_boot *b)
 	return receives && !strcmp(b->device, "e1000") ? " icr=1 settle_ms=1100" : "";
 }
 
+/*
+ * Two NICs at the ports of our switch, which wants to see the guest's memory. The guest sends by
+ * nth=0, receives by nth=1: functions lie in the order of these words.
+ */
+static unsigned int qemu_switch_words(const struct bench_boot *b, const char **argv, unsigned int n,
+				      char text[2][PATH_MAX + 64])
+{
+	static const char *const netdev[] = { "vhost-user,id=n0,chardev=v0",
+					      "vhost-user,id=n1,chardev=v1" };
+	static const char *const device[] = { VIRTIO_NET ",netdev=n0", VIRTIO_NET ",netdev=n1" };
+
+	argv[n++] = "-object";
+	argv[n++] = "memory-backend-memfd,id=m0,size=64M,share=on";
+	argv[n++] = "-machine";
+	argv[n++] = "memory-backend=m0";
+	for (int i = 0; i < 2; i++) {
+		snprintf(text[i], PATH_MAX + 64, "socket,id=v%d,path=%s/%c.sock", i, b->sw->dir,
+			 'a' + i);
+		argv[n++] = "-chardev";
+		argv[n++] = text[i];
+		argv[n++] = "-netdev";
+		argv[n++] = netdev[i];
+		argv[n++] = "-device";
+		argv[n++] = device[i];
+	}
+	argv[n++] = "-nic";
+	argv[n++] = "none";
+	return n;
+}
+
 static void qemu_words(const struct bench_boot *b, const char **argv, char *fixed, char *device,
-		       char *append)
+		       char *append, char sockets[2][PATH_MAX + 64])
 {
 	unsigned int n = 0;
 
@@ -49,10 +81,14 @@ static void qemu_words(const struct bench_boot *b, const char **argv, char *fixe
 	argv[n++] = b->kernel;
 	argv[n++] = "-append";
 	argv[n++] = append;
-	argv[n++] = "-device";
-	argv[n++] = device;
-	argv[n++] = !strcmp(b->backend, "tap") ? "-netdev" : "-nic";
-	argv[n++] = !strcmp(b->backend, "tap") ? "tap,id=n0,fd=3,vhost=off" : "none";
+	if (!strcmp(b->backend, "switch")) {
+		n = qemu_switch_words(b, argv, n, sockets);
+	} else {
+		argv[n++] = "-device";
+		argv[n++] = device;
+		argv[n++] = !strcmp(b->backend, "tap") ? "-netdev" : "-nic";
+		argv[n++] = !strcmp(b->backend, "tap") ? "tap,id=n0,fd=3,vhost=off" : "none";
+	}
 	argv[n] = NULL;
 }
 
@@ -64,8 +100,8 @@ static int qemu_start(struct bench_guest *g, const struct bench_boot *b, char *w
 		"-chardev stdio,id=c,signal=off -serial chardev:c "
 		"-device isa-debug-exit,iobase=0xf4,iosize=1";
 	bool tap = !strcmp(b->backend, "tap");
-	const char *argv[MAX_WORDS + 20];
-	char append[640], device[64];
+	const char *argv[MAX_WORDS + 32];
+	char append[640], device[64], sockets[2][PATH_MAX + 64];
 	int ret;
 
 	if (tap && (g->tap = bench_tap_open(b->ifname)) < 0)
@@ -73,10 +109,9 @@ static int qemu_start(struct bench_guest *g, const struct bench_boot *b, char *w
 		       g->tap;
 	snprintf(append, sizeof(append), "dev=%s ecam=" MICROVM_ECAM "%s %s", b->device,
 		 qemu_patience(b), b->words);
-	snprintf(device, sizeof(device), "%s%s",
-		 !strcmp(b->device, "e1000") ? "e1000" : "virtio-net-pci,disable-legacy=on",
+	snprintf(device, sizeof(device), "%s%s", !strcmp(b->device, "e1000") ? "e1000" : VIRTIO_NET,
 		 tap ? ",netdev=n0" : "");
-	qemu_words(b, argv, fixed, device, append);
+	qemu_words(b, argv, fixed, device, append, sockets);
 	if (b->qemu->modules[0])
 		setenv("QEMU_MODULE_DIR", b->qemu->modules, 1);
 	ret = bench_child_start(&g->child, argv, g->tap, false);

@@ -110,7 +110,7 @@ static void put_row(FILE *to, const json_t *doc, const json_t *row, bool pingpon
 {
 	const json_t *latency = json_object_get(row, "latency_us");
 
-	fprintf(to, "%-11s %-10s %-4s %5.0f", text_at(row, "lane"), text_at(row, "device"),
+	fprintf(to, "%-11s %-10s %-6s %5.0f", text_at(row, "lane"), text_at(row, "device"),
 		text_at(row, "backend"), number_at(row, "frame_bytes"));
 	put_spread(to, json_object_get(row, "mpps"));
 	if (pingpong) {
@@ -139,7 +139,7 @@ static void put_block(FILE *to, const json_t *doc, const char *direction, const 
 			continue;
 		if (!begun) {
 			fprintf(to, "\n%s\n", title);
-			fprintf(to, "%-11s %-10s %-4s %5s %7s %-15s", "lane", "device", "back",
+			fprintf(to, "%-11s %-10s %-6s %5s %7s %-15s", "lane", "device", "back",
 				"bytes", "Mpps", "(min-max)");
 			fprintf(to, pingpong ? " %7s %7s" : " %7s", pingpong ? "p50 us" : "Gbit/s",
 				"p99 us");
@@ -187,6 +187,29 @@ static void put_skipped(FILE *to, const json_t *doc)
 		put_wrapped(to, 2, text);
 		snprintf(text, sizeof(text), "mend: %s", text_at(s, "mend"));
 		put_wrapped(to, 6, text);
+	}
+}
+
+/* Who takes part, of the rows that say so; each once. */
+static void put_topologies(FILE *to, const json_t *doc)
+{
+	const json_t *results = json_object_get(doc, "results");
+	char text[400];
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(results, i, row) {
+		const json_t *topology = json_object_get(row, "topology");
+		bool pool = !strcmp(text_at(row, "lane"), "vmdq"), told = false;
+
+		for (size_t k = 0; k < i && !told; k++)
+			told = json_equal(topology,
+					  json_object_get(json_array_get(results, k), "topology"));
+		if (!topology || told)
+			continue;
+		snprintf(text, sizeof(text), "%s: %s", pool ? "vmdq" : "switch",
+			 json_string_value(topology));
+		put_wrapped(to, 2, text);
 	}
 }
 
@@ -259,6 +282,7 @@ void bench_report(const json_t *doc, FILE *to)
 		lab ? " (no ranking by rate: the NIC's model runs in the guest's CPU)" : "");
 	put_block(to, doc, "tx", "Transmit");
 	put_block(to, doc, "rx", "Receive");
+	put_block(to, doc, "cross", "Guest to guest, out by one NIC and in by the other");
 	put_block(to, doc, "pingpong", "Ping-pong, one frame at a time");
 	fputc('\n', to);
 	put_wrapped(to, 2,
@@ -267,6 +291,7 @@ void bench_report(const json_t *doc, FILE *to)
 	if (json_array_size(json_object_get(doc, "peers")))
 		put_wrapped(to, 2,
 			    "x QEMU: our rate over that of QEMU's same device with the same guest");
+	put_topologies(to, doc);
 	put_row_remarks(to, doc, "results");
 	put_row_remarks(to, doc, "peers");
 	put_skipped(to, doc);

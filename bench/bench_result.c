@@ -18,16 +18,20 @@
 struct result_field {
 	const char *name;
 	size_t at;
-	bool pingpong_only;
+	unsigned int directions; /* that must tell it, one bit each */
 };
-#define FIELD(n, pp) \
+#define FIELD(n, d) \
 	{ \
-#n, offsetof(struct bench_result, n), pp \
+#n, offsetof(struct bench_result, n), d \
 	}
+#define ANY      (~0u)
+#define PINGPONG (1u << BENCH_PINGPONG)
+#define CROSS    (1u << BENCH_CROSS)
 static const struct result_field fields[] = {
-	FIELD(frames, false), FIELD(bytes, false),  FIELD(ns, false),  FIELD(total, false),
-	FIELD(kicks, false),  FIELD(lost, false),   FIELD(bad, false), FIELD(p50_ns, true),
-	FIELD(p99_ns, true),  FIELD(samples, true),
+	FIELD(frames, ANY),       FIELD(bytes, ANY),       FIELD(ns, ANY),
+	FIELD(total, ANY),        FIELD(kicks, ANY),       FIELD(lost, ANY),
+	FIELD(bad, ANY),          FIELD(p50_ns, PINGPONG), FIELD(p99_ns, PINGPONG),
+	FIELD(samples, PINGPONG), FIELD(sent, CROSS),
 };
 
 /* " name=NUMBER" followed by a blank or the end; exactly once. */
@@ -63,7 +67,7 @@ int bench_result_parse(const char *line, enum bench_direction d, struct bench_re
 	if (strncmp(line, RESULT, sizeof(RESULT) - 1) || !strstr(line, mode))
 		return -EPROTO;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		if (fields[i].pingpong_only && d != BENCH_PINGPONG)
+		if (!(fields[i].directions & 1u << d))
 			continue;
 		if (result_number(line, fields[i].name, (uint64_t *)((char *)r + fields[i].at)) < 0)
 			return -EPROTO;
@@ -73,6 +77,8 @@ int bench_result_parse(const char *line, enum bench_direction d, struct bench_re
 	/* a window of less than a millisecond or more than an hour, or a window with more frames
 	 * than the whole run */
 	if (r->ns < MS_NS || r->ns > 3600000 * MS_NS || r->frames > r->total)
+		return -EPROTO;
+	if (d == BENCH_CROSS && r->sent < r->total && !r->bad)
 		return -EPROTO;
 	return 0;
 }

@@ -30,6 +30,8 @@ struct run {
 	struct bench_counters before, after;
 	struct bench_traffic *traffic;
 	struct bench_traffic_count count;
+	struct bench_switch sw; /* when the row needs one */
+	json_t *sw_stats;       /* its counters at the end, or NULL */
 	int counter;            /* of frames on the wire, or -1 */
 	uint64_t in0, dropped0; /* the interface's counters before */
 	uint64_t missed0, fifo0;
@@ -94,6 +96,22 @@ static void run_words(const struct run *r, char *words, size_t size)
 	if (run_on(r, "wire") && bench_netdev_mac(r->ifname, m) == 0)
 		snprintf(words + n, size - n, " dst=%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1],
 			 m[2], m[3], m[4], m[5]);
+	if (run_on(r, "switch"))
+		snprintf(words + n, size - n, " dev2=%s", r->row->guest_device);
+}
+
+static int run_switch(struct run *r)
+{
+	char why[192] = "";
+	int ret;
+
+	if (!r->row->ports)
+		return 0;
+	ret = bench_switch_start(r->b, &r->sw, r->row->ports, why, sizeof(why));
+	if (ret == 0 || ret == -EINTR)
+		return ret;
+	snprintf(r->s->why, sizeof(r->s->why), "%s", why);
+	return ret;
 }
 
 static int run_boot(struct run *r, const struct bench_monitor *m)
@@ -103,6 +121,7 @@ static int run_boot(struct run *r, const struct bench_monitor *m)
 				   .backend = r->row->backend,
 				   .nic = r->row->nic,
 				   .ifname = r->ifname,
+				   .sw = &r->sw,
 				   .words = words,
 				   .kernel = r->b->kernel,
 				   .qemu = &r->b->qemu };
@@ -180,6 +199,8 @@ static int run_measure(struct run *r, const struct bench_monitor *m)
 		ret = bench_pause(&r->b->sig, SETTLE_MS);
 	bench_traffic_stop(r->traffic, &r->count);
 	r->traffic = NULL;
+	if (ret == 0 && r->row->ports)
+		r->sw_stats = bench_switch_stats(&r->sw);
 	return ret;
 }
 
@@ -209,17 +230,58 @@ static bool loss_counter(const char *name, enum bench_direction d)
 	       (!strncmp(name, "rx_drop_", 8) || !strcmp(name, "rx_no_descriptor"));
 }
 
-static void loss_of_device(struct run *r, uint64_t *unaccounted)
+static void loss_of_nic(struct run *r, json_t *before, json_t *after, enum bench_direction d,
+			uint64_t *unaccounted)
 {
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(r->after.nic, name, value) {
+	json_object_foreach(after, name, value) {
 		json_int_t n = json_integer_value(value) -
-			       json_integer_value(json_object_get(r->before.nic, name));
+			       json_integer_value(json_object_get(before, name));
 
-		if (n > 0 && loss_counter(name, r->row->direction))
+		if (n > 0 && loss_counter(name, d))
 			loss_cause(r->s, name, (uint64_t)n, unaccounted);
+	}
+}
+
+static void loss_of_device(struct run *r, uint64_t *unaccounted)
+{
+	bool cross = r->row->direction == BENCH_CROSS;
+
+	loss_of_nic(r, r->before.nic, r->after.nic, cross ? BENCH_TX : r->row->direction,
+		    unaccounted);
+	if (r->after.nic2)
+		loss_of_nic(r, r->before.nic2, r->after.nic2, cross ? BENCH_RX : r->row->direction,
+			    unaccounted);
+}
+
+static void loss_at_port(struct run *r, const char *port, const char *side, uint64_t *unaccounted)
+{
+	char cause[40];
+	const char *name;
+	json_t *n;
+
+	json_object_foreach((json_t *)bench_switch_drops(r->sw_stats, port, side), name, n) {
+		snprintf(cause, sizeof(cause), "switch_%.32s", name);
+		loss_cause(r->s, cause, (uint64_t)json_integer_value(n), unaccounted);
+	}
+}
+
+/* The guest's port is "a", the other one "b" or "pool". Only what is on this row's way. */
+static void loss_of_switch(struct run *r, uint64_t *unaccounted)
+{
+	const char *far = run_on(r, "switch") ? "b" : "pool";
+
+	if (!r->sw_stats)
+		return;
+	if (r->row->direction != BENCH_RX) {
+		loss_at_port(r, "a", "in_drops", unaccounted);
+		loss_at_port(r, far, "out_drops", unaccounted);
+	}
+	if (r->row->direction == BENCH_RX || r->row->direction == BENCH_PINGPONG) {
+		loss_at_port(r, far, "in_drops", unaccounted);
+		loss_at_port(r, "a", "out_drops", unaccounted);
 	}
 }
 
@@ -236,6 +298,8 @@ static void run_loss(struct run *r)
 		dropped = dropped > r->count.refused ? dropped - r->count.refused : 0;
 		s->offered_mpps =
 			r->count.ns ? (double)r->count.frames * 1e3 / (double)r->count.ns : 0;
+	} else if (r->row->direction == BENCH_CROSS) {
+		s->sent = s->result.sent;
 	} else if (r->row->direction == BENCH_PINGPONG) {
 		arrived = s->result.total - s->result.lost;
 	} else if (r->counter >= 0) {
@@ -249,6 +313,7 @@ static void run_loss(struct run *r)
 	unaccounted = s->lost;
 	if (r->row->direction == BENCH_TX)
 		loss_cause(s, "tx_never_completed", s->result.lost, &unaccounted);
+	loss_of_switch(r, &unaccounted);
 	loss_of_device(r, &unaccounted);
 	loss_cause(s, "interface_tx_dropped", dropped, &unaccounted);
 	if (r->row->direction != BENCH_RX && r->ifname[0]) {
@@ -300,6 +365,8 @@ static void run_end(struct run *r, const struct bench_monitor *m, int ret)
 	bench_child_end(&r->guest.child, ret == 0 ? BYE_MS : 0);
 	bench_child_free(&r->guest.child);
 	m->release(&r->guest);
+	json_decref(r->sw_stats);
+	bench_switch_end(&r->sw);
 	bench_counters_free(&r->before);
 	bench_counters_free(&r->after);
 }
@@ -311,6 +378,7 @@ int bench_run(struct bench *b, struct bench_row *row, const struct bench_monitor
 			 .row = row,
 			 .s = s,
 			 .counter = -1,
+			 .sw = { .child = { .in = -1, .out = -1, .err = -1 } },
 			 .guest = { .tap = -1, .child = { .in = -1, .out = -1, .err = -1 } } };
 	int ret;
 
@@ -321,6 +389,8 @@ int bench_run(struct bench *b, struct bench_row *row, const struct bench_monitor
 	if (run_on(&r, "wire"))
 		snprintf(r.ifname, sizeof(r.ifname), "%s", b->hw.wire);
 	ret = bench_pause(&b->sig, 0);
+	if (ret == 0)
+		ret = run_switch(&r);
 	if (ret == 0)
 		ret = run_boot(&r, m);
 	if (ret == 0)

@@ -17,12 +17,12 @@
 #define LAB_TEXTS 5
 #define MAX_WORDS 40
 
-/* Twice what the runs inside may take: 16 rows a size, and every start and end of a guest. */
+/* Twice what the runs inside may take: 23 rows a size, and every start and end of a guest. */
 static unsigned int lab_seconds(const struct bench *b)
 {
 	unsigned int run_ms = b->o.window_ms + 2500;
 
-	return 120 + (unsigned int)(2ull * 16 * b->o.n_sizes * b->o.runs * run_ms / 1000);
+	return 120 + (unsigned int)(2ull * 23 * b->o.n_sizes * b->o.runs * run_ms / 1000);
 }
 
 static unsigned int lab_words(const struct bench *b, const char **argv, char text[LAB_TEXTS][96],

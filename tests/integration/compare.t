@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 need_kvm
 [ "$(id -u)" = 0 ] || skip_all "not root: no tap can be made"
-plan 16
+plan 18
 short="--where host --sizes 64 --runs 1 --seconds 0.1"
 
 "$FL" compare --where moon >/dev/null 2>"$TMP/e"; is unknown_place_is_a_wrong_call $? 2
@@ -13,10 +13,19 @@ short="--where host --sizes 64 --runs 1 --seconds 0.1"
 # shellcheck disable=SC2086
 "$FL" compare $short --peer none --lanes emulated,paravirtual,vmdq --json "$TMP/j" >"$TMP/o" 2>"$TMP/e"; is table_is_done $? 0
 check table_has_both_lanes grep -q '^paravirtual.*virtio-net.*tap' "$TMP/o"
-check table_tells_what_was_skipped grep -q 'vmdq: needs fourlane-switch' "$TMP/o"
+if [ -x "$B/fourlane-switch" ]; then
+	rows=14 latest='switch cross'
+	check table_has_the_switch_between_two_nics grep -q '^emulated.*82540EM.*switch' "$TMP/o"
+	check table_says_who_takes_part grep -q 'switch: one guest with two NICs' "$TMP/o"
+else
+	rows=10 latest='row  2'
+	check missing_switch_is_skipped_with_a_remedy grep -q 'emulated, switch: fourlane-switch is not built' "$TMP/o"
+	skip "fourlane-switch is not built"
+fi
+check table_tells_what_was_skipped grep -q '^  vmdq: ' "$TMP/o"
 check table_fits_120_columns [ "$(awk '{ if (length > n) n = length } END { print n }' "$TMP/o")" -le 120 ]
 check progress_is_on_stderr grep -q 'run 1 of 1, row' "$TMP/e"
-is json_has_a_row_for_each_line "$(grep -c '"monitor": "fourlane-vmm"' "$TMP/j")" 10
+is json_has_a_row_for_each_line "$(grep -c '"monitor": "fourlane-vmm"' "$TMP/j")" $rows
 check json_names_the_revision grep -q '"revision"' "$TMP/j"
 check json_says_where grep -q '"where": "\(host\|lab\)"' "$TMP/j"
 is nothing_was_left_behind "$(ls /sys/class/net | grep -c '^flc')" 0
@@ -31,8 +40,8 @@ check broken_peer_is_told grep -q "(QEMU).*the guest ended before" "$TMP/o"
 FOURLANE_QEMU=/nonexistent "$FL" compare $short --lanes emulated >"$TMP/o" 2>"$TMP/e"
 check missing_peer_is_skipped_with_a_remedy grep -q 'emulated, peer qemu: there is no' "$TMP/o"
 
-setsid "$FL" compare --where host --peer none >/dev/null 2>"$TMP/e" &
+setsid "$FL" compare --where host --peer none --lanes paravirtual --sizes 64 --runs 50 >/dev/null 2>"$TMP/e" &
 pid=$!
-wait_for 10 grep -q 'row  2' "$TMP/e"
+wait_for 60 grep -q "$latest" "$TMP/e"
 kill -INT $pid; wait $pid; is ctrl_c_ends_it $? 130
-is ctrl_c_leaves_no_guest "$("$FL" ps | grep -c "^compare-$pid-")" 0
+is ctrl_c_leaves_no_guest_and_no_switch "$("$FL" ps | grep -c "^compare-$pid-")/$(pgrep -fc -- "--name cmp-$pid ")" 0/0

@@ -3,7 +3,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 B=${B:-build}
 FL=$B/fourlane
-MG=build/mg.elf
+MG=${MG:-build/mg.elf}
 TMP=$(mktemp -d)
 T=0
 trap 'guest_kill; rm -rf "$TMP"' EXIT

@@ -167,13 +167,13 @@ static void row_fill(struct bench_row *r, enum bench_lane lane, enum bench_direc
 static void bench_fill(struct bench *b)
 {
 	*b = (struct bench){
-		.n_rows = 4,
+		.n_rows = 5,
 		.peers = true,
 		.qemu.version = "11.1.3",
 		.tsc_hz = 2000000000,
 		.o = { .runs = 3, .window_ms = 500, .warm_ms = 200, .n_sizes = 1, .sizes = { 64 } }
 	};
-	b->row = calloc(4, sizeof(*b->row));
+	b->row = calloc(5, sizeof(*b->row));
 	b->skipped = json_array();
 	b->host = json_pack("{s:s, s:{s:s, s:i}, s:{s:s}, s:{s:s}, s:{s:[{s:s, s:n}]}}", "kernel",
 			    "6.1", "cpu", "model", "A CPU", "online", 2, "kvm", "kind", "kvm_intel",
@@ -182,6 +182,9 @@ static void bench_fill(struct bench *b)
 	row_fill(&b->row[1], LANE_EMULATED, BENCH_RX, true);
 	row_fill(&b->row[2], LANE_VF, BENCH_PINGPONG, false);
 	row_fill(&b->row[3], LANE_VF, BENCH_TX, false);
+	row_fill(&b->row[4], LANE_PARAVIRTUAL, BENCH_CROSS, false);
+	b->row[4].backend = "switch";
+	b->row[4].topology = "one guest and one worker";
 	bench_skip(b, LANE_DIRECT, NULL, "no IOMMU is active", "turn it on");
 	bench_skip(b, LANE_EMULATED, "tap", "no tap can be made", "run as root");
 }
@@ -390,6 +393,41 @@ static void report_has_ratio_skipped_and_where(void **state)
 	bench_drop(&b);
 }
 
+static void rows_over_the_switch_tell_who_takes_part(void **state)
+{
+	struct bench b;
+	json_t *doc, *row;
+	char *text;
+
+	bench_fill(&b);
+	doc = bench_document(&b);
+	row = json_array_get(json_object_get(doc, "results"), 4);
+	assert_string_equal(json_string_value(json_object_get(row, "direction")), "cross");
+	assert_string_equal(json_string_value(json_object_get(row, "topology")),
+			    "one guest and one worker");
+	assert_null(
+		json_object_get(json_array_get(json_object_get(doc, "results"), 0), "topology"));
+	text = report_text(doc);
+	assert_non_null(strstr(text, "Guest to guest"));
+	assert_non_null(strstr(text, "switch: one guest and one worker"));
+	free(text);
+	json_decref(doc);
+	bench_drop(&b);
+}
+
+static void drops_of_a_port_are_found_by_its_name(void **state)
+{
+	json_t *stats = json_pack("{s:[{s:s, s:{s:i}}, {s:s, s:{s:i}}]}", "ports", "name", "a",
+				  "in_drops", "source", 3, "name", "b", "in_drops", "source", 4);
+	const json_t *drops = bench_switch_drops(stats, "b", "in_drops");
+
+	assert_int_equal(at(drops, "source"), 4);
+	assert_null(bench_switch_drops(stats, "b", "out_drops"));
+	assert_null(bench_switch_drops(stats, "c", "in_drops"));
+	assert_null(bench_switch_drops(NULL, "a", "in_drops"));
+	json_decref(stats);
+}
+
 static void report_of_an_empty_document_does_not_fall_over(void **state)
 {
 	json_t *doc = json_object();
@@ -492,6 +530,8 @@ int main(void)
 		cmocka_unit_test(what_was_not_told_is_null),
 		cmocka_unit_test(report_stays_within_120_columns),
 		cmocka_unit_test(report_has_ratio_skipped_and_where),
+		cmocka_unit_test(rows_over_the_switch_tell_who_takes_part),
+		cmocka_unit_test(drops_of_a_port_are_found_by_its_name),
 		cmocka_unit_test(report_of_an_empty_document_does_not_fall_over),
 		cmocka_unit_test(guest_driver_is_chosen_by_pci_id),
 		cmocka_unit_test(child_lines_come_whole_and_without_their_end),

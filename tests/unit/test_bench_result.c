@@ -35,6 +35,27 @@ static void result_line_is_read(void **state)
 	assert_int_equal(r.samples, 10);
 }
 
+#define CROSS \
+	"FL RESULT dev=virtio mode=cross size=60 batch=32 frames=10 bytes=600 ns=500000000 " \
+	"total=14 kicks=14 lost=1 bad=%d sent=%d received=14 other=0 dev2=e1000"
+
+static void cross_needs_what_was_sent_and_not_less_than_arrived(void **state)
+{
+	struct bench_result r;
+	char line[400];
+
+	snprintf(line, sizeof(line), CROSS, 0, 15);
+	assert_int_equal(bench_result_parse(line, BENCH_CROSS, &r), 0);
+	assert_int_equal(r.sent, 15);
+	assert_int_equal(r.total, 14);
+	snprintf(line, sizeof(line), CROSS, 0, 13);
+	assert_int_equal(bench_result_parse(line, BENCH_CROSS, &r), -EPROTO);
+	/* the guest has counted it as bad itself */
+	snprintf(line, sizeof(line), CROSS, 1, 13);
+	assert_int_equal(bench_result_parse(line, BENCH_CROSS, &r), 0);
+	assert_int_equal(bench_result_parse(TX, BENCH_CROSS, &r), -EPROTO);
+}
+
 static void optional_field_is_read_when_there(void **state)
 {
 	struct bench_result r;
@@ -153,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(result_line_is_read),
+		cmocka_unit_test(cross_needs_what_was_sent_and_not_less_than_arrived),
 		cmocka_unit_test(optional_field_is_read_when_there),
 		cmocka_unit_test(malformed_result_is_refused),
 		cmocka_unit_test(every_cut_of_a_result_is_refused),
