@@ -115,6 +115,8 @@ void bench_switch_end(struct bench_switch *s); /* accepts one that never started
 json_t *bench_switch_stats(const struct bench_switch *s);
 /* bench_switch_drops - of a port, side "in_drops" or "out_drops", by cause; or NULL. */
 const json_t *bench_switch_drops(const json_t *stats, const char *port, const char *side);
+/* bench_switch_missed - frames that the NIC of the port "pool" had no room for. */
+uint64_t bench_switch_missed(const struct bench_switch *s);
 /* bench_switch_pool - 0 when the NIC itself sorts for the port "pool"; else -EOPNOTSUPP, and why.
  */
 int bench_switch_pool(const struct bench_switch *s, char *why, size_t size);

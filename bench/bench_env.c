@@ -126,13 +126,13 @@ static json_t *env_notes(const struct bench *b)
 	if (b->lab)
 		json_array_append_new(
 			list,
-			json_string(
-				"Taken in the software host: CPU, NIC and guests are emulated "
-				"by the same two threads. Exits mean "
-				"something; the lanes are not ranked by rate. A frame that a "
-				"busy port of its wire "
-				"cannot take is dropped by the model and counted nowhere: it "
-				"shows as loss on the wire, or unaccounted, of direct and vf."));
+			json_string("Taken in the software host: CPU, NIC and guests are emulated "
+				    "by the same two threads. Exits mean "
+				    "something; the lanes are not ranked by rate. A frame that a "
+				    "busy port of its wire "
+				    "cannot take is dropped by the model and counted nowhere: it "
+				    "shows as loss on the wire, or unaccounted, of direct, vf and "
+				    "vmdq."));
 	return list;
 }
 

@@ -283,6 +283,8 @@ static void loss_of_switch(struct run *r, uint64_t *unaccounted)
 		loss_at_port(r, far, "in_drops", unaccounted);
 		loss_at_port(r, "a", "out_drops", unaccounted);
 	}
+	if (r->row->lane == LANE_VMDQ && r->row->direction != BENCH_TX)
+		loss_cause(r->s, "nic_rx_missed", bench_switch_missed(&r->sw), unaccounted);
 }
 
 static void run_loss(struct run *r)

@@ -133,6 +133,19 @@ json_t *bench_switch_stats(const struct bench_switch *s)
 	return switch_ask(s, "stats");
 }
 
+uint64_t bench_switch_missed(const struct bench_switch *s)
+{
+	static const char *const keys[] = { "rx_missed", "rx_errors", "rx_no_mbuf" };
+	json_t *answer = switch_ask(s, "ports");
+	const json_t *nic = json_object_get(switch_port(answer, "pool"), "nic");
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		n += (uint64_t)json_integer_value(json_object_get(nic, keys[i]));
+	json_decref(answer);
+	return n;
+}
+
 const json_t *bench_switch_drops(const json_t *stats, const char *port, const char *side)
 {
 	return json_object_get(switch_port(stats, port), side);

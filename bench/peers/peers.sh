@@ -128,6 +128,6 @@ fl_switch_answers() { "$B/fourlane" switch show --switch "$1" >/dev/null 2>&1 ||
 
 # vgen_words CPU SOCKET0 SOCKET1 [server]: all before key=value
 vgen_words() {
-	echo "-l $1 $(peer_eal 128 gen) --log-level=lib.eal:4 --log-level=pmd.net.virtio:4" \
+	echo "-l $1 $(peer_eal 256 gen) --log-level=lib.eal:4 --log-level=pmd.net.virtio:4" \
 		"--vdev net_virtio_user0,path=$2,queue_size=1024,server=${4:-0} --vdev net_virtio_user1,path=$3,queue_size=1024,server=${4:-0} --"
 }

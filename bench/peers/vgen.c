@@ -43,6 +43,7 @@
 #define PAYLOAD_SEQ PAYLOAD
 #define PAYLOAD_TAG (PAYLOAD + 8)
 #define PATTERN     (PAYLOAD + 12)
+#define SEQ_BITS    40 /* of a frame's number; above it the window's */
 
 static const char usage[] =
 	"usage: fourlane-vgen EAL-WORDS -- [key=value]...\n\n"
@@ -66,7 +67,7 @@ struct opts {
 /* A direction: port `from` sends to port `to`. */
 struct lane {
 	uint16_t from, to;
-	struct rte_mempool *pool; /* frames ready to be sent, written once */
+	struct rte_mempool *pool[MAX_SIZES]; /* frames of a size, written once */
 	struct rte_mbuf *pending[BURST_MAX];
 	unsigned int n_pending;
 	uint64_t seq, expect;
@@ -77,8 +78,8 @@ struct lane {
 
 struct vgen {
 	struct opts opt;
-	unsigned int size; /* now */
-	uint32_t epoch;    /* counts windows: a frame of an earlier one is late, not wrong */
+	unsigned int size, size_idx; /* now */
+	uint32_t epoch; /* counts windows: a frame of an earlier one is late, not wrong */
 	struct rte_mempool *rx_pool;
 	struct lane lane[2];
 	unsigned int n_lanes;
@@ -94,10 +95,10 @@ static void on_signal(int sig)
 
 /* --- frames ------------------------------------------------------------------------------------
  */
-/* Byte i of a frame of this size, i at least PATTERN: differs by seed and size. */
-static uint8_t pattern(const struct vgen *v, unsigned int i)
+/* Byte i of a frame, i at least PATTERN: differs by seed and size. */
+static uint8_t pattern(const struct vgen *v, unsigned int size, unsigned int i)
 {
-	return (uint8_t)((v->opt.seed * UINT32_C(2654435761) >> 24) + v->size + i);
+	return (uint8_t)((v->opt.seed * UINT32_C(2654435761) >> 24) + size + i);
 }
 
 static void frame_addresses(struct rte_ether_addr *a, uint8_t port, uint16_t k)
@@ -107,23 +108,30 @@ static void frame_addresses(struct rte_ether_addr *a, uint8_t port, uint16_t k)
 	memcpy(a->addr_bytes, mac, sizeof(mac));
 }
 
+struct frames {
+	const struct vgen *v;
+	const struct lane *lane;
+	unsigned int size;
+};
+
 static void frame_write(struct rte_mempool *pool, void *opaque, void *obj, unsigned int index)
 {
 	struct rte_mbuf *m = obj;
-	struct vgen *v = opaque;
-	struct lane *lane = &v->lane[v->lane[1].pool == pool];
+	const struct frames *f = opaque;
+	const struct vgen *v = f->v;
+	const struct lane *lane = f->lane;
 	uint8_t *data = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
 	struct rte_ether_hdr *eth = (void *)data;
 	struct rte_ipv4_hdr *ip = (void *)(eth + 1);
 	struct rte_udp_hdr *udp = (void *)(ip + 1);
-	uint32_t tag = v->opt.seed + v->epoch;
+	uint32_t tag = v->opt.seed + f->size;
 
-	memset(data, 0, v->size);
+	memset(data, 0, f->size);
 	frame_addresses(&eth->dst_addr, (uint8_t)lane->to, (uint16_t)(index % v->opt.macs));
 	frame_addresses(&eth->src_addr, (uint8_t)lane->from, (uint16_t)(index % v->opt.macs));
 	eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
 	ip->version_ihl = RTE_IPV4_VHL_DEF;
-	ip->total_length = rte_cpu_to_be_16((uint16_t)(v->size - sizeof(*eth)));
+	ip->total_length = rte_cpu_to_be_16((uint16_t)(f->size - sizeof(*eth)));
 	ip->time_to_live = 64;
 	ip->next_proto_id = IPPROTO_UDP;
 	/* RFC 2544, appendix C.2.2: addresses for such measurements */
@@ -132,10 +140,10 @@ static void frame_write(struct rte_mempool *pool, void *opaque, void *obj, unsig
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 	udp->src_port = rte_cpu_to_be_16((uint16_t)(1024 + index % v->opt.flows));
 	udp->dst_port = RTE_BE16(9);
-	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(v->size - sizeof(*eth) - sizeof(*ip)));
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(f->size - sizeof(*eth) - sizeof(*ip)));
 	memcpy(data + PAYLOAD_TAG, &tag, sizeof(tag));
-	for (unsigned int i = PATTERN; i < v->size; i++)
-		data[i] = pattern(v, i);
+	for (unsigned int i = PATTERN; i < f->size; i++)
+		data[i] = pattern(v, f->size, i);
 }
 
 /* Is it one of ours at all? Others (IPv6 of a guest, say) are no fault. */
@@ -147,21 +155,31 @@ static bool frame_is_ours(const uint8_t *data, unsigned int len)
 	       eth->src_addr.addr_bytes[0] == 2 && data[36] == 0 && data[37] == 9;
 }
 
-/* How many windows ago was it sent? */
-static uint32_t frame_age(const struct vgen *v, const uint8_t *data)
+/*
+ * Was it sent in an earlier window? Where all frames are compared they are numbered, with the
+ * window's number in the upper bits; else only another size tells.
+ */
+static bool frame_is_late(const struct vgen *v, const uint8_t *data, unsigned int len)
 {
+	uint64_t seq;
 	uint32_t tag;
 
+	memcpy(&seq, data + PAYLOAD_SEQ, sizeof(seq));
 	memcpy(&tag, data + PAYLOAD_TAG, sizeof(tag));
-	return v->opt.seed + v->epoch - tag;
+	if (v->opt.check == 1)
+		return seq >> SEQ_BITS < v->epoch;
+	return len != v->size && tag == v->opt.seed + len;
 }
 
 static bool frame_is_whole(const struct vgen *v, const struct lane *lane, const uint8_t *data)
 {
-	if (frame_age(v, data) || data[7] != lane->from || data[1] != lane->to)
+	uint32_t tag;
+
+	memcpy(&tag, data + PAYLOAD_TAG, sizeof(tag));
+	if (tag != v->opt.seed + v->size || data[7] != lane->from || data[1] != lane->to)
 		return false;
 	for (unsigned int i = PATTERN; i < v->size; i++)
-		if (data[i] != pattern(v, i))
+		if (data[i] != pattern(v, v->size, i))
 			return false;
 	return true;
 }
@@ -173,7 +191,7 @@ static bool lane_fill(struct vgen *v, struct lane *lane)
 	unsigned int want = v->opt.burst - lane->n_pending;
 	struct rte_mbuf **m = &lane->pending[lane->n_pending];
 
-	if (rte_mempool_get_bulk(lane->pool, (void **)m, want) < 0)
+	if (rte_mempool_get_bulk(lane->pool[v->size_idx], (void **)m, want) < 0)
 		return false;
 	for (unsigned int i = 0; i < want; i++) {
 		m[i]->data_off = RTE_PKTMBUF_HEADROOM;
@@ -183,9 +201,10 @@ static bool lane_fill(struct vgen *v, struct lane *lane)
 		m[i]->next = NULL;
 		m[i]->ol_flags = 0;
 		if (v->opt.check == 1) {
-			memcpy(rte_pktmbuf_mtod_offset(m[i], void *, PAYLOAD_SEQ), &lane->seq,
-			       sizeof(lane->seq));
-			lane->seq++;
+			uint64_t seq = (uint64_t)v->epoch << SEQ_BITS | lane->seq++;
+
+			memcpy(rte_pktmbuf_mtod_offset(m[i], void *, PAYLOAD_SEQ), &seq,
+			       sizeof(seq));
 		}
 	}
 	lane->n_pending = v->opt.burst;
@@ -218,7 +237,7 @@ static void lane_look(struct vgen *v, struct lane *lane, const struct rte_mbuf *
 	lane->received--;
 	if (!frame_is_ours(data, m->data_len)) {
 		lane->other++;
-	} else if (frame_age(v, data) && frame_age(v, data) <= v->epoch) {
+	} else if (frame_is_late(v, data, m->pkt_len)) {
 		lane->late++;
 	} else if (!whole || !frame_is_whole(v, lane, data)) {
 		lane->bad++;
@@ -351,23 +370,32 @@ static int links_wait(void)
 	return 0;
 }
 
+static int frames_make(struct vgen *v, struct lane *lane, unsigned int k)
+{
+	struct frames f = { v, lane, v->opt.size[k] };
+	char name[24];
+
+	snprintf(name, sizeof(name), "vgen_tx%u_%u", lane->from, k);
+	lane->pool[k] =
+		rte_pktmbuf_pool_create(name, N_MBUFS, MBUF_CACHE, 0, MBUF_BYTES, SOCKET_ID_ANY);
+	if (!lane->pool[k])
+		return -ENOMEM;
+	rte_mempool_obj_iter(lane->pool[k], frame_write, &f);
+	return 0;
+}
+
 static int pools_make(struct vgen *v)
 {
 	v->rx_pool = rte_pktmbuf_pool_create("vgen_rx", N_RX_MBUFS, MBUF_CACHE, 0, MBUF_BYTES,
 					     SOCKET_ID_ANY);
-	for (unsigned int i = 0; i < 2; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "vgen_tx%u", i);
-		v->lane[i].from = (uint16_t)i;
-		v->lane[i].to = (uint16_t)!i;
-		v->lane[i].pool = rte_pktmbuf_pool_create(name, N_MBUFS, MBUF_CACHE, 0, MBUF_BYTES,
-							  SOCKET_ID_ANY);
+	for (uint16_t i = 0; i < 2; i++) {
+		v->lane[i].from = i;
+		v->lane[i].to = !i;
+		for (unsigned int k = 0; k < v->opt.n_sizes && v->rx_pool; k++)
+			if (frames_make(v, &v->lane[i], k) < 0)
+				return -ENOMEM;
 	}
-	if (v->rx_pool && v->lane[0].pool && v->lane[1].pool)
-		return 0;
-	fprintf(stderr, "fourlane-vgen: no memory for frames; give EAL more by -m\n");
-	return -ENOMEM;
+	return v->rx_pool ? 0 : -ENOMEM;
 }
 
 /* A learning switch is told where everybody is; both ends speak once. */
@@ -387,19 +415,19 @@ static void introduce(struct vgen *v)
 
 /* --- windows
  * ----------------------------------------------------------------------------------------- */
-/* All frames anew, for a window. */
-static void set_size(struct vgen *v, unsigned int size)
+/* Another window begins: what is in hand of an earlier one is given back. */
+static void set_size(struct vgen *v, unsigned int idx)
 {
-	v->size = size;
-	v->epoch++;
 	for (unsigned int i = 0; i < 2; i++) {
 		struct lane *lane = &v->lane[i];
 
-		/* those in hand were written for another size: back to the pool, then all anew */
-		rte_mempool_put_bulk(lane->pool, (void **)lane->pending, lane->n_pending);
+		rte_mempool_put_bulk(lane->pool[v->size_idx], (void **)lane->pending,
+				     lane->n_pending);
 		lane->n_pending = 0;
-		rte_mempool_obj_iter(lane->pool, frame_write, v);
 	}
+	v->size_idx = idx;
+	v->size = v->opt.size[idx];
+	v->epoch++;
 }
 
 /* CPU time of this thread, in seconds: less than the wall's when other work was on this CPU. */
@@ -429,7 +457,7 @@ static void lane_add(struct lane *sum, const struct lane *l)
 	sum->bursts_cut += l->bursts_cut;
 }
 
-static void window(struct vgen *v, unsigned int index, unsigned int size)
+static void window(struct vgen *v, unsigned int index, unsigned int size_idx)
 {
 	struct lane *l = &v->lane[0];
 	double before = probe(v), seconds, own, after;
@@ -440,7 +468,7 @@ static void window(struct vgen *v, unsigned int index, unsigned int size)
 		l[i].sent = l[i].received = l[i].bad = l[i].other = l[i].late = l[i].disorder = 0;
 		l[i].bursts = l[i].bursts_cut = l[i].looked = l[i].seq = l[i].expect = 0;
 	}
-	set_size(v, size);
+	set_size(v, size_idx);
 	run_for(v, v->opt.warm_ms);
 	for (unsigned int i = 0; i < v->n_lanes; i++)
 		at[i] = l[i].received;
@@ -567,6 +595,8 @@ static int measure(struct vgen *v)
 {
 	int ret = pools_make(v);
 
+	if (ret < 0)
+		fprintf(stderr, "fourlane-vgen: no memory for frames; give EAL more by -m\n");
 	for (uint16_t port = 0; port < 2 && ret == 0; port++)
 		ret = port_start(v, port);
 	if (ret == 0)
@@ -575,11 +605,11 @@ static int measure(struct vgen *v)
 		return 1;
 	printf("READY\n");
 	fflush(stdout);
-	set_size(v, v->opt.size[0]);
+	set_size(v, 0);
 	introduce(v);
 	for (unsigned int s = 0; s < v->opt.n_sizes; s++)
 		for (unsigned int w = 0; w < v->opt.windows && !stopped; w++)
-			window(v, w, v->opt.size[s]);
+			window(v, w, s);
 	for (uint16_t port = 0; port < 2; port++) {
 		rte_eth_dev_stop(port);
 		rte_eth_dev_close(port);
