@@ -3,6 +3,8 @@
 # shellcheck source=bench/peers/peers.sh
 . bench/peers/peers.sh
 declare -A VM_PID VM_FD
+RUN=${XDG_RUNTIME_DIR:-/tmp/fourlane-$(id -u)}/fourlane
+[ "$(id -u)" = 0 ] && RUN=/run/fourlane
 N=fl$$	# begins every name that others can see
 
 # vm_start NAME NIC WORDS...: a microguest; its console is $TMP/NAME.out
@@ -30,8 +32,7 @@ vm_stat_is() { [ "$(vm_stat "$1" "$2")" -ge "$3" ] 2>/dev/null; }
 vm_kill() {
 	local name fd
 	for name in "${!VM_PID[@]}"; do
-		kill -9 "${VM_PID[$name]}" 2>/dev/null
-		wait "${VM_PID[$name]}" 2>/dev/null
+		peer_stop "${VM_PID[$name]}"
 		fd=${VM_FD[$name]}
 		exec {fd}>&-
 		unset "VM_PID[$name]" "VM_FD[$name]"
@@ -46,7 +47,12 @@ cpu_of() {
 FAILS=0
 not_ok() { T=$((T + 1)); FAILS=$((FAILS + 1)); echo "not ok $T - $*"; }
 show() { local f; [ $FAILS -gt 0 ] || return 0; for f in "$@"; do [ -s "$f" ] && { echo "# $f:"; tail -8 "$f" | sed 's/^/# /'; }; done; }
-interop_end() { vm_kill; peers_end; guest_kill; rm -rf "$TMP"; }
+interop_end() {
+	vm_kill
+	peers_end
+	guest_kill
+	rm -rf "$TMP" "${RUN:?}/switch/$N" # of a switch that was killed
+}
 trap interop_end EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -74,7 +80,6 @@ pair_run() {
 	return 1
 }
 pair_rest() { wait_for 20 vm_saw echo 'FL RESULT' && [ "$(vm_field echo bad)" = 0 ]; }
-pair_stop() { vm_say ping q; vm_say echo q; wait_for 10 vm_saw ping 'FL BYE' && wait_for 10 vm_saw echo 'FL BYE'; }
 
 # pair_tests NAME KILL START: link, traffic, the switch killed under traffic and back, traffic; 6 tests
 pair_tests() {

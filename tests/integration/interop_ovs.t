@@ -20,4 +20,3 @@ if ! { ovs_start "$TMP/ovs" "$CPU_SW" "$CPU_MAIN" && ovs_port "$TMP/ovs" a "$TMP
 fi
 pair_tests ovs vs_kill vs_start
 show "$TMP"/{ping,echo}.{err,out}
-pair_stop

@@ -17,7 +17,6 @@ pmd_listens
 pair_start "socket=$TMP/a.sock" "socket=$TMP/b.sock"
 pair_tests testpmd_listens pmd_kill pmd_listens
 show "$TMP"/{ping,echo}.{err,out}
-pair_stop
 vm_kill
 pmd_kill
 
@@ -25,4 +24,3 @@ pair_start "socket=$TMP/c.sock,role=server" "socket=$TMP/d.sock,role=server"
 pmd_connects
 pair_tests testpmd_connects pmd_kill pmd_connects
 show "$TMP"/{ping,echo}.{err,out}
-pair_stop
