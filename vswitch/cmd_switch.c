@@ -21,9 +21,9 @@ struct call {
 	bool json, software;
 	const char *name; /* of the switch */
 	const char *type, *vlan, *trunk, *socket, *role, *device, *ifname, *guest, *queues,
-		*max_learned, *uplink, *queue_size, *flush;
+		*max_learned, *uplink, *queue_size;
 	const char **macs;
-	bool flush_all;
+	bool flush;
 };
 
 /* One question to the switch. `params` is stolen. 0, an exit status or a negative errno. */
@@ -64,6 +64,20 @@ static const char *text_of(const json_t *o, const char *key)
 static long long number_of(const json_t *o, const char *key)
 {
 	return (long long)json_integer_value(json_object_get(o, key));
+}
+
+/* What is no UTF-8 becomes null: the switch then refuses the key. */
+static json_t *word_or_null(const char *s)
+{
+	json_t *v = json_string(s);
+
+	return v ? v : json_null();
+}
+
+static void set_text(json_t *o, const char *key, const char *s)
+{
+	if (s)
+		json_object_set_new(o, key, word_or_null(s));
 }
 
 /* --- show --- */
@@ -190,16 +204,26 @@ static int stats(const struct call *c)
 }
 
 /* --- table --- */
-static int table(const struct call *c)
+static void print_entry(const json_t *e)
 {
-	json_t *params = NULL, *answer, *e;
+	printf("%-18s %5lld %-32s ", text_of(e, "mac"), number_of(e, "vlan"), text_of(e, "port"));
+	if (json_is_true(json_object_get(e, "static")))
+		printf("static\n");
+	else
+		printf("%lld s\n", number_of(e, "age_s"));
+}
+
+/* `port`: whose addresses to forget, NULL: everybody's. */
+static int table(const struct call *c, const char *port)
+{
+	json_t *params = json_object(), *answer, *entries, *e;
+	long long more;
 	size_t i;
 	int ret;
 
-	if (c->flush_all || c->flush)
-		params = json_pack("{s:b}", "flush", 1);
 	if (c->flush)
-		json_object_set_new(params, "port", json_string(c->flush));
+		json_object_set_new(params, "flush", json_true());
+	set_text(params, "port", port);
 	ret = switch_ask(c, "table", params, &answer);
 	if (ret != 0)
 		return ret;
@@ -207,20 +231,26 @@ static int table(const struct call *c)
 		ret = print_json(answer);
 	} else {
 		printf("%-18s %5s %-32s %s\n", "MAC", "VLAN", "PORT", "AGE");
-		json_array_foreach(json_object_get(answer, "entries"), i, e) {
-			printf("%-18s %5lld %-32s ", text_of(e, "mac"), number_of(e, "vlan"),
-			       text_of(e, "port"));
-			if (json_is_true(json_object_get(e, "static")))
-				printf("static\n");
-			else
-				printf("%lld s\n", number_of(e, "age_s"));
-		}
+		entries = json_object_get(answer, "entries");
+		json_array_foreach(entries, i, e)
+			print_entry(e);
+		more = number_of(answer, "n") - (long long)json_array_size(entries);
+		if (more > 0)
+			printf("and %lld more\n", more);
 	}
 	json_decref(answer);
 	return ret;
 }
 
 /* --- port add, port remove --- */
+/* Options of `port add` only; elsewhere they would do nothing. */
+static bool has_port_options(const struct call *c)
+{
+	return c->type || c->vlan || c->trunk || c->socket || c->role || c->device || c->ifname ||
+	       c->guest || c->queues || c->queue_size || c->max_learned || c->uplink || c->macs ||
+	       c->software;
+}
+
 /* A number where it is one, else the word itself: the switch then says what is wrong with it. */
 static void set_number(json_t *o, const char *key, const char *s)
 {
@@ -228,14 +258,8 @@ static void set_number(json_t *o, const char *key, const char *s)
 
 	if (s && cmd_number(s, 0, INT_MAX, &v) == 0)
 		json_object_set_new(o, key, json_integer((json_int_t)v));
-	else if (s)
-		json_object_set_new(o, key, json_string(s));
-}
-
-static void set_text(json_t *o, const char *key, const char *s)
-{
-	if (s)
-		json_object_set_new(o, key, json_string(s));
+	else
+		set_text(o, key, s);
 }
 
 /* "100,200-210": a number or a range each. */
@@ -248,7 +272,7 @@ static json_t *trunk_list(const char *s)
 	for (char *p = copy ? strtok_r(copy, ",", &save) : NULL; p; p = strtok_r(NULL, ",", &save))
 		json_array_append_new(list, cmd_number(p, 0, INT_MAX, &v) == 0
 						    ? json_integer((json_int_t)v)
-						    : json_string(p));
+						    : word_or_null(p));
 	free(copy);
 	return list;
 }
@@ -277,7 +301,7 @@ static json_t *port_params(const struct call *c, const char *name)
 	if (c->software)
 		json_object_set_new(o, "software", json_true());
 	for (const char **m = c->macs; m && *m; m++)
-		json_array_append_new(macs, json_string(*m));
+		json_array_append_new(macs, word_or_null(*m));
 	if (json_array_size(macs))
 		json_object_set(o, "macs", macs);
 	json_decref(macs);
@@ -304,23 +328,30 @@ static int port(const struct call *c, int n, char **word)
 					 "port add wants --type vhost-user|eth|tap|vmdq");
 		return port_change(c, "port.add", port_params(c, word[1]));
 	}
-	if (n == 2 && !strcmp(word[0], "remove"))
+	if (n == 2 && !strcmp(word[0], "remove") && !has_port_options(c))
 		return port_change(c, "port.remove", json_pack("{s:s}", "name", word[1]));
-	return cmd_usage(&switch_command, "'port add NAME' or 'port remove NAME' is wanted");
+	return cmd_usage(&switch_command, "'port add NAME ...' or 'port remove NAME' is wanted");
 }
 
 static int switch_do(const struct call *c, int n, char **word)
 {
+	bool is_table = !strcmp(word[0], "table");
+	int max = is_table && c->flush ? 2 : 1;
+
+	if (c->flush && !is_table)
+		return cmd_usage(&switch_command, "--flush goes with 'table'");
 	if (!strcmp(word[0], "port"))
 		return port(c, n - 1, word + 1);
-	if (n > 1)
-		return cmd_usage(&switch_command, "'%s' is one word too many", word[1]);
+	if (has_port_options(c))
+		return cmd_usage(&switch_command, "what a port is goes with 'port add'");
+	if (n > max)
+		return cmd_usage(&switch_command, "'%s' is one word too many", word[max]);
+	if (is_table)
+		return table(c, n == 2 ? word[1] : NULL);
 	if (!strcmp(word[0], "show"))
 		return show(c);
 	if (!strcmp(word[0], "stats"))
 		return stats(c);
-	if (!strcmp(word[0], "table"))
-		return table(c);
 	return cmd_usage(&switch_command, "there is no '%s'; there are: show, port, table, stats",
 			 word[0]);
 }
@@ -345,8 +376,7 @@ static int switch_run(int argc, char **argv)
 		{ .name = "max-learned", .value = &c.max_learned },
 		{ .name = "uplink", .value = &c.uplink },
 		{ .name = "software", .flag = &c.software },
-		{ .name = "flush", .flag = &c.flush_all },
-		{ .name = "flush-port", .value = &c.flush },
+		{ .name = "flush", .flag = &c.flush },
 		{ 0 },
 	};
 	int n = cmd_options(&switch_command, argc, argv, opts, false), ret;
@@ -366,13 +396,13 @@ static const struct command switch_command = {
 	.group = CMD_SWITCH,
 	.summary = "ports, addresses and counters of a fourlane-switch",
 	.usage = "show|stats|table [--json] [--switch NAME]\n"
-		 "       fourlane switch table --flush | --flush-port PORT\n"
+		 "       fourlane switch table --flush [PORT]\n"
 		 "       fourlane switch port add NAME --type TYPE [options]\n"
 		 "       fourlane switch port remove NAME\n\n"
 		 "Asks or changes a running fourlane-switch ('default' unless --switch names "
 		 "another).\n\n"
 		 "  show     its ports      stats   frames in, out and dropped, each drop by name\n"
-		 "  table    the addresses it knows; --flush forgets those that it learned\n\n"
+		 "  table    the addresses it knows; --flush forgets those learned (on PORT)\n\n"
 		 "options of port add:\n"
 		 "  --type vhost-user|eth|tap|vmdq\n"
 		 "  --vlan N            access VLAN (0: none), or the native one of a trunk\n"

@@ -44,9 +44,9 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-static int wrong_words(const char *what)
+static int wrong_word(const char *word, const char *why)
 {
-	err_say("fourlane-switch: %s; see 'fourlane-switch --help'", what);
+	err_say("fourlane-switch: '%s' %s; see 'fourlane-switch --help'", word, why);
 	return FL_USAGE;
 }
 
@@ -71,7 +71,9 @@ static int take_words(struct sw_conf *conf, char **word)
 	    (ret = sw_conf_set_huge(conf, word[OPT_HUGE])) < 0 ||
 	    (ret = sw_conf_set_memory(conf, word[OPT_MEMORY])) < 0)
 		return ret;
-	return word[OPT_CPUS] ? take_cpus(conf, word[OPT_CPUS]) : 0;
+	if (word[OPT_CPUS] && (ret = take_cpus(conf, word[OPT_CPUS])) < 0)
+		return ret;
+	return sw_conf_check(conf);
 }
 
 /* A port takes up to 50 descriptors; the usual soft limit is 1024. */
@@ -108,18 +110,19 @@ int main(int argc, char **argv)
 	if (paths_fill_standard_fds() < 0)
 		return FL_FAILED;
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (opt == 'h')
 			return fputs(usage, stdout) < 0 ? FL_FAILED : FL_DONE;
 		if (opt == 'v')
 			return printf("fourlane-switch %s\n", fourlane_revision) < 0 ? FL_FAILED
-										      : FL_DONE;
-		if (opt >= N_WORDS)
-			return wrong_words("an option that is not known, or lacks its value");
+										     : FL_DONE;
+		if (opt == ':' || opt == '?')
+			return wrong_word(argv[optind - 1],
+					  opt == ':' ? "lacks its value" : "is no option");
 		word[opt] = optarg;
 	}
 	if (optind < argc)
-		return wrong_words("it takes options only");
+		return wrong_word(argv[optind], "is one word too many");
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	raise_files();
 	sw_conf_default(&conf);

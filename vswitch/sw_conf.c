@@ -6,6 +6,7 @@
 #include "vswitch/sw_conf.h"
 
 #include <cyaml/cyaml.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "core/err.h"
 #include "core/rpc.h"
 
+#define WHAT_BYTES    256 /* of the file's name in messages */
 #define MAX_VID       4094
 #define MAX_PAIRS     (VHOST_MAX_RINGS / 2)
 #define GUEST_LEARNS  64
@@ -43,7 +45,7 @@ struct switch_words {
 };
 
 /* --- single values --- */
-/* `what` is "port vm1" or a file's name; NULL text leaves *out alone. */
+/* `what` is "port vm1", "FILE: port vm1", "the switch" or "FILE"; NULL text leaves *out alone. */
 static int take_number(const char *what, const char *key, const char *text, unsigned long min,
 		       unsigned long max, unsigned int *out)
 {
@@ -54,7 +56,7 @@ static int take_number(const char *what, const char *key, const char *text, unsi
 		return 0;
 	errno = 0;
 	v = strtoul(text, &end, 10);
-	if (errno || *end || end == text || *text == '-' || v < min || v > max)
+	if (errno || *end || !isdigit((unsigned char)*text) || v < min || v > max)
 		return err_ret(-EINVAL, "%s: %s: '%s' is no number from %lu to %lu; give one", what,
 			       key, text, min, max);
 	*out = (unsigned int)v;
@@ -91,18 +93,17 @@ static int take_text(const char *what, const char *key, const char *text, char *
 
 static int take_mac(const char *what, const char *text, uint8_t mac[6])
 {
-	unsigned int b[6];
-	int n = 0;
+	static const uint8_t none[6];
+	bool ok = strlen(text) == 17;
 
-	if (strlen(text) != 17 ||
-	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-		   &n) != 6 ||
-	    n != 17)
+	for (unsigned int i = 0; i < 17 && ok; i++)
+		ok = i % 3 == 2 ? text[i] == ':' : isxdigit((unsigned char)text[i]);
+	if (!ok)
 		return err_ret(-EINVAL, "%s: macs: '%s' is no address; write 52:54:00:00:00:01",
 			       what, text);
 	for (unsigned int i = 0; i < 6; i++)
-		mac[i] = (uint8_t)b[i];
-	if (mac[0] & 1 || !(b[0] | b[1] | b[2] | b[3] | b[4] | b[5]))
+		mac[i] = (uint8_t)strtoul(text + 3 * i, NULL, 16);
+	if (mac[0] & 1 || !memcmp(mac, none, 6))
 		return err_ret(-EINVAL, "%s: macs: '%s' is no unicast address; give a NIC's", what,
 			       text);
 	return 0;
@@ -257,19 +258,20 @@ static int port_take_texts(const char *what, const struct port_words *w, struct 
 	return 0;
 }
 
-static int port_check(const struct port_words *w, struct sw_port_conf *c)
+/* `file`: "FILE: " or "". */
+static int port_check(const char *file, const struct port_words *w, struct sw_port_conf *c)
 {
-	char what[48];
+	char what[WHAT_BYTES + 48];
 	int ret;
 
 	memset(c, 0, sizeof(*c));
 	if (!w->name || !rpc_name_ok(w->name) || strlen(w->name) >= DP_NAME_MAX)
 		return err_ret(-EINVAL,
-			       "port '%s': no name for a port; use 1 to 31 letters, digits, '_', "
+			       "%sport '%s': no name for a port; use 1 to 31 letters, digits, '_', "
 			       "'-' or '.'",
-			       w->name ? w->name : "");
+			       file, w->name ? w->name : "");
 	strcpy(c->dp.name, w->name);
-	snprintf(what, sizeof(what), "port %s", w->name);
+	snprintf(what, sizeof(what), "%sport %s", file, w->name);
 	if ((ret = port_take_type(what, w, c)) < 0 || (ret = port_foreign_keys(what, w, c)) < 0 ||
 	    (ret = port_take_vlans(what, w, c)) < 0 || (ret = port_take_macs(what, w, c)) < 0 ||
 	    (ret = port_take_numbers(what, w, c)) < 0)
@@ -365,7 +367,7 @@ int sw_port_conf_from_json(const json_t *o, struct sw_port_conf *c)
 		}
 	}
 	if (ret == 0)
-		ret = port_check(&w, c);
+		ret = port_check("", &w, c);
 	for (size_t i = 0; i < n_fields; i++)
 		free(*field[i].text);
 	words_free_list(w.trunk, w.trunk_count);
@@ -388,99 +390,138 @@ void sw_conf_free(struct sw_conf *c)
 	c->n_ports = 0;
 }
 
-int sw_conf_set_name(struct sw_conf *c, const char *name)
+static int take_name(const char *what, struct sw_conf *c, const char *name)
 {
 	if (name && (!rpc_name_ok(name) || strlen(name) >= sizeof(c->name)))
 		return err_ret(-EINVAL,
-			       "switch '%s': no name for a switch; use 1 to 31 letters, digits, "
+			       "%s: name: '%s' is none for a switch; use 1 to 31 letters, digits, "
 			       "'_', '-' or '.'",
-			       name);
+			       what, name);
 	if (name)
 		strcpy(c->name, name);
 	return 0;
 }
 
-int sw_conf_set_workers(struct sw_conf *c, const char *n)
+static int take_workers(const char *what, struct sw_conf *c, const char *n)
 {
-	return take_number("the switch", "workers", n, 1, DP_MAX_WORKERS, &c->n_workers);
+	return take_number(what, "workers", n, 1, DP_MAX_WORKERS, &c->n_workers);
 }
 
-int sw_conf_set_memory(struct sw_conf *c, const char *mb)
+static int take_memory(const char *what, struct sw_conf *c, const char *mb)
 {
-	return take_number("the switch", "memory_mb", mb, 16, 65536, &c->memory_mb);
+	return take_number(what, "memory_mb", mb, 16, 65536, &c->memory_mb);
 }
 
-int sw_conf_set_cpus(struct sw_conf *c, char *const *cpu, unsigned int n)
+static int take_cpus(const char *what, struct sw_conf *c, char *const *cpu, unsigned int n)
 {
 	unsigned int v = 0;
 	int ret = 0;
 
 	if (n > DP_MAX_WORKERS)
-		return err_ret(-EINVAL, "the switch: cpus: more than %d; give one a worker",
+		return err_ret(-EINVAL, "%s: cpus: more than %d; give one a worker", what,
 			       DP_MAX_WORKERS);
 	for (unsigned int i = 0; i < n && ret == 0; i++) {
-		ret = take_number("the switch", "cpus", cpu[i] ? cpu[i] : "", 0, 1023, &v);
+		ret = take_number(what, "cpus", cpu[i] ? cpu[i] : "", 0, 1023, &v);
 		c->cpu[i] = (int)v;
+		for (unsigned int k = 0; k < i && ret == 0; k++)
+			if (c->cpu[k] == c->cpu[i])
+				ret = err_ret(-EINVAL,
+					      "%s: cpus: %u stands twice; give one a worker", what,
+					      v);
 	}
 	if (n)
 		c->n_cpus = n;
 	return ret;
 }
 
-int sw_conf_set_huge(struct sw_conf *c, const char *word)
+static int take_huge(const char *what, struct sw_conf *c, const char *word)
 {
 	static const char *const words[] = { "auto", "on", "off" };
 
-	if (!word)
-		return 0;
-	if (!strcmp(word, "true") || !strcmp(word, "false")) /* what YAML makes of on and off */
-		word = word[0] == 't' ? "on" : "off";
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; word && i < 3; i++)
 		if (!strcmp(word, words[i])) {
 			c->huge = (enum sw_huge)i;
 			return 0;
 		}
-	return err_ret(-EINVAL, "the switch: huge: '%s' is none of auto, on and off; give one",
-		       word);
+	return word ? err_ret(-EINVAL, "%s: huge: '%s' is none of auto, on and off; give one", what,
+			      word)
+		    : 0;
 }
 
-static int conf_take_ports(const struct switch_words *w, struct sw_conf *c)
+int sw_conf_set_name(struct sw_conf *c, const char *name)
 {
+	return take_name("the switch", c, name);
+}
+
+int sw_conf_set_workers(struct sw_conf *c, const char *n)
+{
+	return take_workers("the switch", c, n);
+}
+
+int sw_conf_set_memory(struct sw_conf *c, const char *mb)
+{
+	return take_memory("the switch", c, mb);
+}
+
+int sw_conf_set_cpus(struct sw_conf *c, char *const *cpu, unsigned int n)
+{
+	return take_cpus("the switch", c, cpu, n);
+}
+
+int sw_conf_set_huge(struct sw_conf *c, const char *word)
+{
+	return take_huge("the switch", c, word);
+}
+
+int sw_conf_check(struct sw_conf *c)
+{
+	if (!c->n_workers)
+		c->n_workers = c->n_cpus ? c->n_cpus : 1;
+	if (c->n_cpus && c->n_cpus != c->n_workers)
+		return err_ret(-EINVAL,
+			       "the switch: cpus: %u of them for %u workers; give one a worker",
+			       c->n_cpus, c->n_workers);
+	return 0;
+}
+
+static int conf_take_ports(const char *file, const struct switch_words *w, struct sw_conf *c)
+{
+	char prefix[WHAT_BYTES];
 	int ret = 0;
 
 	if (w->ports_count > DP_MAX_PORTS)
-		return err_ret(-EINVAL, "the switch: ports: %u, at most %d; use two switches",
+		return err_ret(-EINVAL, "%s: ports: %u, at most %d; use two switches", file,
 			       w->ports_count, DP_MAX_PORTS);
 	c->port = calloc(w->ports_count + 1, sizeof(*c->port));
 	if (!c->port)
 		return -ENOMEM;
+	snprintf(prefix, sizeof(prefix), "%.*s: ", WHAT_BYTES - 3, file);
 	for (unsigned int i = 0; i < w->ports_count && ret == 0; i++) {
-		ret = port_check(&w->ports[i], &c->port[i]);
+		ret = port_check(prefix, &w->ports[i], &c->port[i]);
 		for (unsigned int k = 0; k < i && ret == 0; k++)
 			if (!strcmp(c->port[k].dp.name, c->port[i].dp.name))
 				ret = err_ret(-EINVAL,
-					      "port %s: there are two of that name; rename one",
-					      c->port[i].dp.name);
+					      "%sport %s: there are two of that name; rename one",
+					      prefix, c->port[i].dp.name);
 		c->n_ports = i + 1;
 	}
 	return ret;
 }
 
-static int conf_take(const struct switch_words *w, struct sw_conf *c)
+static int conf_take(const char *file, const struct switch_words *w, struct sw_conf *c)
 {
 	int ret;
 
-	if ((ret = sw_conf_set_name(c, w->name)) < 0 ||
-	    (ret = sw_conf_set_workers(c, w->workers)) < 0 ||
-	    (ret = sw_conf_set_cpus(c, w->cpus, w->cpus_count)) < 0 ||
-	    (ret = sw_conf_set_huge(c, w->huge)) < 0 ||
-	    (ret = sw_conf_set_memory(c, w->memory_mb)) < 0 ||
-	    (ret = take_number("the switch", "fdb.entries", w->fdb.entries, 64, 1 << 24,
-			       &c->fdb_entries)) < 0 ||
-	    (ret = take_number("the switch", "fdb.age_s", w->fdb.age_s, 1, 1 << 24,
-			       &c->fdb_age_s)) < 0)
+	if ((ret = take_name(file, c, w->name)) < 0 ||
+	    (ret = take_workers(file, c, w->workers)) < 0 ||
+	    (ret = take_cpus(file, c, w->cpus, w->cpus_count)) < 0 ||
+	    (ret = take_huge(file, c, w->huge)) < 0 ||
+	    (ret = take_memory(file, c, w->memory_mb)) < 0 ||
+	    (ret = take_number(file, "fdb.entries", w->fdb.entries, 64, 1 << 24, &c->fdb_entries)) <
+		    0 ||
+	    (ret = take_number(file, "fdb.age_s", w->fdb.age_s, 1, 1 << 24, &c->fdb_age_s)) < 0)
 		return ret;
-	return conf_take_ports(w, c);
+	return conf_take_ports(file, w, c);
 }
 
 /* --- the file's shape --- */
@@ -556,7 +597,7 @@ static void yaml_log(cyaml_log_t level, void *ctx, const char *fmt, va_list ap)
 		snprintf(w->what, sizeof(w->what), "%s",
 			 !strncmp(line, "Load: ", 6) ? line + 6 : line);
 	else if (at && !w->where[0])
-		snprintf(w->where, sizeof(w->where), " %s", at);
+		snprintf(w->where, sizeof(w->where), " %s", line + strspn(line, " "));
 }
 
 int sw_conf_load(const char *file, struct sw_conf *c)
@@ -577,7 +618,7 @@ int sw_conf_load(const char *file, struct sw_conf *c)
 	if (bad != CYAML_OK)
 		return err_ret(-EINVAL, "reading %s: %s%s; mend the file", file,
 			       said.what[0] ? said.what : cyaml_strerror(bad), said.where);
-	ret = w ? conf_take(w, c) : 0; /* an empty file says nothing */
+	ret = w ? conf_take(file, w, c) : 0; /* an empty file says nothing */
 	cyaml_free(&config, &switch_schema, w, 0);
 	return ret;
 }

@@ -12,7 +12,7 @@ enum sw_huge { SW_HUGE_AUTO, SW_HUGE_ON, SW_HUGE_OFF };
 
 struct sw_conf {
 	char name[DP_NAME_MAX];
-	unsigned int n_workers; /* 0: not told */
+	unsigned int n_workers; /* 0: not told, until sw_conf_check() */
 	int cpu[DP_MAX_WORKERS];
 	unsigned int n_cpus;
 	enum sw_huge huge;
@@ -38,6 +38,9 @@ int sw_conf_set_workers(struct sw_conf *c, const char *n);
 int sw_conf_set_cpus(struct sw_conf *c, char *const *cpu, unsigned int n);
 int sw_conf_set_huge(struct sw_conf *c, const char *word);
 int sw_conf_set_memory(struct sw_conf *c, const char *mb);
+
+/* sw_conf_check - what file and words make together; fills in the number of workers. -EINVAL. */
+int sw_conf_check(struct sw_conf *c);
 
 /* sw_port_conf_from_json - the parameters of port.add. -EINVAL after a message. */
 int sw_port_conf_from_json(const json_t *o, struct sw_port_conf *c);

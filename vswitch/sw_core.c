@@ -3,6 +3,7 @@
  * The switch's process from its lock to its end: DPDK, the data path, the ports and the event loop
  * that serves the control socket and the ports' sockets.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -12,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/err.h"
@@ -185,6 +188,8 @@ static int sw_take_lock(struct sw *sw)
 		return ret;
 	sw_lock_path(sw, path, sizeof(path));
 	sw->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (sw->lock_fd < 0 && errno == ENOENT)
+		return -EAGAIN; /* the folder has just gone with the one that ended */
 	if (sw->lock_fd < 0)
 		return err_ret(-errno, "opening %s: %s; run as the user who runs the switch", path,
 			       strerror(errno));
@@ -215,11 +220,46 @@ static int sw_lock(struct sw *sw)
 		ret = sw_take_lock(sw);
 		if (ret != -EAGAIN)
 			return ret;
-		close(sw->lock_fd);
+		if (sw->lock_fd >= 0)
+			close(sw->lock_fd);
 		sw->lock_fd = -1;
 	}
 	return err_ret(-EAGAIN, "starting switch '%s': its lock changes all the time; try again",
 		       sw->name);
+}
+
+/*
+ * Does nobody listen there any more? Asked with a socket of another kind: the kernel says so
+ * (unix(7): ECONNREFUSED) and whoever does listen is not disturbed (EPROTOTYPE).
+ */
+static bool sw_is_dead_socket(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool dead = fd >= 0 &&
+		    (size_t)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path) <
+			    sizeof(sa.sun_path) &&
+		    connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 && errno == ECONNREFUSED;
+
+	if (fd >= 0)
+		close(fd);
+	return dead;
+}
+
+/* What a switch that was killed has left; guests may listen in the folder, too. */
+static void sw_remove_dead(const struct sw *sw)
+{
+	char path[PATH_MAX + 256];
+	DIR *d = opendir(sw->dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s", sw->dir, e->d_name);
+		if (e->d_type == DT_SOCK && sw_is_dead_socket(path))
+			unlink(path);
+	}
+	if (d)
+		closedir(d);
 }
 
 static void sw_unlock(struct sw *sw)
@@ -229,6 +269,7 @@ static void sw_unlock(struct sw *sw)
 	if (sw->lock_fd < 0)
 		return;
 	sw_lock_path(sw, path, sizeof(path));
+	sw_remove_dead(sw);
 	unlink(path);
 	rmdir(sw->dir);
 	close(sw->lock_fd);
@@ -272,6 +313,13 @@ static int sw_listen(struct sw *sw)
 	return sw->control && event_add(sw->control, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+static bool sw_is_ignored(int sig)
+{
+	struct sigaction was;
+
+	return sigaction(sig, NULL, &was) == 0 && was.sa_handler == SIG_IGN;
+}
+
 static int sw_events(struct sw *sw)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
@@ -281,6 +329,8 @@ static int sw_events(struct sw *sw)
 	if (!sw->base)
 		return err_ret(-ENOMEM, "making the event loop: no memory; free some");
 	for (unsigned int i = 0; i < 3; i++) {
+		if (signals[i] == SIGHUP && sw_is_ignored(SIGHUP))
+			continue; /* nohup(1) */
 		sw->signal[i] = evsignal_new(sw->base, signals[i], sw_signalled, sw);
 		if (!sw->signal[i] || event_add(sw->signal[i], NULL) < 0)
 			return err_ret(-ENOMEM, "catching signals: no memory; free some");
@@ -293,9 +343,7 @@ static int sw_start_threads(struct sw *sw)
 {
 	struct sw_conf *c = sw->conf;
 	struct dp_conf dp = {
-		.n_workers = c->n_workers ? c->n_workers
-			     : c->n_cpus  ? c->n_cpus
-					  : 1,
+		.n_workers = c->n_workers,
 		.fdb_entries = c->fdb_entries,
 		.fdb_age_s = c->fdb_age_s,
 	};
@@ -317,6 +365,17 @@ static int sw_start_threads(struct sw *sw)
 	return ret;
 }
 
+/* Those of the configuration, wherever they stand there: a pool wants its guest's port first. */
+static int sw_add_ports(struct sw *sw, bool pools)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < sw->conf->n_ports && ret == 0; i++)
+		if ((sw->conf->port[i].dp.kind == DP_POOL) == pools)
+			ret = sw_port_add(sw, &sw->conf->port[i]);
+	return ret;
+}
+
 int sw_create(struct sw_conf *conf, struct sw **out)
 {
 	struct sw *sw = calloc(1, sizeof(*sw));
@@ -328,11 +387,13 @@ int sw_create(struct sw_conf *conf, struct sw **out)
 	sw->conf = conf;
 	sw->lock_fd = -1;
 	snprintf(sw->name, sizeof(sw->name), "%s", conf->name);
+	sw_ctl_listen_errors(sw);
 	if ((ret = sw_lock(sw)) < 0 || (ret = sw_events(sw)) < 0 ||
 	    (ret = sw_start_threads(sw)) < 0 || (ret = sw_start_watch(sw)) < 0)
 		return ret;
-	for (unsigned int i = 0; i < conf->n_ports && ret == 0; i++)
-		ret = sw_port_add(sw, &conf->port[i]);
+	ret = sw_add_ports(sw, false);
+	if (ret == 0)
+		ret = sw_add_ports(sw, true);
 	return ret < 0 ? ret : sw_listen(sw);
 }
 
@@ -363,5 +424,6 @@ void sw_destroy(struct sw *sw)
 	if (sw->base)
 		event_base_free(sw->base);
 	sw_unlock(sw);
+	err_set_sink(NULL, NULL);
 	free(sw);
 }

@@ -14,20 +14,23 @@
 #include "core/version.h"
 #include "vswitch/sw_priv.h"
 
-/* --- errors: said here, and told to the client --- */
-struct said {
-	pthread_t thread;
-	char line[512]; /* the last message of the control thread */
-};
+#define TABLE_ENTRIES 65536 /* of one answer: RPC_MAX_ANSWER holds them */
 
+/* --- errors: said here, and told to the client --- */
 static void said_sink(void *opaque, const char *line)
 {
-	struct said *s = opaque;
+	struct sw_said *s = opaque;
 
 	fprintf(stderr, "%s\n", line);
-	if (pthread_equal(pthread_self(), s->thread))
+	if (s && pthread_equal(pthread_self(), s->thread))
 		snprintf(s->line, sizeof(s->line), "%s",
 			 !strncmp(line, "fourlane: ", 10) ? line + 10 : line);
+}
+
+void sw_ctl_listen_errors(struct sw *sw)
+{
+	sw->said.thread = pthread_self();
+	err_set_sink(said_sink, &sw->said);
 }
 
 static json_t *ctl_port_add(struct sw *sw, json_t *params, json_int_t id, int *ret)
@@ -57,20 +60,18 @@ static json_t *ctl_port_remove(struct sw *sw, json_t *params, json_int_t id, int
 static json_t *ctl_change(struct sw *sw, json_t *params, json_int_t id,
 			  json_t *(*change)(struct sw *, json_t *, json_int_t, int *))
 {
-	struct said said = { .thread = pthread_self() };
 	json_t *answer;
 	int ret;
 
-	err_set_sink(said_sink, &said);
+	sw->said.line[0] = '\0';
 	answer = change(sw, params, id, &ret);
-	err_set_sink(NULL, NULL);
 	if (ret == 0)
 		return answer;
 	return rpc_error(id,
 			 ret == -EINVAL                       ? RPC_INVALID_PARAMS
 			 : err_to_exit(ret) == FL_UNSUPPORTED ? RPC_UNSUPPORTED
 							      : RPC_FAILED,
-			 said.line[0] ? said.line : strerror(-ret));
+			 sw->said.line[0] ? sw->said.line : strerror(-ret));
 }
 
 /* --- info --- */
@@ -226,15 +227,11 @@ static json_t *ctl_stats(struct sw *sw)
 /* --- table --- */
 static json_t *entries_json(struct sw *sw)
 {
-	struct dp_fdb_info info;
-	struct dp_fdb_entry *e;
+	struct dp_fdb_entry *e = calloc(TABLE_ENTRIES, sizeof(*e));
 	json_t *list = json_array(), *o;
-	unsigned int n;
+	unsigned int n = e ? dp_fdb_read(sw->dp, e, TABLE_ENTRIES) : 0;
 
-	dp_fdb_info(sw->dp, &info);
-	e = calloc(info.max + 1, sizeof(*e));
-	n = e ? dp_fdb_read(sw->dp, e, info.max + 1) : 0;
-	for (unsigned int i = 0; i < n && i < info.max + 1; i++) {
+	for (unsigned int i = 0; i < n && i < TABLE_ENTRIES; i++) {
 		o = json_pack("{s:o, s:i, s:s, s:i, s:b}", "mac", mac_json(e[i].mac), "vlan",
 			      (int)e[i].vlan, "port", e[i].port, "age_s", (int)e[i].age_s, "static",
 			      e[i].is_static);
@@ -246,11 +243,12 @@ static json_t *entries_json(struct sw *sw)
 
 static json_t *ctl_table(struct sw *sw, const json_t *params, json_int_t id)
 {
-	const char *name = json_string_value(json_object_get(params, "port"));
+	const json_t *port = json_object_get(params, "port");
+	const char *name = json_string_value(port);
 	const struct sw_port *p = name ? sw_port_find(sw, name) : NULL;
 	struct dp_fdb_info i;
 
-	if (name && !p)
+	if (port && !p)
 		return rpc_error(id, RPC_INVALID_PARAMS, "there is no port of that name");
 	if (json_is_true(json_object_get(params, "flush")))
 		dp_fdb_flush(sw->dp, p ? p->dp : NULL);

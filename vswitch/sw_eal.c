@@ -42,17 +42,21 @@ static ssize_t eal_log(void *cookie, const char *text, size_t size)
 /* "0@(0,1)": lcore 0, free to run wherever this process may. */
 static int eal_lcores(char *buf, size_t size)
 {
-	size_t n = (size_t)snprintf(buf, size, "--lcores=0@(");
-	bool first = true;
+	size_t n = (size_t)snprintf(buf, size, "--lcores=0@");
+	char before = '(';
 	cpu_set_t set;
 
 	if (sched_getaffinity(0, sizeof(set), &set) < 0)
 		return -errno;
-	for (int i = 0; i < CPU_SETSIZE && n + 8 < size; i++)
-		if (CPU_ISSET(i, &set)) {
-			n += (size_t)snprintf(buf + n, size - n, "%s%d", first ? "" : ",", i);
-			first = false;
-		}
+	for (int i = 0, to; i < CPU_SETSIZE && n + 16 < size; i = to + 1) {
+		to = i;
+		if (!CPU_ISSET(i, &set))
+			continue;
+		while (to + 1 < CPU_SETSIZE && CPU_ISSET(to + 1, &set))
+			to++;
+		n += (size_t)snprintf(buf + n, size - n, "%c%d-%d", before, i, to);
+		before = ',';
+	}
 	snprintf(buf + n, size - n, ")");
 	return 0;
 }
@@ -84,7 +88,7 @@ static int eal_choose_huge(const struct sw_conf *conf, bool *huge)
 int sw_eal_start(const struct sw_conf *conf, bool *huge, struct rte_mempool **mempool)
 {
 	static const cookie_io_functions_t log_io = { .write = eal_log };
-	char lcores[512], memory[16];
+	char lcores[1024], memory[16];
 	/* an allow list of one address where no device of ours is: nothing is probed now, while a
 	 * device that is plugged in by name is let through */
 	char *argv[] = { "fourlane-switch",

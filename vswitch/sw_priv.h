@@ -6,10 +6,18 @@
 #ifndef VSWITCH_SW_PRIV_H
 #define VSWITCH_SW_PRIV_H
 
+#include <pthread.h>
+
 #include "core/rpc_server.h"
 #include "vswitch/sw_conf.h"
 
 struct event;
+
+/* The last message of the control thread: what a client is told when its request goes wrong. */
+struct sw_said {
+	pthread_t thread;
+	char line[512];
+};
 
 struct sw {
 	char name[DP_NAME_MAX];
@@ -24,6 +32,7 @@ struct sw {
 	unsigned int n_ports;
 	struct sw_conf *conf; /* the caller's */
 	bool huge;
+	struct sw_said said;
 };
 
 /*
@@ -47,6 +56,11 @@ int sw_port_remove(struct sw *sw, const char *name);
 int sw_eal_start(const struct sw_conf *conf, bool *huge, struct rte_mempool **mempool);
 void sw_eal_stop(struct rte_mempool *mempool);
 
+/*
+ * sw_ctl_listen_errors - messages go to stderr and sw->said, until the process ends: called before
+ * any other thread runs.
+ */
+void sw_ctl_listen_errors(struct sw *sw);
 /* sw_ctl_request - the rpc_handler; opaque is the struct sw. */
 json_t *sw_ctl_request(void *opaque, const char *method, json_t *params, json_int_t id);
 

@@ -4,12 +4,12 @@
 . "$(dirname "$0")/lib.sh"
 SW=$B/fourlane-switch
 [ -x "$SW" ] || skip_all "fourlane-switch is not built: DPDK is missing; make deps"
-plan 42
+plan 60
 N=fl-sw-$$ M=fl-sw2-$$
 SWITCH_PID=
 switch_kill() { [ -z "$SWITCH_PID" ] || { kill -9 "$SWITCH_PID" 2>/dev/null; wait "$SWITCH_PID" 2>/dev/null; SWITCH_PID=; }; }
 trap 'switch_kill; guest_kill; rm -rf "$TMP"' EXIT
-switch_start() { rm -f "$TMP/sw.out"; "$SW" "$@" >"$TMP/sw.out" 2>"$TMP/sw.err" & SWITCH_PID=$!; wait_for 20 grep -q serves "$TMP/sw.out"; }
+switch_start() { rm -f "$TMP/sw.out"; "$SW" "$@" >"$TMP/sw.out" 2>"$TMP/sw.err" & SWITCH_PID=$!; wait_for 20 grep -qs serves "$TMP/sw.out"; }
 fls() { "$FL" switch "$@" --switch "$N"; }
 dir_of() { sed -n 's/.* serves at //p' "$TMP/sw.out"; }
 
@@ -21,9 +21,15 @@ is error_is_one_line "$(wc -l <"$TMP/e")" 1
 printf 'ports:\n  - {name: a, type: vhost-user, colour: red}\n' >"$TMP/bad.yaml"
 "$SW" --config "$TMP/bad.yaml" 2>"$TMP/e"; is an_unknown_key_is_a_wrong_call $? 2
 check unknown_key_is_named_with_its_line grep -q 'colour.*line: 2' "$TMP/e"
+check the_file_is_named grep -q "$TMP/bad.yaml" "$TMP/e"
+"$SW" --workers 2 --cpus 0 2>"$TMP/e"; is one_cpu_for_two_workers_is_a_wrong_call $? 2
+"$SW" --workers 1 extra 2>"$TMP/e"; is a_word_too_many_is_a_wrong_call $? 2
+check that_word_is_named grep -q "'extra'" "$TMP/e"
 "$SW" --workers 0 2>"$TMP/e"; is no_workers_is_a_wrong_call $? 2
 "$FL" switch 2>/dev/null; is switch_alone_is_a_wrong_call $? 2
 fls fly 2>/dev/null; is unknown_word_is_a_wrong_call $? 2
+fls show --vlan 3 2>/dev/null; is an_option_of_port_add_elsewhere_is_a_wrong_call $? 2
+fls show --flush 2>/dev/null; is flush_elsewhere_is_a_wrong_call $? 2
 fls show 2>"$TMP/e"; is show_of_no_switch_fails $? 1
 check it_says_how_to_start_one grep -q "fourlane-switch" "$TMP/e"
 
@@ -32,6 +38,7 @@ name: $N
 huge: off
 memory_mb: 16
 ports:
+  - {name: pool, type: vmdq, device: net_null1$$, guest: vm1, software: true, vlan: 100, macs: ["52:54:00:00:00:01"]}
   - {name: vm1, type: vhost-user, vlan: 100, macs: ["52:54:00:00:00:01"]}
   - {name: nul, type: eth, device: net_null_$$, trunk: [100, 200-203]}
 Y
@@ -43,6 +50,12 @@ fls show >"$TMP/o"; check show_lists_a_port grep -q '^vm1 *vhost-user *100 ' "$T
 check show_lists_a_trunk grep -q 'trunk 100,200-203' "$TMP/o"
 fls show --json >"$TMP/o"; check show_as_json grep -q '"connected": false' "$TMP/o"
 fls table >"$TMP/o"; check an_allowed_address_is_in_the_table grep -q '52:54:00:00:00:01 *100 vm1 *static' "$TMP/o"
+fls port remove vm1 2>"$TMP/e"; is a_pools_guest_is_not_removed $? 1
+check that_pool_is_named grep -q 'pool pool' "$TMP/e"
+fls table --flush vm1 >/dev/null; is flush_of_a_port_is_done $? 0
+fls table --flush nobody 2>/dev/null; is flush_of_no_port_is_a_wrong_call $? 2
+fls table --flush $'\xff' 2>/dev/null; is a_name_that_is_no_text_is_a_wrong_call $? 2
+fls port add vm9 --type vhost-user --socket $'/tmp/\xff' 2>/dev/null; is a_path_that_is_no_text_is_a_wrong_call $? 2
 fls port add vm1 --type vhost-user 2>"$TMP/e"; is a_second_port_of_the_name_fails $? 1
 fls port add vm2 --type vhost-user --vlan 4095 2>"$TMP/e"; is wrong_vlan_is_a_wrong_call $? 2
 check error_names_the_vlan grep -q 4095 "$TMP/e"
@@ -59,10 +72,11 @@ case $s in 1|2|3) ok a_device_that_is_not_there_is_refused ;; *) not_ok a_device
 fls stats --json >"$TMP/o"; check stats_close grep -q '"balance": 0' "$TMP/o"
 "$SW" --name "$N" 2>"$TMP/e"; is second_switch_of_the_name_is_refused $? 1
 "$SW" --name "$M" --huge off --memory-mb 16 >"$TMP/o2" 2>"$TMP/e2" & m=$!
-check two_switches_run_side_by_side wait_for 20 grep -q serves "$TMP/o2"
+check two_switches_run_side_by_side wait_for 20 grep -qs serves "$TMP/o2"
 kill -INT $m; wait $m; is ctrl_c_ends_it_in_order $? 0
 check it_leaves_nothing test ! -e "${d%/*}/$M"
 
+fls port add late --type vhost-user
 kill -9 "$SWITCH_PID"; wait "$SWITCH_PID" 2>/dev/null
 fls show 2>/dev/null; is a_killed_switch_is_not_there $? 1
 check it_starts_again_over_what_was_left switch_start --config "$TMP/sw.yaml"
@@ -81,4 +95,29 @@ else
 fi
 kill -TERM "$SWITCH_PID"; wait "$SWITCH_PID"; is sigterm_ends_it_in_order $? 0
 SWITCH_PID=
-check nothing_is_left test ! -e "$d"
+check nothing_is_left_but_what_lives test ! -e "$d"
+check it_says_nothing_that_is_no_error test ! -s "$TMP/sw.err"
+
+# two hundred ports, and answers that are longer than any request
+{ echo "{name: $N, huge: off, memory_mb: 16, ports: ["; for i in $(seq 200); do echo "{name: port-number-$i, type: vhost-user, vlan: $i},"; done; echo "]}"; } >"$TMP/many.yaml"
+check two_hundred_ports_start switch_start --config "$TMP/many.yaml"
+is stats_of_two_hundred_ports "$(fls stats --json | grep -c '"name": "port-number-')" 200
+is show_of_two_hundred_ports "$(fls show | grep -c '^port-number-')" 200
+kill -TERM "$SWITCH_PID"; wait "$SWITCH_PID"; is all_of_them_end $? 0
+SWITCH_PID=
+
+# a plain user
+if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
+	skip "not root, or no setpriv"
+else
+	p=$(mktemp -d /tmp/fl-sw.XXXXXX)
+	cp "$SW" "$FL" "$p" && mkdir "$p/run" && chmod 755 "$p" && chmod 700 "$p/run" && chown 65534 "$p/run"
+	plain() { setpriv --reuid=65534 --regid=65534 --clear-groups env XDG_RUNTIME_DIR="$p/run" HOME=/nonexistent "$@"; }
+	(cd "$p" && plain ./fourlane-switch --memory-mb 16 >"$TMP/sw.out" 2>"$TMP/sw.err") & SWITCH_PID=$!
+	wait_for 20 grep -qs serves "$TMP/sw.out"
+	(cd "$p" && plain ./fourlane switch port add vm1 --type vhost-user && plain ./fourlane switch show) >"$TMP/o" 2>&1
+	check a_plain_user_runs_a_switch grep -q '^vm1 .*waiting' "$TMP/o"
+	kill -TERM $(pgrep -P "$SWITCH_PID"); wait "$SWITCH_PID"
+	SWITCH_PID=
+	rm -rf "$p"
+fi

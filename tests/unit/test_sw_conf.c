@@ -16,6 +16,8 @@
 #include "core/err.h"
 #include "vswitch/sw_conf.h"
 
+#define FILE_BEGINS "/tmp/test_sw_conf."
+
 static char said[1024];
 
 static void sink(void *opaque, const char *line)
@@ -25,7 +27,7 @@ static void sink(void *opaque, const char *line)
 
 static int load(const char *yaml, struct sw_conf *c)
 {
-	char path[] = "/tmp/test_sw_conf.XXXXXX";
+	char path[] = FILE_BEGINS "XXXXXX";
 	int fd = mkstemp(path), ret;
 
 	assert_true(fd >= 0);
@@ -46,6 +48,8 @@ static void refused(const char *yaml, const char *word)
 	sw_conf_free(&c);
 	if (!strstr(said, word))
 		fail_msg("'%s' does not name '%s'", said, word);
+	if (!strstr(said, FILE_BEGINS))
+		fail_msg("'%s' does not name the file", said);
 	if (!strchr(said, ';'))
 		fail_msg("'%s' has no remedy", said);
 }
@@ -123,6 +127,12 @@ static void wrong_values_are_named(void **state)
 		{ "workers: many\n", "many" },
 		{ "cpus: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n", "cpus" },
 		{ "cpus: [x]\n", "cpus" },
+		{ "cpus: [1, 1]\n", "twice" },
+		{ "workers: \" 2\"\n", "workers" },
+		{ "workers: +2\n", "workers" },
+		{ "workers: 2x\n", "workers" },
+		{ "workers: [2]\n", "workers" },
+		{ "name: a-name-for-a-switch-that-is-too-long\n", "name" },
 		{ "huge: maybe\n", "maybe" },
 		{ "memory_mb: 1\n", "memory_mb" },
 		{ "fdb: {entries: 1}\n", "entries" },
@@ -140,6 +150,9 @@ static void wrong_values_are_named(void **state)
 		{ PORT("trunk: [20-10]"), "20-10" },
 		{ PORT("trunk: [\"1-2-3-4-5-6-7-8-9\"]"), "trunk" },
 		{ PORT("macs: [\"52:54:00:00:00\"]"), "52:54" },
+		{ PORT("macs: [\"52:54: 0:00:00:01\"]"), "52:54" },
+		{ PORT("macs: [\"52:54:-1:00:00:01\"]"), "52:54" },
+		{ PORT("macs: [\"52-54-00-00-00-01\"]"), "52-54" },
 		{ PORT("macs: [\"01:00:00:00:00:01\"]"), "01:00" },
 		{ PORT("macs: [\"00:00:00:00:00:00\"]"), "00:00" },
 		{ PORT("macs: [\"52:54:00:00:00:01\", \"52:54:00:00:00:01\"]"), "twice" },
@@ -159,6 +172,23 @@ static void wrong_values_are_named(void **state)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refused(bad[i].yaml, bad[i].word);
+}
+
+static void a_cpu_is_for_each_worker(void **state)
+{
+	struct sw_conf c;
+
+	assert_int_equal(load("cpus: [0, 1]\n", &c), 0);
+	assert_int_equal(sw_conf_check(&c), 0);
+	assert_int_equal(c.n_workers, 2);
+	sw_conf_free(&c);
+	assert_int_equal(load("cpus: [0, 1]\n", &c), 0);
+	assert_int_equal(sw_conf_set_workers(&c, "3"), 0); /* a word of the call */
+	assert_int_equal(sw_conf_check(&c), -EINVAL);
+	sw_conf_free(&c);
+	sw_conf_default(&c);
+	assert_int_equal(sw_conf_check(&c), 0);
+	assert_int_equal(c.n_workers, 1);
 }
 
 static void sixteen_thousand_ports_are_refused(void **state)
@@ -227,6 +257,7 @@ int main(void)
 		cmocka_unit_test(a_whole_file_arrives),
 		cmocka_unit_test(an_empty_file_is_the_default),
 		cmocka_unit_test(wrong_values_are_named),
+		cmocka_unit_test(a_cpu_is_for_each_worker),
 		cmocka_unit_test(sixteen_thousand_ports_are_refused),
 		cmocka_unit_test(a_file_that_is_not_there_is_said),
 		cmocka_unit_test(a_request_meets_the_same_checks),
