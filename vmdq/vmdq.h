@@ -5,8 +5,9 @@
  * cannot: one hash look-up a frame. For the switch's `vmdq` ports. What a NIC can is asked of its
  * driver; what the 82576 needs beyond the ethdev API is in quirk_82576.c.
  *
- * Control calls: control thread. vmdq_rx/vmdq_tx: the worker that owns the pool; for the stand-in
- * all pools of one NIC are polled by one worker (vmdq_shares_worker()).
+ * Control calls: control thread. vmdq_rx: the worker that owns the pool; for the stand-in all pools
+ * of one NIC are polled by one worker (vmdq_shares_worker()). vmdq_tx: any thread, one at a time
+ * for a pool.
  */
 #ifndef VMDQ_VMDQ_H
 #define VMDQ_VMDQ_H

@@ -418,9 +418,13 @@ static uint16_t frames_tag(const struct vmdq_pool *pool, struct rte_mbuf **m, ui
 
 uint16_t vmdq_tx(struct vmdq_pool *pool, struct rte_mbuf **m, uint16_t n)
 {
-	uint16_t ready = pool->key.vlan ? frames_tag(pool, m, n) : n;
-	uint16_t sent = rte_eth_tx_burst(pool->nic->ethdev, pool->queue, m, ready);
+	uint16_t ready = pool->key.vlan ? frames_tag(pool, m, n) : n, sent;
 
+	if (pool->ring)
+		rte_spinlock_lock(&pool->nic->tx_lock);
+	sent = rte_eth_tx_burst(pool->nic->ethdev, pool->queue, m, ready);
+	if (pool->ring)
+		rte_spinlock_unlock(&pool->nic->tx_lock);
 	/* what was not sent is the caller's again, as it was */
 	if (pool->key.vlan && !pool->nic->inserts)
 		for (uint16_t i = sent; i < ready; i++)

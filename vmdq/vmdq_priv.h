@@ -12,6 +12,7 @@
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
+#include <rte_spinlock.h>
 
 #include "vmdq/vmdq.h"
 
@@ -73,6 +74,7 @@ struct vmdq_nic {
 	unsigned int n_pools;
 	struct vmdq_pool *pool;
 	_Atomic uint64_t no_pool; /* written by the worker(s), relaxed */
+	rte_spinlock_t tx_lock;   /* stand-in: its pools send by one queue */
 	/* stand-in: (VLAN, address) -> pool; pool + 1 that takes a whole VLAN; pools of a VLAN */
 	struct rte_hash *hash;
 	uint8_t *vlan_pool;

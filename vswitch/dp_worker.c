@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmdq/vmdq.h"
 #include "vswitch/dp_priv.h"
 
 #define SPIN_ROUNDS 50     /* empty rounds before the first nap */
@@ -342,6 +343,31 @@ static struct dp_worker *idlest(struct dp *dp)
 	return best;
 }
 
+static const struct vmdq_nic *nic_of(const struct dp_source *s)
+{
+	const struct vmdq_pool *pool =
+		s->kind == DP_SOURCE_POOL ? atomic_load(&s->port->vmdq) : NULL;
+
+	return pool ? vmdq_pool_nic(pool) : NULL;
+}
+
+/* The worker that polls pools of this source's NIC already, if these have to stay together. */
+static struct dp_worker *same_nic(struct dp *dp, const struct dp_source *s)
+{
+	const struct vmdq_nic *nic = nic_of(s);
+
+	if (!nic || !vmdq_shares_worker(nic))
+		return NULL;
+	for (unsigned int i = 0; i < dp->conf.n_workers; i++) {
+		const struct dp_sources *l = atomic_load(&dp->worker[i]->sources);
+
+		for (unsigned int k = 0; l && k < l->n; k++)
+			if (nic_of(&l->s[k]) == nic)
+				return dp->worker[i];
+	}
+	return NULL;
+}
+
 /* Puts a new list in the place of the old one, which nobody looks at when this returns. */
 static void replace(struct dp_worker *w, struct dp_sources *new)
 {
@@ -357,7 +383,7 @@ static void replace(struct dp_worker *w, struct dp_sources *new)
 
 int dp_source_add(struct dp *dp, const struct dp_source *s)
 {
-	struct dp_worker *w = idlest(dp);
+	struct dp_worker *together = same_nic(dp, s), *w = together ? together : idlest(dp);
 	const struct dp_sources *old = atomic_load(&w->sources);
 	unsigned int n = old ? old->n : 0;
 	struct dp_sources *new = calloc(1, sizeof(*new) + (n + 1) * sizeof(new->s[0]));

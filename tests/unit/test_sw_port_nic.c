@@ -18,6 +18,7 @@
 #include <rte_ethdev.h>
 
 #include "core/err.h"
+#include "vswitch/dp_priv.h"
 #include "vswitch/port_dev.h"
 #include "vswitch/sw_priv.h"
 
@@ -176,6 +177,35 @@ static void pools_of_a_device_without_vmdq_are_the_stand_ins(void **state)
 	no_guests();
 }
 
+/* The stand-in sorts where it is polled: two workers would take frames from under each other. */
+static void pools_of_a_stand_in_are_one_workers(void **state)
+{
+	unsigned int n_sources[3] = { 0 }, sum = 0, most = 0;
+
+	guests();
+	for (unsigned int i = 1; i <= 2; i++) {
+		char json[160];
+
+		snprintf(json, sizeof(json),
+			 "{\"name\":\"p%u\",\"type\":\"vmdq\",\"device\":\"net_ring0\","
+			 "\"guest\":\"g%u\",\"vlan\":%u}",
+			 i, i, 100 + i);
+		assert_int_equal(add(json), 0);
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		const struct dp_sources *s = atomic_load(&sw->dp->worker[i]->sources);
+
+		n_sources[i] = s ? s->n : 0;
+		sum += n_sources[i];
+		most = n_sources[i] > most ? n_sources[i] : most;
+	}
+	assert_int_equal(sum, 2);
+	assert_int_equal(most, 2);
+	drop("p1");
+	drop("p2");
+	no_guests();
+}
+
 static void refused_pool_leaves_the_others_at_work(void **state)
 {
 	guests();
@@ -245,12 +275,11 @@ static int setup(void **state)
 	sw_conf_default(&conf);
 	conf.huge = SW_HUGE_OFF;
 	conf.memory_mb = 64;
+	conf.n_workers = 3;
 	snprintf(conf.name, sizeof(conf.name), "test-%d", getpid());
-	err_set_sink(catch_line, NULL);
-	if (sw_create(&conf, &sw) < 0) {
-		fprintf(stderr, "%s\n", last);
+	if (sw_conf_check(&conf) < 0 || sw_create(&conf, &sw) < 0)
 		return -1;
-	}
+	err_set_sink(catch_line, NULL); /* the switch keeps them for its callers otherwise */
 	return 0;
 }
 
@@ -270,6 +299,7 @@ int main(void)
 		cmocka_unit_test(device_is_one_ports_only),
 		cmocka_unit_test(device_that_is_none_is_refused),
 		cmocka_unit_test(pools_of_a_device_without_vmdq_are_the_stand_ins),
+		cmocka_unit_test(pools_of_a_stand_in_are_one_workers),
 		cmocka_unit_test(refused_pool_leaves_the_others_at_work),
 		cmocka_unit_test(pool_and_guest_may_name_the_same_address),
 		cmocka_unit_test(tap_port_makes_its_interface_and_takes_it_away),
