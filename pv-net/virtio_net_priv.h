@@ -9,7 +9,7 @@
 
 #include "core/device.h"
 #include "core/nic.h"
-#include "pv-net/virtio_dev.h"
+#include "core/virtio_dev.h"
 
 #define VNET_QUEUE_SIZE 1024 /* entries, at most and unless told */
 #define VNET_MAX_PAIRS  8

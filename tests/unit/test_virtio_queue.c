@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "pv-net/virtqueue.h"
+#include "core/virtqueue.h"
 
 #define SIZE       8
 #define DESC       0x1000ull

@@ -5,7 +5,7 @@
  * memory may change while we look at it: each value is loaded once, by a volatile or atomic access,
  * into a local.
  */
-#include "pv-net/virtqueue.h"
+#include "core/virtqueue.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -7,8 +7,8 @@
  *
  * A queue has no lock: its device's lock covers it.
  */
-#ifndef PV_NET_VIRTQUEUE_H
-#define PV_NET_VIRTQUEUE_H
+#ifndef CORE_VIRTQUEUE_H
+#define CORE_VIRTQUEUE_H
 
 #include <stdbool.h>
 #include <stddef.h>

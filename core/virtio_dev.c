@@ -5,7 +5,7 @@
  * calls virtqueue.c and the device's ops. VIRTIO 1.2: 2.1 (status), 2.2 (features), 3.1 (order of
  * initialisation), 4.1.4.3 and 4.1.5 (what of it PCI adds).
  */
-#include "pv-net/virtio_dev.h"
+#include "core/virtio_dev.h"
 
 #include <errno.h>
 #include <sched.h>

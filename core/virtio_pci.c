@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pv-net/virtio_dev.h"
+#include "core/virtio_dev.h"
 
 #define MASK(size) ((size) >= 8 ? ~0ull : (1ull << (8 * (size))) - 1)
 /* Without the two fields of 1.2, whose features are not offered. */

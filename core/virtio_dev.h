@@ -8,8 +8,8 @@
  * Locks: the PCI bus's lock, then `lock`, then those of interrupts. vCPU threads come by the
  * transport, the I/O thread by virtio_lock_io(), once a burst.
  */
-#ifndef PV_NET_VIRTIO_DEV_H
-#define PV_NET_VIRTIO_DEV_H
+#ifndef CORE_VIRTIO_DEV_H
+#define CORE_VIRTIO_DEV_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,7 +18,7 @@
 #include "core/io.h"
 #include "core/pci.h"
 #include "core/vm.h"
-#include "pv-net/virtqueue.h"
+#include "core/virtqueue.h"
 
 #define VIRTIO_MAX_QUEUES 64
 #define VIRTIO_CONFIG_MAX 64 /* bytes of device configuration */
