@@ -5,7 +5,7 @@
 [ -x "$B/fourlane-switch" ] || skip_all "fourlane-switch is not built: DPDK is missing; make deps"
 "$FL" lab build >/dev/null 2>"$TMP/e" || skip_all "the software host's image cannot be built here: $(tail -1 "$TMP/e")"
 plan 5
-timeout 400 "$FL" compare --where lab --lanes paravirtual,vmdq --sizes 64 --runs 1 --seconds 0.1 --json "$TMP/j" >"$TMP/o" 2>"$TMP/e"
+timeout 400 "$FL" compare --where lab --lanes paravirtual,vmdq --sizes 64 --runs 1 --seconds 0.5 --json "$TMP/j" >"$TMP/o" 2>"$TMP/e"
 is table_is_done $? 0
 is vmdq_goes_both_ways_and_to_and_fro "$(grep -c '^vmdq .*wire' "$TMP/o")" 3
 is two_nics_meet_at_the_switch "$(grep -c '^paravirtual .*switch' "$TMP/o")" 2
