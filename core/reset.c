@@ -3,9 +3,6 @@
  * processor. */
 #include "core/reset.h"
 
-#define PORT_8042_COMMAND 0x64
-#define CMD_PULSE_RESET   0xfe
-
 static uint64_t reset_read(void *opaque, uint64_t off, unsigned int size)
 {
 	return 0; /* status: input buffer empty, output buffer empty */
@@ -13,7 +10,7 @@ static uint64_t reset_read(void *opaque, uint64_t off, unsigned int size)
 
 static void reset_write(void *opaque, uint64_t off, unsigned int size, uint64_t val)
 {
-	if ((val & 0xff) == CMD_PULSE_RESET)
+	if ((val & 0xff) == RESET_VALUE)
 		vm_request_stop(opaque, VM_STOP_RESET);
 }
 
@@ -21,11 +18,9 @@ static const struct bus_ops reset_ops = { .read = reset_read, .write = reset_wri
 
 int reset_create(struct vm *vm)
 {
-	struct bus_region r = { .base = PORT_8042_COMMAND,
-				.size = 1,
-				.ops = &reset_ops,
-				.opaque = vm,
-				.name = "reset" };
+	struct bus_region r = {
+		.base = RESET_PORT, .size = 1, .ops = &reset_ops, .opaque = vm, .name = "reset"
+	};
 
 	return bus_add(vm_pio(vm), &r);
 }

@@ -8,6 +8,9 @@
 
 #include "core/vm.h"
 
+#define RESET_PORT  0x64
+#define RESET_VALUE 0xfe
+
 /*
  * reset_create - port 0x64: command 0xfe asks vm_request_stop(VM_STOP_RESET); reads say that the
  * controller is idle.

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The 16550A (see serial.h). Accesses come on vCPU threads, input on the main thread; one lock. */
+/*
+ * The 16550A (see serial.h). Accesses come on vCPU threads, input on the main thread; one lock.
+ *
+ * A byte is on its way as soon as it is written, so that the transmitter is always empty, and input
+ * waits for room, so that nothing overruns outside loopback. The receiver holds more than a
+ * 16550A's 16 bytes: a driver that reads while there is data cannot tell. Left out: breaks, parity
+ * and framing errors, and OUT2 as the gate of the interrupt (a driver that wants none clears IER).
+ */
 #include "core/serial.h"
 
 #include <errno.h>
@@ -10,25 +17,35 @@
 
 #include "core/vm_priv.h"
 
-#define COM1      0x3f8
-#define COM1_IRQ  4
-#define FIFO_SIZE 64
+#define FIFO_SIZE    64
+#define FIFO_16550   16 /* what loopback may fill; without FIFOs 1 */
+#define DIVISOR_9600 12
 
 enum { RBR_THR = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR = 7 };
 enum {
 	IER_RDI = 1,
 	IER_THRI = 2,
-	IIR_NONE = 1,
-	IIR_THRI = 2,
+	IER_RLSI = 4,
+	IER_MSI = 8,
+	IIR_NONE = 1, /* PC16550D table III, highest first: */
+	IIR_RLSI = 6,
 	IIR_RDI = 4,
+	IIR_TIMEOUT = 0xc, /* fewer bytes than the trigger, and no more are coming */
+	IIR_THRI = 2,
+	IIR_MSI = 0,
 	IIR_FIFO = 0xc0,
 	LCR_DLAB = 0x80,
 	MCR_LOOP = 0x10,
 	LSR_DR = 1,
+	LSR_OE = 2,
 	LSR_THRE = 0x20,
 	LSR_TEMT = 0x40,
+	MSR_TERI = 4, /* the ring indicator has fallen; the other changes are seen both ways */
+	MSR_LINES = 0xf0,
+	MSR_CONNECTED = 0xb0, /* DCD, DSR, CTS */
 	FCR_ENABLE = 1,
 	FCR_CLEAR_RX = 2,
+	FCR_TRIGGER_SHIFT = 6,
 };
 
 struct serial {
@@ -36,7 +53,9 @@ struct serial {
 	int out_fd;
 	pthread_mutex_t lock;
 	uint8_t ier, lcr, mcr, scr, dll, dlm, fcr;
-	bool thr_pending; /* THR-empty interrupt not taken yet */
+	uint8_t msr_delta; /* bits 0 to 3 of MSR: changed since it was read */
+	bool thr_pending;  /* THR-empty interrupt not taken yet */
+	bool overrun;
 	bool irq;
 	uint8_t fifo[FIFO_SIZE];
 	unsigned int head, len;
@@ -45,19 +64,28 @@ struct serial {
 
 static uint8_t serial_iir(const struct serial *s)
 {
+	static const uint8_t trigger[] = { 1, 4, 8, 14 };
+
+	if (s->ier & IER_RLSI && s->overrun)
+		return IIR_RLSI;
 	if (s->ier & IER_RDI && s->len)
-		return IIR_RDI;
+		return s->fcr & FCR_ENABLE && s->len < trigger[s->fcr >> FCR_TRIGGER_SHIFT]
+			       ? IIR_TIMEOUT
+			       : IIR_RDI;
 	if (s->ier & IER_THRI && s->thr_pending)
 		return IIR_THRI;
+	if (s->ier & IER_MSI && s->msr_delta)
+		return IIR_MSI;
 	return IIR_NONE;
 }
 
+/* The line falls when the cause is taken and rises with the next: IRQ 4 sees an edge for each. */
 static void serial_update_irq(struct serial *s)
 {
 	bool level = serial_iir(s) != IIR_NONE;
 
 	if (level != s->irq)
-		vm_irq_line(s->vm, COM1_IRQ, level);
+		vm_irq_line(s->vm, SERIAL_IRQ, level);
 	s->irq = level;
 }
 
@@ -78,14 +106,73 @@ static uint8_t serial_pop(struct serial *s)
 	return byte;
 }
 
-/* In loopback the modem outputs come back as inputs: that is how drivers find a UART. */
-static uint8_t serial_msr(const struct serial *s)
+static void serial_loop(struct serial *s, uint8_t byte)
 {
-	uint8_t m = s->mcr;
+	if (s->len >= (s->fcr & FCR_ENABLE ? FIFO_16550 : 1u))
+		s->overrun = true;
+	else
+		serial_push(s, byte);
+}
 
-	if (!(m & MCR_LOOP))
-		return 0xb0; /* DCD, DSR, CTS */
-	return (uint8_t)((m & 2) << 3 | (m & 1) << 5 | (m & 4) << 4 | (m & 8) << 4);
+/* In loopback the modem outputs come back as inputs: that is how drivers find a UART. */
+static uint8_t serial_lines(uint8_t mcr)
+{
+	if (!(mcr & MCR_LOOP))
+		return MSR_CONNECTED;
+	return (uint8_t)((mcr & 2) << 3 | (mcr & 1) << 5 | (mcr & 4) << 4 | (mcr & 8) << 4);
+}
+
+static void serial_set_mcr(struct serial *s, uint8_t mcr)
+{
+	uint8_t old = serial_lines(s->mcr), now = serial_lines(mcr), changed = (old ^ now) >> 4;
+
+	if (now & MSR_TERI << 4)
+		changed &= (uint8_t)~MSR_TERI;
+	s->mcr = mcr;
+	s->msr_delta |= changed;
+}
+
+static void serial_set_fcr(struct serial *s, uint8_t fcr)
+{
+	/* switching the FIFOs on or off empties them; without the switch the other bits do nothing
+	 */
+	if ((fcr ^ s->fcr) & FCR_ENABLE || (fcr & FCR_ENABLE && fcr & FCR_CLEAR_RX))
+		s->len = 0;
+	s->fcr = fcr & FCR_ENABLE ? fcr : 0;
+}
+
+static void serial_set_ier(struct serial *s, uint8_t ier)
+{
+	if (!(s->ier & IER_THRI) && ier & IER_THRI)
+		s->thr_pending = true; /* the register is empty at this moment */
+	s->ier = ier & (IER_RDI | IER_THRI | IER_RLSI | IER_MSI);
+}
+
+/* Reading tells, and takes back what it has told where the data sheet says so. */
+static uint8_t serial_take_iir(struct serial *s)
+{
+	uint8_t v = serial_iir(s);
+
+	if (v == IIR_THRI)
+		s->thr_pending = false;
+	return v | (s->fcr & FCR_ENABLE ? IIR_FIFO : 0);
+}
+
+static uint8_t serial_take_lsr(struct serial *s)
+{
+	uint8_t v = LSR_THRE | LSR_TEMT;
+
+	v |= (uint8_t)((s->len ? LSR_DR : 0) | (s->overrun ? LSR_OE : 0));
+	s->overrun = false;
+	return v;
+}
+
+static uint8_t serial_take_msr(struct serial *s)
+{
+	uint8_t v = serial_lines(s->mcr) | s->msr_delta;
+
+	s->msr_delta = 0;
+	return v;
 }
 
 static uint64_t serial_read(void *opaque, uint64_t off, unsigned int size)
@@ -97,16 +184,11 @@ static uint64_t serial_read(void *opaque, uint64_t off, unsigned int size)
 	switch (off) {
 	case RBR_THR: v = s->lcr & LCR_DLAB ? s->dll : serial_pop(s); break;
 	case IER: v = s->lcr & LCR_DLAB ? s->dlm : s->ier; break;
-	case IIR_FCR:
-		v = serial_iir(s);
-		if (v == IIR_THRI)
-			s->thr_pending = false;
-		v |= s->fcr & FCR_ENABLE ? IIR_FIFO : 0;
-		break;
+	case IIR_FCR: v = serial_take_iir(s); break;
 	case LCR: v = s->lcr; break;
 	case MCR: v = s->mcr; break;
-	case LSR: v = (uint8_t)(LSR_THRE | LSR_TEMT | (s->len ? LSR_DR : 0)); break;
-	case MSR: v = serial_msr(s); break;
+	case LSR: v = serial_take_lsr(s); break;
+	case MSR: v = serial_take_msr(s); break;
 	case SCR: v = s->scr; break;
 	}
 	serial_update_irq(s);
@@ -130,47 +212,45 @@ static void serial_out(struct serial *s, uint8_t byte)
 			return;
 }
 
+/* A byte for the line. True when it is to go out, which is done outside the lock. */
+static bool serial_transmit(struct serial *s, uint8_t byte)
+{
+	s->thr_pending = true;
+	if (s->mcr & MCR_LOOP)
+		serial_loop(s, byte);
+	return !(s->mcr & MCR_LOOP);
+}
+
 static void serial_write(void *opaque, uint64_t off, unsigned int size, uint64_t val)
 {
 	struct serial *s = opaque;
 	uint8_t v = (uint8_t)val;
-	bool out = false;
+	bool dlab, out = false;
 
 	pthread_mutex_lock(&s->lock);
+	dlab = s->lcr & LCR_DLAB;
 	switch (off) {
 	case RBR_THR:
-		if (s->lcr & LCR_DLAB) {
+		if (dlab)
 			s->dll = v;
-		} else {
-			if (s->mcr & MCR_LOOP)
-				serial_push(s, v);
-			else
-				out = true;
-			s->thr_pending = true;
-		}
+		else
+			out = serial_transmit(s, v);
 		break;
 	case IER:
-		if (s->lcr & LCR_DLAB) {
+		if (dlab)
 			s->dlm = v;
-		} else {
-			if (!(s->ier & IER_THRI) && v & IER_THRI)
-				s->thr_pending = true;
-			s->ier = v & 0x0f;
-		}
+		else
+			serial_set_ier(s, v);
 		break;
-	case IIR_FCR:
-		s->fcr = v;
-		if (v & FCR_CLEAR_RX)
-			s->len = 0;
-		break;
+	case IIR_FCR: serial_set_fcr(s, v); break;
 	case LCR: s->lcr = v; break;
-	case MCR: s->mcr = v & 0x1f; break;
+	case MCR: serial_set_mcr(s, v & 0x1f); break;
 	case SCR: s->scr = v; break;
 	}
 	serial_update_irq(s);
 	pthread_mutex_unlock(&s->lock);
 	if (out)
-		serial_out(s, v); /* outside the lock: it may wait for a slow reader */
+		serial_out(s, v); /* it may wait for a slow reader */
 }
 
 static const struct bus_ops serial_ops = { .read = serial_read, .write = serial_write };
@@ -178,15 +258,18 @@ static const struct bus_ops serial_ops = { .read = serial_read, .write = serial_
 int serial_create(struct vm *vm, int out_fd, struct serial **out)
 {
 	struct serial *s = calloc(1, sizeof(*s));
-	struct bus_region r = {
-		.base = COM1, .size = 8, .ops = &serial_ops, .opaque = s, .name = "serial"
-	};
+	struct bus_region r = { .base = SERIAL_PORT,
+				.size = SERIAL_SIZE,
+				.ops = &serial_ops,
+				.opaque = s,
+				.name = "serial" };
 	int ret;
 
 	if (!s)
 		return -ENOMEM;
 	s->vm = vm;
 	s->out_fd = out_fd;
+	s->dll = DIVISOR_9600; /* a driver that takes over the rate divides by it */
 	pthread_mutex_init(&s->lock, NULL);
 	r.n_access = &s->n_access;
 	ret = bus_add(vm_pio(vm), &r);

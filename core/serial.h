@@ -12,7 +12,11 @@
 
 struct serial;
 
-/* serial_create - COM1 (ports 0x3f8..0x3ff, IRQ 4), output to out_fd (not owned; -1: nowhere). */
+#define SERIAL_PORT 0x3f8
+#define SERIAL_SIZE 8
+#define SERIAL_IRQ  4 /* edge, active high, as an ISA device's */
+
+/* serial_create - COM1, output to out_fd (not owned; -1: nowhere). */
 int serial_create(struct vm *vm, int out_fd, struct serial **out);
 void serial_destroy(struct serial *s); /* accepts NULL */
 
