@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loading a guest's kernel: so far ELF images with a PVH entry (Linux vmlinux, the microguest).
+ * Loading a guest's kernel: Linux as bzImage (the file of a distribution's /boot), ELF images
+ * (vmlinux, the microguest). What the file is, its first bytes tell.
  */
 #ifndef CORE_BOOT_H
 #define CORE_BOOT_H
@@ -9,18 +10,32 @@
 
 #include "core/mem.h"
 
+enum boot_mode {
+	BOOT_PVH,     /* 32-bit protected mode, paging off */
+	BOOT_LINUX64, /* long mode, the first 4 GiB mapped to themselves */
+};
+
+/* How the first vCPU starts. All addresses are guest physical ones below 4 GiB. */
 struct boot_entry {
-	uint32_t eip;        /* 32-bit protected mode entry */
-	uint32_t start_info; /* physical address of hvm_start_info, for ebx */
+	enum boot_mode mode;
+	uint64_t entry; /* the first instruction */
+	uint64_t info;  /* BOOT_PVH: hvm_start_info, for ebx; BOOT_LINUX64: boot_params, for rsi */
+	uint64_t cr3;   /* BOOT_LINUX64 only, as what follows */
+	uint64_t gdt;   /* with flat segments: 0x10 code, 0x18 data */
+	uint16_t gdt_limit;
 };
 
 /*
- * boot_pvh_load - reads an ELF from kernel_fd (64 or 32 bit, with the note
- * XEN_ELFNOTE_PHYS32_ENTRY) into guest memory, puts the initrd (initrd_fd -1: none) at the top of
- * low memory and the command line and boot information below 640 KiB. The file is not trusted.
- * -ENOEXEC, -E2BIG, -EIO after a message. Descriptors stay the caller's.
+ * boot_load - reads the kernel into guest memory, puts the initrd (initrd_fd -1: none) below the
+ * end of low memory, and command line, memory map and boot information below 640 KiB. rsdp: where
+ * the ACPI tables begin, 0 when there are none. The kernel is taken as
+ *   bzImage       by Linux's 64-bit boot protocol (Documentation/arch/x86/boot.rst), from 2.12 on;
+ *   ELF           by its PVH note (XEN_ELFNOTE_PHYS32_ENTRY) or, when it has none and is an x86-64
+ *                 image, by Linux's 64-bit entry with boot_params.
+ * The files are not trusted. -ENOEXEC (not such a file), -E2BIG (does not fit into the memory or
+ * the kernel's command line), -EIO, after a message. Descriptors stay the caller's.
  */
-int boot_pvh_load(struct guest_mem *mem, int kernel_fd, int initrd_fd, const char *cmdline,
-		  struct boot_entry *out);
+int boot_load(struct guest_mem *mem, int kernel_fd, int initrd_fd, const char *cmdline, gpa_t rsdp,
+	      struct boot_entry *out);
 
 #endif

@@ -91,7 +91,7 @@ void kvm_vcpu_destroy(struct vcpu *v)
 
 /* Xen's PVH start ABI (docs/misc/pvh.pandoc): flat 32-bit segments, paging off, ebx = the physical
  * address of hvm_start_info. */
-int kvm_vcpu_set_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info)
+static int vcpu_set_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info)
 {
 	struct kvm_segment code = {
 		.limit = ~0u, .selector = 8, .type = 11, .present = 1, .s = 1, .db = 1, .g = 1
@@ -115,6 +115,43 @@ int kvm_vcpu_set_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info)
 		return err_ret(-errno, "setting the registers of vCPU %u: %s; use a newer kernel",
 			       v->index, strerror(errno));
 	return 0;
+}
+
+/* Linux's 64-bit entry (Documentation/arch/x86/boot.rst): long mode, __BOOT_CS 0x10, __BOOT_DS 0x18,
+ * interrupts off, rsi = the physical address of boot_params. */
+static int vcpu_set_linux64(struct vcpu *v, const struct boot_entry *e)
+{
+	struct kvm_segment code = {
+		.limit = ~0u, .selector = 0x10, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
+	};
+	struct kvm_segment data = {
+		.limit = ~0u, .selector = 0x18, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1
+	};
+	struct kvm_regs regs = { .rip = e->entry, .rsi = e->info, .rflags = 2 };
+	struct kvm_sregs s;
+
+	if (ioctl(v->fd, KVM_GET_SREGS, &s) < 0)
+		return -errno;
+	s.cs = code;
+	s.ds = s.es = s.fs = s.gs = s.ss = data;
+	s.tr.type = 11;
+	s.tr.limit = 0x67;
+	s.gdt.base = e->gdt;
+	s.gdt.limit = e->gdt_limit;
+	s.cr0 = 0x80000011; /* PG | ET | PE */
+	s.cr3 = e->cr3;
+	s.cr4 = 0x20;   /* PAE */
+	s.efer = 0x500; /* LMA | LME */
+	if (ioctl(v->fd, KVM_SET_SREGS, &s) < 0 || ioctl(v->fd, KVM_SET_REGS, &regs) < 0)
+		return err_ret(-errno, "setting the registers of vCPU %u: %s; use a newer kernel",
+			       v->index, strerror(errno));
+	return 0;
+}
+
+int kvm_vcpu_set_entry(struct vcpu *v, const struct boot_entry *e)
+{
+	return e->mode == BOOT_LINUX64 ? vcpu_set_linux64(v, e)
+				       : vcpu_set_pvh(v, (uint32_t)e->entry, (uint32_t)e->info);
 }
 
 static void vcpu_io(struct vcpu *v)

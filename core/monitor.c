@@ -17,11 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/acpi.h"
 #include "core/boot.h"
 #include "core/device.h"
 #include "core/err.h"
 #include "core/jail.h"
 #include "core/pci_priv.h"
+#include "core/pm.h"
 #include "core/reset.h"
 #include "core/rpc.h"
 #include "core/serial.h"
@@ -37,6 +39,7 @@ struct monitor {
 	int control;
 	struct vm *vm;
 	struct serial *serial;
+	struct pm *pm;
 	struct monitor_nic nic[MONITOR_MAX_NICS];
 	unsigned int n_nics;
 	struct device_fd fd[RPC_MAX_FDS]; /* what came with `start` and was not taken yet */
@@ -135,13 +138,19 @@ static int monitor_boot(struct monitor *m, json_t *params)
 {
 	const char *cmdline = json_string_value(json_object_get(params, "cmdline"));
 	int kernel = monitor_take_fd(m, "kernel"), initrd = monitor_take_fd(m, "initrd");
+	struct acpi_conf acpi = { .n_cpus = m->vm->n_vcpus,
+				  .mmio64_base = m->vm->pci->mmio64_base,
+				  .mmio64_end = m->vm->pci->mmio64_end };
 	struct boot_entry e;
-	int ret = boot_pvh_load(m->vm->mem, kernel, initrd, cmdline ? cmdline : "", &e);
+	gpa_t rsdp = 0;
+	int ret = acpi_build(m->vm->mem, &acpi, &rsdp);
 
+	if (ret == 0)
+		ret = boot_load(m->vm->mem, kernel, initrd, cmdline ? cmdline : "", rsdp, &e);
 	close(kernel);
 	if (initrd >= 0)
 		close(initrd);
-	return ret < 0 ? ret : kvm_vcpu_set_pvh(&m->vm->vcpu[0], e.eip, e.start_info);
+	return ret < 0 ? ret : kvm_vcpu_set_entry(&m->vm->vcpu[0], &e);
 }
 
 static int monitor_add_nic(struct monitor *m, json_t *desc)
@@ -176,6 +185,8 @@ static int monitor_build(struct monitor *m, json_t *params)
 		ret = serial_create(m->vm, monitor_take_fd(m, "console_out"), &m->serial);
 	if (ret == 0)
 		ret = reset_create(m->vm);
+	if (ret == 0)
+		ret = pm_create(m->vm, &m->pm);
 	json_array_foreach(nics, i, desc)
 		if (ret == 0)
 			ret = monitor_add_nic(m, desc);
@@ -211,6 +222,7 @@ static void monitor_destroy(struct monitor *m)
 				close(m->nic[i].conf.fds[k].fd);
 	}
 	serial_destroy(m->serial);
+	pm_destroy(m->pm);
 	vm_destroy(m->vm);
 	for (unsigned int i = 0; i < m->n_fds; i++)
 		if (m->fd[i].fd >= 0)

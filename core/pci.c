@@ -46,6 +46,8 @@ enum {
  * Guests get a physical address width of at least 39 bits everywhere; a BAR beyond has no meaning.
  */
 #define BAR_ADDR_MAX (1ull << 46)
+/* Where we place BARs ourselves we stay within those 39 bits, unless the memory is larger. */
+#define MMIO64_END (1ull << 39)
 
 static uint16_t cfg16(const struct pci_dev *d, unsigned int off)
 {
@@ -384,8 +386,11 @@ int pci_bus_create(struct vm *vm, struct pci_bus **out)
 	for (size_t i = 0; i < mem_n_regions(vm_mem(vm)); i++)
 		top = mem_region(vm_mem(vm), i)->gpa + mem_region(vm_mem(vm), i)->size;
 	b->next_mmio = PCI_MMIO_BASE;
-	b->next_mmio64 =
+	b->mmio64_base =
 		top < 1ull << 36 ? 1ull << 36 : (top + (1ull << 30) - 1) & ~((1ull << 30) - 1);
+	b->mmio64_end = b->mmio64_base < MMIO64_END / 2 ? MMIO64_END
+							 : b->mmio64_base + MMIO64_END;
+	b->next_mmio64 = b->mmio64_base;
 	b->next_pio = PCI_PIO_BASE;
 	/* recursive: a handler of config space may call pci_*() of its own device */
 	pthread_mutexattr_init(&attr);
@@ -426,7 +431,7 @@ static int bar_assign(struct pci_bus *b, struct pci_dev *d, unsigned int idx)
 		align = bar->size;
 	} else if (bar->is64 && bar->size > 64ull << 20) {
 		next = &b->next_mmio64;
-		end = BAR_ADDR_MAX;
+		end = b->mmio64_end;
 	}
 	addr = (*next + align - 1) & ~(align - 1);
 	if (addr + bar->size > end)
@@ -483,7 +488,7 @@ void pci_unregister(struct pci_dev *d)
 
 int pci_intx_gsi(const struct pci_dev *d)
 {
-	return 16 + d->slot % PCI_INTX_LINES;
+	return (int)pci_slot_gsi(d->slot);
 }
 
 /* Under intx_lock. Lines are shared (wired OR): the level changes with the first and the last that

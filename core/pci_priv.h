@@ -15,7 +15,8 @@
 #define PCI_MMIO_BASE  0xc0000000ull /* 32-bit window for BARs, up to the ECAM */
 #define PCI_PIO_BASE   0xc000
 #define PCI_SLOTS      32
-#define PCI_INTX_LINES 8 /* INTA# of slot n is IOAPIC input 16 + n % 8 */
+#define PCI_INTX_LINES 8 /* the INTx pins of slot n are IOAPIC input 16 + n % 8 */
+#define PCI_INTX_FIRST 16
 
 struct pci_bus {
 	struct vm *vm;
@@ -25,9 +26,16 @@ struct pci_bus {
 	struct pci_dev host_bridge;
 	uint32_t cf8;
 	uint64_t next_mmio, next_mmio64, next_pio;
+	uint64_t mmio64_base, mmio64_end; /* window for large BARs, above all memory */
 	unsigned int asserted[PCI_INTX_LINES];
 	uint64_t n_cfg, n_ecam;
 };
+
+/* pci_slot_gsi - the IOAPIC input of a slot's INTx pins: level, active low (PCI 3.0, 2.2.6). */
+static inline unsigned int pci_slot_gsi(unsigned int slot)
+{
+	return PCI_INTX_FIRST + slot % PCI_INTX_LINES;
+}
 
 /* pci_bus_create - the bus with its host bridge in slot 0, CF8/CFC and ECAM. */
 int pci_bus_create(struct vm *vm, struct pci_bus **out);

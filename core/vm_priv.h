@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <linux/kvm.h>
 
+#include "core/boot.h"
 #include "core/vm.h"
 
 #define VM_MAX_VCPUS  64
@@ -125,10 +126,8 @@ int kvm_irq_fd(struct vm *vm, int gsi, int fd, int resample_fd, bool on);
 int kvm_irq_line(struct vm *vm, int gsi, bool level);
 /* --- kvm_vcpu.c --- */
 int kvm_vcpu_create(struct vm *vm, unsigned int index);
-/*
- * kvm_vcpu_set_pvh - 32-bit protected mode at `entry` with ebx = start_info, as the PVH ABI has it.
- */
-int kvm_vcpu_set_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info);
+/* kvm_vcpu_set_entry - the state in which the kernel wants to be entered (boot.h). */
+int kvm_vcpu_set_entry(struct vcpu *v, const struct boot_entry *e);
 int kvm_vcpu_start(struct vcpu *v);
 void kvm_vcpu_kick_all(struct vm *vm);
 void kvm_vcpu_join_all(struct vm *vm);
