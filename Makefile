@@ -42,7 +42,7 @@ TEST_HELP_OBJS := $(call objs,$(filter-out tests/unit/helper_sw_%,$(wildcard tes
 TEST_SW_HELP_OBJS := $(call objs,$(wildcard tests/unit/helper_sw_*.c))
 
 CLI_PKGS := libpci libnl-3.0 libnl-route-3.0 jansson
-VMM_PKGS := jansson libseccomp
+VMM_PKGS := jansson libseccomp liburing
 SWITCH_PKGS := libdpdk libevent_core libcyaml jansson
 PKGS := $(CLI_PKGS) $(VMM_PKGS)
 REVISION := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)

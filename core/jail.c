@@ -64,6 +64,9 @@ static int jail_filter(void)
 		SCMP_SYS(sched_setaffinity), SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
 		SCMP_SYS(restart_syscall), SCMP_SYS(lseek), SCMP_SYS(fstat),
 		SCMP_SYS(newfstatat), SCMP_SYS(getrandom), SCMP_SYS(membarrier),
+		/* a disk's operations: a ring is made, and restricted, before; threads without one */
+		SCMP_SYS(io_uring_enter), SCMP_SYS(preadv), SCMP_SYS(pwritev2),
+		SCMP_SYS(fdatasync), SCMP_SYS(fallocate),
 		/* cuts a vhost-user connection whose other side does not let go of the rings */
 		SCMP_SYS(shutdown),
 	};

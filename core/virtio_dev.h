@@ -46,6 +46,10 @@ struct virtio_dev_ops {
 	/* Fills the device configuration; bytes not written are 0. Under the lock. */
 	void (*config)(struct virtio_dev *vd, uint8_t cfg[VIRTIO_CONFIG_MAX]);
 	unsigned int config_size;
+	/* The driver wrote `size` bytes of it; what may not be written is virtio_driver_error().
+	 * Under the lock. NULL: nothing may. */
+	void (*config_write)(struct virtio_dev *vd, unsigned int off, unsigned int size,
+			     uint64_t val);
 	/* Bus mastering, MSI-X or a queue's vector may have changed. Under the lock. May be NULL.
 	 */
 	void (*pci_changed)(struct virtio_dev *vd);

@@ -188,8 +188,10 @@ static void bar_write(void *opaque, uint64_t off, unsigned int size, uint64_t va
 	virtio_lock(vd);
 	if (off < VIRTIO_PCI_ISR_OFF)
 		common_write(vd, (unsigned int)off, size, val);
+	else if (off >= VIRTIO_PCI_DEVICE_OFF && vd->ops->config_write)
+		vd->ops->config_write(vd, (unsigned int)off & 0xfff, size, val);
 	else
-		virtio_driver_error(vd); /* nothing in ISR or device configuration can be written */
+		virtio_driver_error(vd); /* nothing in ISR can be written */
 	virtio_unlock(vd);
 }
 
