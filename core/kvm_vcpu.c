@@ -21,9 +21,18 @@
 #define KICK_SIGNAL SIGUSR1
 #define MAX_CPUID   256
 
+/* Intel SDM volume 2, CPUID leaf 1, ECX */
+#define CPUID_1_TSC_DEADLINE (1u << 24)
+#define CPUID_1_HYPERVISOR   (1u << 31) /* KVM's own leaves follow at 0x40000000 */
+/* volume 4, table 2-2 */
+#define MSR_MISC_ENABLE   0x1a0
+#define MSR_MTRR_DEF_TYPE 0x2ff
+
 static int vcpu_set_cpuid(struct vcpu *v)
 {
 	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + MAX_CPUID * sizeof(c->entries[0]));
+	/* KVM_GET_SUPPORTED_CPUID leaves it to this capability (api.rst) */
+	bool deadline = ioctl(v->vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 	int ret = 0;
 
 	if (!c)
@@ -34,15 +43,38 @@ static int vcpu_set_cpuid(struct vcpu *v)
 	for (uint32_t i = 0; ret == 0 && i < c->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &c->entries[i];
 
-		if (e->function == 1)
+		if (e->function == 1) {
 			e->ebx = (e->ebx & 0x00ffffff) | v->index << 24; /* initial APIC id */
-		else if (e->function == 0xb || e->function == 0x1f)
+			e->ecx |= CPUID_1_HYPERVISOR;
+			if (deadline)
+				e->ecx |= CPUID_1_TSC_DEADLINE;
+		} else if (e->function == 0xb || e->function == 0x1f)
 			e->edx = v->index;
 	}
 	if (ret == 0 && ioctl(v->fd, KVM_SET_CPUID2, c) < 0)
 		ret = -errno;
 	free(c);
 	return ret;
+}
+
+/*
+ * What firmware would have set: all memory write-back unless said otherwise (with a device whose
+ * DMA does not snoop, KVM believes the MTRRs and memory would be uncached), and fast string
+ * instructions. A KVM that knows neither runs a guest all the same.
+ */
+static void vcpu_set_msrs(struct vcpu *v)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry[1];
+	} m = { .head.nmsrs = 1, .entry[0] = { .index = MSR_MTRR_DEF_TYPE, .data = 0x806 } };
+
+	ioctl(v->fd, KVM_SET_MSRS, &m);
+	m.entry[0].index = MSR_MISC_ENABLE;
+	if (ioctl(v->fd, KVM_GET_MSRS, &m) == 1) {
+		m.entry[0].data |= 1;
+		ioctl(v->fd, KVM_SET_MSRS, &m);
+	}
 }
 
 int kvm_vcpu_create(struct vm *vm, unsigned int index)
@@ -72,6 +104,7 @@ int kvm_vcpu_create(struct vm *vm, unsigned int index)
 					  sizeof(vm->ring->coalesced_mmio[0]));
 	}
 	ret = vcpu_set_cpuid(v);
+	vcpu_set_msrs(v);
 	return ret < 0 ? err_ret(ret, "setting CPUID of vCPU %u: %s; use a newer kernel", index,
 				 strerror(-ret))
 		       : 0;
@@ -117,8 +150,8 @@ static int vcpu_set_pvh(struct vcpu *v, uint32_t entry, uint32_t start_info)
 	return 0;
 }
 
-/* Linux's 64-bit entry (Documentation/arch/x86/boot.rst): long mode, __BOOT_CS 0x10, __BOOT_DS 0x18,
- * interrupts off, rsi = the physical address of boot_params. */
+/* Linux's 64-bit entry (Documentation/arch/x86/boot.rst): long mode, __BOOT_CS 0x10, __BOOT_DS
+ * 0x18, interrupts off, rsi = the physical address of boot_params. */
 static int vcpu_set_linux64(struct vcpu *v, const struct boot_entry *e)
 {
 	struct kvm_segment code = {
