@@ -22,6 +22,7 @@
 #include "core/virtio_blk_priv.h"
 
 #define CLASS_STORAGE 0x010000
+#define FORGET_MS     10000
 #define BURST         64 /* requests of a queue before the next has its turn */
 
 static struct vblk *vblk_of_vd(struct virtio_dev *vd)
@@ -391,6 +392,7 @@ static int vblk_create(struct vm *vm, struct device_conf *conf, struct device **
 	b->dev.name = conf->name;
 	b->io = vm_io(vm);
 	b->writeback = true;
+	b->forget_ms = FORGET_MS;
 	ret = vblk_take_options(b, conf);
 	if (ret == 0)
 		ret = vblk_open_engine(b, conf);

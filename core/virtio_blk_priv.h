@@ -69,6 +69,7 @@ struct vblk {
 	_Atomic unsigned int in_hand; /* with the engine */
 	struct vblk_counters n;
 	struct err_limit limit;
+	unsigned int forget_ms; /* how long a reset waits for the host's disk */
 };
 
 /* --- virtio_blk_req.c; all under the lock --- */

@@ -18,7 +18,6 @@
 #include "core/virtio_blk_priv.h"
 
 #define MAX_TRIES   16
-#define FORGET_MS   10000
 #define ZEROES_SIZE 65536u
 
 static const uint8_t zeroes[ZEROES_SIZE] __attribute__((aligned(4096)));
@@ -303,7 +302,7 @@ static long long vblk_now_ms(void)
 bool vblk_forget(struct vblk *b)
 {
 	const struct timespec nap = { .tv_nsec = 200000 };
-	long long end = vblk_now_ms() + FORGET_MS;
+	long long end = vblk_now_ms() + b->forget_ms;
 	struct vblk_req *r;
 
 	for (;;) {
