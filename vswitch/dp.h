@@ -80,7 +80,8 @@ int dp_port_add(struct dp *dp, const struct dp_port_conf *conf, struct dp_port *
 void dp_port_remove(struct dp_port *p); /* accepts NULL */
 const struct dp_port_conf *dp_port_conf(const struct dp_port *p);
 
-/* --- DP_GUEST: as struct vhost_ops says --- */
+/* --- DP_GUEST: as struct vhost_ops says. dp_ring_start: -EACCES within a minute after a call eventfd
+ * of this port made a worker wait. --- */
 int dp_ring_start(struct dp_port *p, unsigned int ring, const struct vhost_ring_conf *conf);
 uint16_t dp_ring_stop(struct dp_port *p, unsigned int ring);
 void dp_ring_enable(struct dp_port *p, unsigned int ring, bool on);

@@ -53,6 +53,16 @@ unsigned int dp_eth_take(struct dp_worker *w, const struct dp_source *s)
 }
 
 /* --- out --- */
+/* Up to the shortest frame of Ethernet: not every NIC takes or pads shorter ones. */
+static void eth_pad(struct rte_mbuf *m)
+{
+	uint16_t n = m->pkt_len < DP_MIN_WIRE ? (uint16_t)(DP_MIN_WIRE - m->pkt_len) : 0;
+	char *pad = n ? rte_pktmbuf_append(m, n) : NULL;
+
+	if (pad)
+		memset(pad, 0, n);
+}
+
 /* The frame in an mbuf of its own: moved, or copied. NULL: none is free. */
 static struct rte_mbuf *eth_mbuf(struct dp_worker *w, struct dp_port *p, struct dp_frame *f,
 				 bool tag, bool shared)
@@ -63,6 +73,7 @@ static struct rte_mbuf *eth_mbuf(struct dp_worker *w, struct dp_port *p, struct 
 	if (f->m && !shared && tag == (bool)f->tagged) {
 		m = f->m;
 		f->m = NULL;
+		eth_pad(m);
 		return m;
 	}
 	m = rte_pktmbuf_alloc(w->dp->mp);
@@ -75,6 +86,7 @@ static struct rte_mbuf *eth_mbuf(struct dp_worker *w, struct dp_port *p, struct 
 	dp_frame_copy(f, tag, rte_pktmbuf_mtod(m, uint8_t *));
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
+	eth_pad(m);
 	w->count[p->idx].copied_bytes += len;
 	return m;
 }
@@ -111,6 +123,10 @@ void dp_eth_put(struct dp_worker *w, struct dp_port *p, struct dp_frame *const *
 		dp_port_has_vlan(p, f[i]->vid, &tag);
 		if (down) {
 			c->out_drop[DP_DROP_DOWN]++;
+			continue;
+		}
+		if (!tag && dp_frame_hides_tag(p, f[i])) {
+			c->out_drop[DP_DROP_VLAN]++;
 			continue;
 		}
 		len[k] = dp_frame_out_len(f[i], tag);

@@ -19,9 +19,10 @@
 
 #include "vswitch/dp_priv.h"
 
-#define WAYS       8
-#define STALE_S    1 /* a sighting younger than that is not written down again */
-#define VAL_STATIC (1ull << 63)
+#define PURGE_SLICE 65536 /* slots looked at in one go: 0.1 ms */
+#define WAYS        8
+#define STALE_S     1 /* a sighting younger than that is not written down again */
+#define VAL_STATIC  (1ull << 63)
 
 struct entry {
 	_Atomic uint64_t key, val;
@@ -35,7 +36,8 @@ struct dp_fdb {
 	struct bucket *bucket;
 	unsigned int n_buckets, age_s; /* n_buckets: a power of two */
 	rte_spinlock_t lock;
-	uint32_t purged_s; /* when aged entries were counted off last */
+	uint32_t purged_s;     /* when aged entries were counted off last */
+	unsigned int purge_at; /* the slot to go on with */
 	struct dp_fdb_info info;
 };
 
@@ -160,14 +162,15 @@ static void entry_set(struct dp_fdb *t, struct entry *e, uint64_t key, uint64_t 
 	t->info.n++;
 }
 
-/* Counts off what has aged: of all, at most once a second. */
+/* Counts off what has aged, once a second: of all, or of the next slice of a large table. */
 static void purge(struct dp_fdb *t, struct dp *dp, uint32_t now_s)
 {
 	if (t->purged_s == now_s)
 		return;
 	t->purged_s = now_s;
-	for (unsigned int i = 0; i < t->n_buckets * WAYS; i++) {
-		struct entry *e = &t->bucket[i / WAYS].e[i % WAYS];
+	for (unsigned int i = 0; i < t->n_buckets * WAYS && i < PURGE_SLICE; i++) {
+		unsigned int at = t->purge_at++ & (t->n_buckets * WAYS - 1);
+		struct entry *e = &t->bucket[at / WAYS].e[at % WAYS];
 
 		if (atomic_load_explicit(&e->key, memory_order_relaxed) &&
 		    val_aged(t, atomic_load_explicit(&e->val, memory_order_relaxed), now_s)) {

@@ -12,11 +12,6 @@
 #define TO_MANY 0xfffeu /* flooded */
 #define NOWHERE 0xffffu
 
-static inline uint16_t be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
 bool dp_port_has_vlan(const struct dp_port *p, uint16_t vid, bool *tag)
 {
 	if (!p->conf.trunk) {
@@ -38,8 +33,8 @@ static bool in_vlan(const struct dp_port *p, struct dp_frame *f)
 {
 	uint16_t vid = 0;
 
-	f->tagged = be16(f->head + 12) == 0x8100 && f->len >= DP_HEAD;
-	f->tci = f->tagged ? be16(f->head + 14) : 0;
+	f->tagged = dp_be16(f->head + 12) == 0x8100 && f->len >= DP_HEAD;
+	f->tci = f->tagged ? dp_be16(f->head + 14) : 0;
 	vid = f->tci & 0xfff;
 	if (!p->conf.trunk) {
 		if (vid) /* VID 0 is a priority only */
@@ -181,6 +176,10 @@ static void out_one(struct dp_worker *w, struct dp_port *p, const struct dp_fram
 	dp_port_has_vlan(p, f->vid, &tag);
 	if (!r) {
 		c->out_drop[DP_DROP_DOWN]++;
+		return;
+	}
+	if (!tag && dp_frame_hides_tag(p, f)) {
+		c->out_drop[DP_DROP_VLAN]++;
 		return;
 	}
 	if (filter && !dp_filter_takes(&filter->f, f, tag)) {

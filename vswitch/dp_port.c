@@ -15,6 +15,8 @@
 #include "vmdq/vmdq.h"
 #include "vswitch/dp_priv.h"
 
+#define SHUT_S 60 /* for a port whose call eventfd made a worker wait */
+
 /* --- life --- */
 uint32_t dp_now_s(const struct dp *dp)
 {
@@ -200,6 +202,14 @@ static void port_count_rx(struct dp_port *p)
 	atomic_store(&p->n_rx, n);
 }
 
+/* A front-end whose eventfd blocks does it again if it may: not for a minute. */
+static bool port_is_shut(const struct dp_port *p)
+{
+	uint64_t at = atomic_load(&p->blocked_tsc);
+
+	return at && rte_rdtsc() - at < SHUT_S * p->dp->tsc_hz;
+}
+
 int dp_ring_start(struct dp_port *p, unsigned int ring, const struct vhost_ring_conf *conf)
 {
 	struct dp_source s = { .kind = DP_SOURCE_RING, .port = p };
@@ -208,6 +218,8 @@ int dp_ring_start(struct dp_port *p, unsigned int ring, const struct vhost_ring_
 
 	if (ring >= VHOST_MAX_RINGS || atomic_load(ring_slot(p, ring)))
 		return -EINVAL;
+	if (port_is_shut(p))
+		return -EACCES;
 	r = rte_zmalloc(NULL, sizeof(*r), RTE_CACHE_LINE_SIZE);
 	if (!r)
 		return -ENOMEM;

@@ -26,7 +26,9 @@
 
 #define DP_BURST     32
 #define DP_SEGS      24    /* pieces of a frame, at most */
+#define DP_CHAIN_MAX 128   /* descriptors of a frame that are looked at, empty ones too */
 #define DP_MAX_FRAME 16384 /* bytes */
+#define DP_MIN_WIRE  60    /* bytes; shorter ones are padded for a NIC */
 #define DP_MIN_FRAME 14
 #define DP_HEAD      18 /* bytes of a frame that decide where it goes: addresses, tag, type */
 #define DP_MAX_PAIRS (VHOST_MAX_RINGS / 2)
@@ -105,6 +107,7 @@ struct dp_port {
 	struct dp_filter *_Atomic filter;
 	struct dp_port *_Atomic pool; /* the pool that is this guest's */
 	uint64_t bad_rings;           /* control thread: of rings that were stopped */
+	_Atomic uint64_t blocked_tsc; /* a call eventfd made a worker wait; 0: never */
 	/* DP_ETH: the transmit queues, one a worker; DP_POOL */
 	_Atomic unsigned int n_queues; /* 0: stopped */
 	uint16_t ethdev;
@@ -206,6 +209,23 @@ uint32_t dp_frame_copy(const struct dp_frame *f, bool tag, uint8_t *dst);
 static inline uint32_t dp_frame_out_len(const struct dp_frame *f, bool tag)
 {
 	return f->len + (tag ? DP_TAG : 0) - (f->tagged ? DP_TAG : 0);
+}
+static inline uint16_t dp_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+/*
+ * dp_frame_hides_tag - leaving without its own tag the frame would begin with another one, which a
+ * port with several VLANs, or a wire, takes for the VLAN it is in: a way from one VLAN into another
+ * by two tags.
+ */
+static inline bool dp_frame_hides_tag(const struct dp_port *p, const struct dp_frame *f)
+{
+	uint16_t type = dp_be16(f->head + (f->tagged ? 16 : 12));
+	bool looks = p->conf.trunk || p->conf.kind == DP_ETH ||
+		     (p->conf.kind == DP_POOL && !p->conf.vlan);
+
+	return (type == 0x8100 || type == 0x88a8 || type == 0x9100) && looks;
 }
 /* dp_filter_takes - VHOST_USER_FL_SET_FILTER's rules. */
 bool dp_filter_takes(const struct vhost_user_filter *f, const struct dp_frame *frame, bool tag);

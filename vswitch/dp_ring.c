@@ -5,6 +5,7 @@
  * notices. VIRTIO 1.2 section 2.7; the header before each frame is 5.1.6.
  */
 #include <errno.h>
+#include <rte_cycles.h>
 #include <rte_prefetch.h>
 #include <string.h>
 #include <unistd.h>
@@ -142,10 +143,12 @@ static void ring_publish(struct dp_ring *r, struct dp_worker *w)
 	 * control thread sees that we are stuck in here and ends the call (dp_watch()).
 	 */
 	atomic_store_explicit(&w->n_calls, w->n_calls + 1, memory_order_relaxed);
-	if (write(fd, &one, sizeof(one)) == sizeof(one))
+	if (write(fd, &one, sizeof(one)) == sizeof(one)) {
 		c->calls++;
-	else if (errno == EINTR)
+	} else if (errno == EINTR) {
 		ring_break(r, "its call eventfd blocks");
+		atomic_store(&r->port->blocked_tsc, rte_rdtsc());
+	}
 	atomic_store_explicit(&w->n_calls, w->n_calls + 1, memory_order_relaxed);
 }
 
@@ -187,7 +190,11 @@ static const char *walk_enter(struct dp_ring *r, struct walk *w, const struct vi
 typedef const char *(*walk_piece)(struct dp_ring *r, void *arg, const struct virtq_desc *d,
 				  uint8_t *ptr);
 
-static const char *ring_walk(struct dp_ring *r, uint16_t head, walk_piece piece, void *arg)
+static const char ring_too_many[] = "more descriptors than a frame can have";
+
+/* `*budget`: descriptors that may be looked at, those of no bytes too; else ring_too_many. */
+static const char *ring_walk(struct dp_ring *r, uint16_t head, unsigned int *budget,
+			     walk_piece piece, void *arg)
 {
 	struct walk w = { .table = r->desc, .n = r->size, .left = r->size };
 	unsigned int i = head;
@@ -201,6 +208,9 @@ static const char *ring_walk(struct dp_ring *r, uint16_t head, walk_piece piece,
 			return "a descriptor beyond its table";
 		if (!w.left--)
 			return "a chain without end";
+		if (!*budget)
+			return ring_too_many;
+		--*budget;
 		d = load_desc(&w.table[i]);
 		if (d.flags & VIRTQ_DESC_F_INDIRECT) {
 			why = walk_enter(r, &w, &d);
@@ -259,6 +269,7 @@ static const char *take_piece(struct dp_ring *r, void *arg, const struct virtq_d
 static bool take_one(struct dp_ring *r, uint16_t head, struct dp_frame *f, struct dp_seg *seg)
 {
 	struct take t = { .f = f };
+	unsigned int budget = DP_CHAIN_MAX;
 	const char *why;
 
 	f->drop = DP_N_DROPS;
@@ -266,8 +277,10 @@ static bool take_one(struct dp_ring *r, uint16_t head, struct dp_frame *f, struc
 	f->len = 0;
 	f->seg = seg;
 	f->m = NULL;
-	why = ring_walk(r, head, take_piece, &t);
-	if (why) {
+	why = ring_walk(r, head, &budget, take_piece, &t);
+	if (why == ring_too_many) {
+		f->drop = DP_DROP_TOO_LONG;
+	} else if (why) {
 		f->drop = DP_DROP_BAD_RING;
 		ring_break(r, why);
 		return false;
@@ -466,8 +479,8 @@ enum dp_drop dp_ring_put(struct dp_ring *r, const struct dp_frame *f, bool tag)
 {
 	uint16_t head[PUT_SEGS];
 	uint64_t bytes[PUT_SEGS], left;
+	unsigned int n = 0, budget = 2 * DP_CHAIN_MAX;
 	struct put p;
-	unsigned int n = 0;
 
 	if (!atomic_load_explicit(&r->enabled, memory_order_relaxed) ||
 	    atomic_load_explicit(&r->broken, memory_order_relaxed))
@@ -482,7 +495,7 @@ enum dp_drop dp_ring_put(struct dp_ring *r, const struct dp_frame *f, bool tag)
 		if (h < 0)
 			return atomic_load(&r->broken) ? DP_DROP_BAD_RING : DP_DROP_NO_BUFFER;
 		p.chain = 0;
-		why = ring_walk(r, (uint16_t)h, put_piece, &p);
+		why = ring_walk(r, (uint16_t)h, &budget, put_piece, &p);
 		if (!why && !n && p.chain < r->hdr_len)
 			why = "a receive buffer is too small for a header";
 		if (why) {

@@ -98,6 +98,8 @@ static void frame_is(const struct fix *f, unsigned int i, const uint8_t *want, u
 	}
 	assert_int_equal(at, len);
 	assert_memory_equal(fr->head, want, len < DP_HEAD ? len : DP_HEAD);
+	for (at = len; at < DP_HEAD; at++)
+		assert_int_equal(fr->head[at], 0);
 }
 
 static void given_back(struct fix *f, unsigned int ring, uint16_t head, uint32_t len)
@@ -174,9 +176,9 @@ static void frame_is_taken_and_its_chain_given_back(void **state)
 	struct fix *f = *state;
 	uint8_t frame[1514];
 
-	for (uint32_t len = 14; len <= sizeof(frame); len += 100) {
-		sg_frame(frame, len, 1, 2, SG_NO_TAG);
-		goes(f, frame, len, NULL);
+	for (int len = sizeof(frame); len >= 14; len -= 100) {
+		sg_frame(frame, (uint32_t)len, 1, 2, SG_NO_TAG);
+		goes(f, frame, (uint32_t)len, NULL);
 	}
 }
 
@@ -282,6 +284,9 @@ static void bursts_are_bounded(void **state)
 			given_back(f, SG_TX, head[from + i], 0);
 	}
 	assert_int_equal(take(f), 0);
+	for (unsigned int i = 0; i < DP_BURST + 1; i++)
+		sg_send(&f->g, frame[i], 64, NULL);
+	assert_int_equal(take(f), DP_BURST);
 }
 
 static void disabled_ring_gives_nothing(void **state)
@@ -349,13 +354,36 @@ static void frame_in_too_many_pieces_is_dropped(void **state)
 	drops(f, sg_send(&f->g, frame, sizeof(frame), &cuts), DP_DROP_TOO_LONG);
 }
 
+/* A table of `n` descriptors of no bytes. */
+static void empty_table(struct fix *f, unsigned int ring, uint16_t idx, uint32_t n)
+{
+	uint64_t table = sg_alloc(&f->g, n * 16);
+	struct virtq_desc *d = sg_ptr(&f->g, table);
+
+	for (uint32_t i = 0; i < n; i++)
+		d[i] = (struct virtq_desc){ .flags = i + 1 < n ? VIRTQ_DESC_F_NEXT : 0,
+					    .next = (uint16_t)(i + 1) };
+	sg_desc(&f->g, ring, idx, table, n * 16, VIRTQ_DESC_F_INDIRECT, 0);
+}
+
+/* Looking at all of them for each frame would be work for others' time. */
+static void chain_of_empty_descriptors_is_not_followed_to_its_end(void **state)
+{
+	struct fix *f = *state;
+
+	empty_table(f, SG_TX, 0, 32768);
+	sg_post(&f->g, SG_TX, 0);
+	drops(f, 0, DP_DROP_TOO_LONG);
+}
+
 static void frame_that_is_too_short_is_dropped(void **state)
 {
 	struct fix *f = *state;
-	uint8_t frame[14];
+	uint8_t frame[14] = { 0 };
 
+	drops(f, sg_send(&f->g, frame, 0, NULL), DP_DROP_TOO_SHORT);
 	sg_frame(frame, 14, 1, 2, SG_NO_TAG);
-	goes(f, frame, 14, NULL);
+	goes(f, frame, 14, NULL); /* behind a longer one */
 	for (uint32_t len = 0; len < 14; len++)
 		drops(f, sg_send(&f->g, frame, len, NULL), DP_DROP_TOO_SHORT);
 }
@@ -834,6 +862,7 @@ static void interrupt_is_not_repeated(void **state)
 	assert_false(sg_called(&f->g, SG_TX));
 	send_n(f, 3);
 	assert_true(sg_called(&f->g, SG_TX));
+	f->g.ring[SG_TX].avail->ring[SIZE] = 5; /* the newest that it was told of */
 	send_n(f, 3);
 	assert_false(sg_called(&f->g, SG_TX));
 	f->g.ring[SG_TX].avail->ring[SIZE] = 9;
@@ -860,6 +889,7 @@ static void receive_ring_interrupts_once_a_flush(void **state)
 	struct fix *f = *state;
 	uint8_t frame[64];
 
+	restart(f, SG_F_ALL & ~SG_F_EVENT, SIZE, 0);
 	for (unsigned int i = 0; i < 4; i++)
 		sg_buffer(&f->g, 100, NULL);
 	sg_frame(frame, sizeof(frame), 1, 2, SG_NO_TAG);
@@ -1038,6 +1068,7 @@ static void receive_chains_may_have_pieces_and_tables(void **state)
 	for (unsigned int i = 0; i < 2; i++) {
 		const struct sg_cuts cuts[] = {
 			{ .n = 1, .len = { 12 }, .indirect = i },
+			{ .n = 2, .len = { 12, 99 }, .indirect = i },
 			{ .n = 4, .len = { 3, 3, 3, 3 }, .indirect = i },
 			{ .n = 4, .len = { 0, 20, 0, 1 }, .indirect = i },
 			{ .n = 12, .len = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 60 }, .indirect = i },
@@ -1202,6 +1233,18 @@ static void receive_chain_without_end_breaks_the_ring(void **state)
 		0);
 	sg_post(&f->g, SG_RX, 0);
 	breaks_rx(f, "a chain without end");
+}
+
+static void receive_buffer_of_empty_descriptors_breaks_the_ring(void **state)
+{
+	struct fix *f = *state;
+	uint64_t at = sg_alloc(&f->g, 12);
+
+	/* a first piece, so that the buffer is none that is too small */
+	sg_desc(&f->g, SG_RX, 0, at, 12, VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_NEXT, 1);
+	empty_table(f, SG_RX, 1, 32768);
+	sg_post(&f->g, SG_RX, 0);
+	breaks_rx(f, "more descriptors than a frame can have");
 }
 
 static void receive_buffer_outside_of_memory_breaks_the_ring(void **state)
@@ -1398,6 +1441,7 @@ int main(void)
 		T(frame_that_is_too_long_is_dropped),
 		T(length_past_32_bits_is_no_short_frame),
 		T(frame_in_too_many_pieces_is_dropped),
+		T(chain_of_empty_descriptors_is_not_followed_to_its_end),
 		T(frame_that_is_too_short_is_dropped),
 		T(chain_without_a_whole_header_is_dropped),
 		T(offload_that_was_not_negotiated_is_dropped),
@@ -1452,6 +1496,7 @@ int main(void)
 		T(readable_piece_in_a_receive_chain_breaks_the_ring),
 		T(buffer_too_small_for_a_header_breaks_the_ring),
 		T(receive_chain_without_end_breaks_the_ring),
+		T(receive_buffer_of_empty_descriptors_breaks_the_ring),
 		T(receive_buffer_outside_of_memory_breaks_the_ring),
 		T(bad_second_buffer_breaks_the_ring),
 		T(receive_index_that_jumps_breaks_the_ring),
