@@ -29,12 +29,17 @@ static int run_run(int argc, char **argv)
 {
 	struct supervisor_conf c = { 0 };
 	const char *mem = "256M", *cpus = "1", *name = NULL, *kernel = NULL, *initrd = NULL,
-		   *append = NULL, **nics = NULL;
+		   *append = NULL, **nics = NULL, **disks = NULL;
 	struct cmd_option opts[] = {
-		{ .name = "name", .value = &name },     { .name = "mem", .value = &mem },
-		{ .name = "cpus", .value = &cpus },     { .name = "kernel", .value = &kernel },
-		{ .name = "initrd", .value = &initrd }, { .name = "append", .value = &append },
-		{ .name = "nic", .list = &nics },       { 0 },
+		{ .name = "name", .value = &name },
+		{ .name = "mem", .value = &mem },
+		{ .name = "cpus", .value = &cpus },
+		{ .name = "kernel", .value = &kernel },
+		{ .name = "initrd", .value = &initrd },
+		{ .name = "append", .value = &append },
+		{ .name = "nic", .list = &nics },
+		{ .name = "disk", .list = &disks },
+		{ 0 },
 	};
 	unsigned long long mem_bytes, n_cpus;
 	char own[32];
@@ -66,10 +71,12 @@ static int run_run(int argc, char **argv)
 					      .kernel = kernel,
 					      .initrd = initrd,
 					      .append = append,
-					      .nics = nics };
+					      .nics = nics,
+					      .disks = disks };
 		ret = supervisor_run(&c);
 	}
 	free(nics);
+	free(disks);
 	return ret;
 }
 
@@ -90,6 +97,9 @@ static const struct command run_command = {
 		 "  --name NAME       for ps, stats and stop (default: guest-PID)\n"
 		 "  --mem SIZE        guest memory, with K, M or G (default 256M)\n"
 		 "  --cpus N          virtual CPUs (this version: 1)\n"
+		 "  --disk SPEC       a virtio-blk disk; may stand several times:\n"
+		 "      PATH[,ro][,serial=TEXT][,direct=on][,queues=N]         raw image file or "
+		 "block device\n"
 		 "  --nic SPEC        a NIC; may stand several times:\n"
 		 "      e1000[,mac=M][,backend=B[,...]]                        emulated Intel "
 		 "82540EM\n"

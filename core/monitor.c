@@ -40,8 +40,8 @@ struct monitor {
 	struct vm *vm;
 	struct serial *serial;
 	struct pm *pm;
-	struct monitor_nic nic[MONITOR_MAX_NICS];
-	unsigned int n_nics;
+	struct monitor_nic nic[MONITOR_MAX_NICS + MONITOR_MAX_DISKS]; /* disks come last */
+	unsigned int n_nics, n_disks;     /* all of them; the disks among them */
 	struct device_fd fd[RPC_MAX_FDS]; /* what came with `start` and was not taken yet */
 	unsigned int n_fds;
 	int console_in;
@@ -160,7 +160,7 @@ static int monitor_add_nic(struct monitor *m, json_t *desc)
 	struct monitor_nic *nic = &m->nic[m->n_nics];
 	int ret;
 
-	if (!name || !text || m->n_nics == MONITOR_MAX_NICS)
+	if (!name || !text || m->n_nics == MONITOR_MAX_NICS + MONITOR_MAX_DISKS)
 		return -EPROTO;
 	snprintf(nic->name, sizeof(nic->name), "%s", name);
 	nic->conf.name = nic->name;
@@ -176,7 +176,8 @@ static int monitor_add_nic(struct monitor *m, json_t *desc)
 
 static int monitor_build(struct monitor *m, json_t *params)
 {
-	json_t *nics = json_object_get(params, "nics"), *desc;
+	json_t *nics = json_object_get(params, "nics"), *disks = json_object_get(params, "disks"),
+	       *desc;
 	size_t i;
 	int ret = monitor_make_vm(m, params);
 
@@ -190,6 +191,9 @@ static int monitor_build(struct monitor *m, json_t *params)
 	json_array_foreach(nics, i, desc)
 		if (ret == 0)
 			ret = monitor_add_nic(m, desc);
+	json_array_foreach(disks, i, desc)
+		if (ret == 0 && (ret = monitor_add_nic(m, desc)) == 0)
+			m->n_disks++;
 	if (ret == 0)
 		ret = monitor_boot(m, params);
 	return ret;
@@ -284,7 +288,7 @@ static json_t *monitor_vcpu_stats(struct vcpu *v, const struct exits_now *e)
 static json_t *monitor_stats(struct monitor *m)
 {
 	struct json_sink regions = { .sink.put = json_sink_put, .object = json_object() };
-	json_t *vcpus = json_array(), *nics = json_array();
+	json_t *vcpus = json_array(), *nics = json_array(), *disks = json_array();
 	struct exits_now exits[VM_MAX_VCPUS];
 	struct timespec now;
 
@@ -298,16 +302,17 @@ static json_t *monitor_stats(struct monitor *m)
 
 		if (d->ops->stats)
 			d->ops->stats(d, &c.sink);
-		json_array_append_new(nics, json_pack("{s:s, s:s, s:o}", "name", m->nic[i].name,
-						      "type", d->type->name, "counters", c.object));
+		json_array_append_new(i < m->n_nics - m->n_disks ? nics : disks,
+				      json_pack("{s:s, s:s, s:o}", "name", m->nic[i].name, "type",
+						d->type->name, "counters", c.object));
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return json_pack("{s:I, s:s, s:o, s:o, s:I, s:b, s:o}", "uptime_ms",
+	return json_pack("{s:I, s:s, s:o, s:o, s:I, s:b, s:o, s:o}", "uptime_ms",
 			 (json_int_t)((now.tv_sec - m->started.tv_sec) * 1000 +
 				      (now.tv_nsec - m->started.tv_nsec) / 1000000),
 			 "jail", m->jail, "vcpus", vcpus, "regions", regions.object,
 			 "coalesced_writes", (json_int_t)atomic_load(&m->vm->coalesced_writes),
-			 "io_polling", io_is_polling(m->vm->io), "nics", nics);
+			 "io_polling", io_is_polling(m->vm->io), "nics", nics, "disks", disks);
 }
 
 /* A descriptor that a device has asked for. False: nobody takes it. */

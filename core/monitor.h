@@ -8,6 +8,7 @@
 
 #define MONITOR_CONTROL_FD 3 /* the SOCK_SEQPACKET socket to the supervisor */
 #define MONITOR_MAX_NICS   16
+#define MONITOR_MAX_DISKS  8
 
 /*
  * monitor_main - serves until the guest ends or the supervisor is gone. Returns an exit status.

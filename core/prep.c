@@ -186,6 +186,7 @@ void prep_guest_release(struct prep_guest *g)
 		free(s->nic.device_opts);
 		memset(s, 0, sizeof(*s));
 	}
+	prep_disks_release(g);
 }
 
 /* --- software NICs --- */

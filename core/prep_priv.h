@@ -8,6 +8,7 @@
 
 #include "core/monitor.h"
 #include "core/prep.h"
+#include "core/prep_disk.h"
 #include "core/rpc.h"
 
 struct prep_fd {
@@ -37,6 +38,8 @@ struct prep_guest {
 	unsigned int n_shared;
 	struct prep_slot slot[MONITOR_MAX_NICS];
 	unsigned int n_nics;
+	struct prep_disk disk[MONITOR_MAX_DISKS];
+	unsigned int n_disks;
 	int sig_fd; /* the supervisor's signalfd, ends every wait; 0: none */
 };
 

@@ -151,6 +151,8 @@ static int sup_prepare(struct supervisor *s)
 	/* wrong words are found before the host is looked at */
 	for (const char **n = c->nics; n && *n && ret == 0; n++)
 		ret = prep_check_nic(*n);
+	for (const char **d = c->disks; d && *d && ret == 0; d++)
+		ret = prep_check_disk(*d);
 	if (ret == 0)
 		ret = sup_open(s, "kvm", "/dev/kvm", O_RDWR);
 	if (ret == 0)
@@ -161,6 +163,8 @@ static int sup_prepare(struct supervisor *s)
 		ret = sup_console(s);
 	for (const char **n = c->nics; n && *n && ret == 0; n++)
 		ret = prep_guest_nic(&s->guest, *n);
+	for (const char **d = c->disks; d && *d && ret == 0; d++)
+		ret = prep_guest_disk(&s->guest, *d);
 	return ret;
 }
 
@@ -223,20 +227,25 @@ static int sup_spawn(struct supervisor *s)
 static int sup_send_start(struct supervisor *s)
 {
 	struct prep_guest *g = &s->guest;
-	json_t *nics = json_array(), *names = json_array(), *params;
+	json_t *nics = json_array(), *disks = json_array(), *names = json_array(), *params;
 	int fds[RPC_MAX_FDS];
 
 	for (unsigned int i = 0; i < g->n_nics; i++)
 		json_array_append_new(nics, json_pack("{s:s, s:s}", "name", g->slot[i].nic.name,
 						      "opts", g->slot[i].nic.device_opts));
+	for (unsigned int i = 0; i < g->n_disks; i++)
+		json_array_append_new(disks, json_pack("{s:s, s:s}", "name", g->disk[i].name,
+						       "opts", g->disk[i].device_opts));
 	for (unsigned int i = 0; i < g->n_fds; i++) {
 		json_array_append_new(names, json_string(g->fd[i].name));
 		fds[i] = g->fd[i].fd;
 	}
-	params = json_pack("{s:I, s:i, s:s, s:o, s:o}", "mem_bytes", (json_int_t)s->conf->mem_bytes,
-			   "cpus", (int)s->conf->cpus, "cmdline",
-			   s->conf->append ? s->conf->append : "", "nics", nics, "fds", names);
-	if (!params || json_array_size(nics) != g->n_nics || json_array_size(names) != g->n_fds) {
+	params = json_pack("{s:I, s:i, s:s, s:o, s:o, s:o}", "mem_bytes",
+			   (json_int_t)s->conf->mem_bytes, "cpus", (int)s->conf->cpus, "cmdline",
+			   s->conf->append ? s->conf->append : "", "nics", nics, "disks", disks,
+			   "fds", names);
+	if (!params || json_array_size(nics) != g->n_nics || json_array_size(names) != g->n_fds ||
+	    json_array_size(disks) != g->n_disks) {
 		json_decref(params);
 		return -EILSEQ;
 	}
@@ -382,11 +391,25 @@ static uint64_t sup_guest_ns(pid_t pid)
 	return p ? strtoull(p, NULL, 10) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK)) : 0;
 }
 
+static void sup_add_disk_facts(struct supervisor *s, json_t *disks)
+{
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(disks, i, disk) {
+		if (i == s->guest.n_disks)
+			break;
+		json_object_set_new(disk, "path", json_string(s->guest.disk[i].path));
+		json_object_set_new(disk, "options", json_string(s->guest.disk[i].device_opts));
+	}
+}
+
 static void sup_add_facts(struct supervisor *s, json_t *stats)
 {
 	json_t *nics = json_object_get(stats, "nics"), *nic;
 	size_t i;
 
+	sup_add_disk_facts(s, json_object_get(stats, "disks"));
 	json_object_set_new(stats, "version", json_integer(1));
 	json_object_set_new(stats, "guest", json_string(s->conf->name));
 	json_object_set_new(stats, "monitor",
@@ -637,7 +660,7 @@ int supervisor_run(const struct supervisor_conf *conf)
 		goto out;
 	ret = sup_prepare(s);
 	if (ret == -EINVAL)
-		ret = FL_USAGE; /* a wrong --nic is a wrong call, and only that gives EINVAL here */
+		ret = FL_USAGE; /* a wrong --nic or --disk, and only that gives EINVAL here */
 	if (ret == 0)
 		ret = sup_spawn(s);
 	if (ret == 0)

@@ -15,6 +15,7 @@ struct supervisor_conf {
 	unsigned int cpus;
 	const char *kernel, *initrd, *append; /* initrd and append may be NULL */
 	const char **nics;                    /* NULL-ended list of --nic strings, or NULL */
+	const char **disks;                   /* the same of --disk strings */
 };
 
 /*
