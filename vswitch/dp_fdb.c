@@ -59,9 +59,17 @@ static inline uint16_t val_port(uint64_t val)
 	return (uint16_t)(val >> 32);
 }
 
+/* How long ago it was seen. Each worker has its own clock, which another's may be ahead of. */
+static inline uint32_t val_age_s(uint64_t val, uint32_t now_s)
+{
+	uint32_t age = now_s - (uint32_t)val;
+
+	return age > INT32_MAX ? 0 : age;
+}
+
 static inline bool val_aged(const struct dp_fdb *t, uint64_t val, uint32_t now_s)
 {
-	return !(val & VAL_STATIC) && now_s - (uint32_t)val > t->age_s;
+	return !(val & VAL_STATIC) && val_age_s(val, now_s) > t->age_s;
 }
 
 /* The two buckets of a key; the same one at times. */
@@ -236,7 +244,7 @@ void dp_fdb_learn(struct dp_fdb *t, const uint8_t mac[6], uint16_t vid, struct d
 	if (e) {
 		val = read_val(e, key);
 		if (val & VAL_STATIC ||
-		    (val_port(val) == p->idx + 1 && now_s - (uint32_t)val <= STALE_S))
+		    (val_port(val) == p->idx + 1 && val_age_s(val, now_s) <= STALE_S))
 			return;
 	}
 	rte_spinlock_lock(&t->lock);
@@ -318,7 +326,7 @@ unsigned int dp_fdb_list(struct dp_fdb *t, struct dp *dp, struct dp_fdb_entry *o
 		out[n - 1].vlan = (uint16_t)(key >> 48 & 0xfff);
 		memcpy(out[n - 1].port, p->conf.name, DP_NAME_MAX);
 		out[n - 1].is_static = val & VAL_STATIC;
-		out[n - 1].age_s = val & VAL_STATIC ? 0 : now_s - (uint32_t)val;
+		out[n - 1].age_s = val & VAL_STATIC ? 0 : val_age_s(val, now_s);
 	}
 	rte_spinlock_unlock(&t->lock);
 	return n;
