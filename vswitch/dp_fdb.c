@@ -219,7 +219,7 @@ static void insert(struct dp_fdb *t, uint64_t key, struct dp_port *p, uint32_t n
 {
 	struct entry *e;
 
-	if (p->n_learned >= p->conf.max_learned || t->info.n >= t->info.max)
+	if (t->info.n >= t->info.max)
 		purge(t, p->dp, now_s);
 	if (p->n_learned >= p->conf.max_learned) {
 		t->info.refused_port++;
@@ -248,6 +248,8 @@ void dp_fdb_learn(struct dp_fdb *t, const uint8_t mac[6], uint16_t vid, struct d
 			return;
 	}
 	rte_spinlock_lock(&t->lock);
+	if (p->n_learned >= p->conf.max_learned)
+		purge(t, p->dp, now_s); /* may free what is looked for now */
 	e = find(t, key);
 	if (!e) {
 		insert(t, key, p, now_s);
@@ -257,7 +259,9 @@ void dp_fdb_learn(struct dp_fdb *t, const uint8_t mac[6], uint16_t vid, struct d
 	val = atomic_load_explicit(&e->val, memory_order_relaxed);
 	if (!(val & VAL_STATIC) && val_port(val) == p->idx + 1) {
 		atomic_store_explicit(&e->val, new, memory_order_relaxed);
-	} else if (!(val & VAL_STATIC) && p->n_learned < p->conf.max_learned) {
+	} else if (!(val & VAL_STATIC) && p->n_learned >= p->conf.max_learned) {
+		t->info.refused_port++;
+	} else if (!(val & VAL_STATIC)) {
 		struct dp_port *was = atomic_load(&p->dp->port[val_port(val) - 1]);
 
 		if (was)
