@@ -9,8 +9,9 @@
  * address all the time, or it was free in between and is of that address again, which is as good.
  *
  * A bucket has eight entries and a new address has two buckets to go to. A full bucket refuses new
- * addresses instead of putting out others: only what has aged, or is of the same port, makes room.
- * A port has a bound of its own besides, so what one guest makes up costs nobody else an entry.
+ * addresses instead of putting out others: only what has aged, or is of the same port, makes room;
+ * for a static address, which the operator has named, any that was learned. A port has a bound of
+ * its own besides, so what one guest makes up costs nobody else an entry.
  */
 #include <errno.h>
 #include <rte_hash_crc.h>
@@ -215,6 +216,23 @@ static struct entry *place_for(struct dp_fdb *t, uint64_t key, const struct dp_p
 	return own;
 }
 
+/* A learned entry makes room for a static one, whosever it is. NULL: there are static ones only. */
+static struct entry *place_of_learned(struct dp_fdb *t, struct dp *dp, uint64_t key)
+{
+	struct bucket *b[2];
+
+	buckets(t, key, b);
+	for (unsigned int i = 0; i < 2 * WAYS; i++) {
+		struct entry *e = &b[i % 2]->e[i / 2];
+
+		if (!(atomic_load_explicit(&e->val, memory_order_relaxed) & VAL_STATIC)) {
+			entry_free(t, dp, e);
+			return e;
+		}
+	}
+	return NULL;
+}
+
 static void insert(struct dp_fdb *t, uint64_t key, struct dp_port *p, uint32_t now_s)
 {
 	struct entry *e;
@@ -287,6 +305,8 @@ int dp_fdb_add_static(struct dp_fdb *t, const uint8_t mac[6], uint16_t vid, stru
 		if (e)
 			entry_free(t, p->dp, e); /* it was learned elsewhere: that is over */
 		e = place_for(t, key, p, dp_now_s(p->dp));
+		if (!e)
+			e = place_of_learned(t, p->dp, key);
 		if (e)
 			entry_set(t, e, key, val);
 		else
