@@ -70,6 +70,12 @@ bool nic_link_up(struct nic_backend *be)
 	return be->ops->link_up ? be->ops->link_up(be) : true;
 }
 
+void nic_use_pairs(struct nic_backend *be, unsigned int n)
+{
+	if (be->ops->use_pairs)
+		be->ops->use_pairs(be, n);
+}
+
 void nic_rx_withdraw(struct nic_backend *be, unsigned int q)
 {
 	if (be->ops->rx_withdraw)

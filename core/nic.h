@@ -125,6 +125,11 @@ struct nic_backend_ops {
 	/* May be NULL. */
 	void (*set_filter)(struct nic_backend *be, const struct nic_filter *f);
 	/*
+	 * The guest uses queue pairs 0..n) now, 1 <= n <= n_pairs: frames come in by no other. May
+	 * be NULL.
+	 */
+	void (*use_pairs)(struct nic_backend *be, unsigned int n);
+	/*
 	 * A descriptor that is readable when receive() has work while the thread sleeps; -1 when
 	 * there is none. May be NULL.
 	 */
@@ -194,6 +199,7 @@ struct nic_backend {
 	const struct nic_backend_ops *ops;
 	const struct nic_backend_type *type;
 	struct nic_frontend *fe;
+	unsigned int n_pairs; /* queue pairs that it moves frames of, set by create(); 0: one */
 	struct nic_filter filter;
 	struct nic_counters n;
 };
@@ -238,6 +244,7 @@ static inline unsigned int nic_receive(struct nic_backend *be, unsigned int q, u
 void nic_set_filter(struct nic_backend *be, const struct nic_filter *f);
 int nic_rx_fd(struct nic_backend *be, unsigned int q); /* -1: none */
 bool nic_link_up(struct nic_backend *be);
+void nic_use_pairs(struct nic_backend *be, unsigned int n);
 void nic_reset(struct nic_backend *be);
 void nic_rx_withdraw(struct nic_backend *be, unsigned int q);
 /* nic_takes_rings - does it work on virtio rings itself? */

@@ -162,6 +162,7 @@ static int loop_create(struct vm *vm, struct device_conf *conf, struct nic_front
 	if (!s)
 		return -ENOMEM;
 	s->be.ops = &loop_ops;
+	s->be.n_pairs = LOOP_QUEUES;
 	*out = &s->be;
 	return 0;
 }

@@ -5,12 +5,15 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/nic.h"
 
+#define NULL_QUEUES 8
+
 struct null_nic {
-	struct nic_backend be; /* first: the seam hands this around */
-	unsigned int done;     /* frames taken, not yet reported */
+	struct nic_backend be;          /* first: the seam hands this around */
+	unsigned int done[NULL_QUEUES]; /* frames taken, not yet reported */
 };
 
 static void null_destroy(struct nic_backend *be)
@@ -26,16 +29,16 @@ static unsigned int null_send(struct nic_backend *be, unsigned int q,
 	for (unsigned int i = 0; i < n; i++)
 		be->n.tx_bytes += frames[i].len;
 	be->n.tx_frames += n;
-	s->done += n;
+	s->done[q % NULL_QUEUES] += n;
 	return n;
 }
 
 static unsigned int null_sent(struct nic_backend *be, unsigned int q)
 {
 	struct null_nic *s = (struct null_nic *)be;
-	unsigned int n = s->done;
+	unsigned int n = s->done[q % NULL_QUEUES];
 
-	s->done = 0;
+	s->done[q % NULL_QUEUES] = 0;
 	return n;
 }
 
@@ -46,7 +49,7 @@ static unsigned int null_receive(struct nic_backend *be, unsigned int q, unsigne
 
 static void null_reset(struct nic_backend *be)
 {
-	((struct null_nic *)be)->done = 0;
+	memset(((struct null_nic *)be)->done, 0, sizeof(((struct null_nic *)be)->done));
 }
 
 static const struct nic_backend_ops null_ops = {
@@ -65,6 +68,7 @@ static int null_create(struct vm *vm, struct device_conf *conf, struct nic_front
 	if (!s)
 		return -ENOMEM;
 	s->be.ops = &null_ops;
+	s->be.n_pairs = NULL_QUEUES;
 	*out = &s->be;
 	return 0;
 }

@@ -2,10 +2,13 @@
 /*
  * The back-end `tap`: frames go to and come from a tap interface of the host. The descriptor is
  * opened by prep_tap.c (the monitor has no right to); here it is written and read, one system call
- * a frame, straight from and to guest memory. Follows linux/if_tun.h, IFF_TAP | IFF_NO_PI. Left
- * out: the vnet header (offloads), several queues.
+ * a frame, straight from and to guest memory. Several queues are several descriptors of one
+ * interface (IFF_MULTI_QUEUE). Follows linux/if_tun.h, IFF_TAP | IFF_NO_PI. Left out: the vnet
+ * header (offloads).
  */
 #include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,18 +17,25 @@
 
 #include "core/err.h"
 #include "core/nic.h"
+#include "pv-net/tap_open.h"
 
 #define TAP_FRAME_MAX 65536 /* more than any frame without vnet header */
 #define TAP_FRAME_STD 1514
 /* what the kernel's filter compares exactly; further ones would open it */
 #define TAP_EXACT_MACS 8
 
+struct tap_queue {
+	int fd;
+	bool off;          /* the kernel gives it no frames */
+	unsigned int done; /* sent, not yet reported */
+	uint32_t want;     /* bytes of posted buffers before a read: the longest frame seen */
+};
+
 struct tap_nic {
 	struct nic_backend be; /* first */
-	int fd;
-	unsigned int done;     /* sent, not yet reported */
-	uint32_t want;         /* bytes of posted buffers before a read: the longest frame seen */
-	uint64_t n_send_again; /* the kernel took no frame: it stays on the guest's ring */
+	struct tap_queue q[TAP_MAX_QUEUES];
+	uint64_t n_send_again;   /* the kernel took no frame: it stays on the guest's ring */
+	uint64_t n_queue_errors; /* the kernel turned no queue on or off */
 	/* where the rest of a frame goes that is longer than `want` */
 	uint8_t spill[TAP_FRAME_MAX];
 };
@@ -37,17 +47,18 @@ static struct tap_nic *tap_of(struct nic_backend *be)
 
 static void tap_destroy(struct nic_backend *be)
 {
-	close(tap_of(be)->fd);
+	for (unsigned int i = 0; i < be->n_pairs; i++)
+		close(tap_of(be)->q[i].fd);
 	free(be);
 }
 
 /* --- out --- */
 /* False when the kernel has no room for the frame now. */
-static bool tap_send_one(struct tap_nic *t, const struct nic_tx_frame *f)
+static bool tap_send_one(struct tap_nic *t, int fd, const struct nic_tx_frame *f)
 {
 	struct nic_counters *n = &t->be.n;
 
-	if (writev(t->fd, f->iov, (int)f->n_iov) >= 0) {
+	if (writev(fd, f->iov, (int)f->n_iov) >= 0) {
 		n->tx_frames++;
 		n->tx_bytes += f->len;
 		return true;
@@ -67,18 +78,18 @@ static unsigned int tap_send(struct nic_backend *be, unsigned int q,
 	struct tap_nic *t = tap_of(be);
 	unsigned int i = 0;
 
-	while (i < n && tap_send_one(t, &frames[i]))
+	while (i < n && tap_send_one(t, t->q[q].fd, &frames[i]))
 		i++;
-	t->done += i;
+	t->q[q].done += i;
 	return i;
 }
 
 static unsigned int tap_sent(struct nic_backend *be, unsigned int q)
 {
 	struct tap_nic *t = tap_of(be);
-	unsigned int n = t->done;
+	unsigned int n = t->q[q].done;
 
-	t->done = 0;
+	t->q[q].done = 0;
 	return n;
 }
 
@@ -121,11 +132,7 @@ static bool tap_spilt(struct tap_nic *t, unsigned int q, unsigned int pos, uint3
 	uint32_t skip = had, left = len - had, room;
 	unsigned int n;
 
-	if (len > t->be.fe->max_frame) {
-		t->be.n.rx_drop[NIC_DROP_TOO_LONG]++;
-		return false;
-	}
-	t->want = len > t->want ? len : t->want;
+	t->q[q].want = len > t->q[q].want ? len : t->q[q].want;
 	n = nic_rx_gather(t->be.fe, q, pos, len, iov, NIC_MAX_IOV, n_bufs, &room);
 	if (!n) {
 		t->be.n.rx_drop[NIC_DROP_NO_BUFFER]++;
@@ -168,19 +175,23 @@ static int tap_receive_one(struct tap_nic *t, unsigned int q, unsigned int pos,
 			   struct nic_rx_done *done)
 {
 	struct iovec iov[NIC_MAX_IOV + 1];
+	uint32_t room, len, want = t->q[q].want;
 	unsigned int n_bufs, n;
-	uint32_t room, len;
 	ssize_t ret;
 
-	n = tap_gather(t, q, pos, t->want < t->be.fe->max_frame ? t->want : t->be.fe->max_frame,
-		       iov, &n_bufs, &room);
+	n = tap_gather(t, q, pos, want < t->be.fe->max_frame ? want : t->be.fe->max_frame, iov,
+		       &n_bufs, &room);
 	if (!n)
 		return -ENOBUFS; /* frames wait in the interface's own queue */
 	iov[n] = (struct iovec){ .iov_base = t->spill, .iov_len = sizeof(t->spill) };
-	ret = readv(t->fd, iov, (int)n + 1);
+	ret = readv(t->q[q].fd, iov, (int)n + 1);
 	if (ret < 0)
 		return -errno;
 	len = (uint32_t)ret;
+	if (len > t->be.fe->max_frame) {
+		t->be.n.rx_drop[NIC_DROP_TOO_LONG]++;
+		return 0;
+	}
 	if (!tap_passes(t, iov, len)) {
 		t->be.n.rx_drop[len < 14 ? NIC_DROP_TOO_SHORT : NIC_DROP_FILTERED]++;
 		return 0;
@@ -202,8 +213,6 @@ static unsigned int tap_receive(struct nic_backend *be, unsigned int q, unsigned
 	struct nic_rx_done done[NIC_BURST];
 	unsigned int handled = 0, n = 0, pos = 0;
 
-	if (q)
-		return 0;
 	while (handled < max && n < NIC_BURST) {
 		int ret = tap_receive_one(tap_of(be), q, pos, &done[n]);
 
@@ -220,7 +229,7 @@ static unsigned int tap_receive(struct nic_backend *be, unsigned int q, unsigned
 
 static int tap_rx_fd(struct nic_backend *be, unsigned int q)
 {
-	return q ? -1 : tap_of(be)->fd;
+	return q < be->n_pairs ? tap_of(be)->q[q].fd : -1;
 }
 
 /* --- the rest --- */
@@ -246,18 +255,37 @@ static void tap_set_filter(struct nic_backend *be, const struct nic_filter *f)
 			memset(tf.mac[f->n_macs], 0xff, ETH_ALEN);
 		tf.head.count = (uint16_t)n; /* 0 means no filter */
 	}
-	if (ioctl(tap_of(be)->fd, TUNSETTXFILTER, &tf) < 0)
+	if (ioctl(tap_of(be)->q[0].fd, TUNSETTXFILTER, &tf) < 0)
 		return;
 }
 
 static void tap_reset(struct nic_backend *be)
 {
-	tap_of(be)->done = 0;
+	for (unsigned int i = 0; i < be->n_pairs; i++)
+		tap_of(be)->q[i].done = 0;
+}
+
+/* A queue that is off gets no flows: the kernel spreads them over those that are on. */
+static void tap_use_pairs(struct nic_backend *be, unsigned int n)
+{
+	struct tap_nic *t = tap_of(be);
+
+	for (unsigned int i = 1; i < be->n_pairs; i++) {
+		struct ifreq r = { .ifr_flags = i < n ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+		if (t->q[i].off == (i >= n))
+			continue;
+		if (ioctl(t->q[i].fd, TUNSETQUEUE, &r) < 0)
+			t->n_queue_errors++;
+		else
+			t->q[i].off = i >= n;
+	}
 }
 
 static void tap_stats(struct nic_backend *be, struct stats_sink *s)
 {
 	stats_put(s, "tx_again", tap_of(be)->n_send_again);
+	stats_put(s, "tap_queue_errors", tap_of(be)->n_queue_errors);
 }
 
 static const struct nic_backend_ops tap_ops = {
@@ -266,31 +294,39 @@ static const struct nic_backend_ops tap_ops = {
 	.sent = tap_sent,
 	.receive = tap_receive,
 	.set_filter = tap_set_filter,
+	.use_pairs = tap_use_pairs,
 	.rx_fd = tap_rx_fd,
 	.reset = tap_reset,
 	.stats = tap_stats,
 };
 
+static void tap_take_fds(struct tap_nic *t, struct device_conf *conf)
+{
+	char name[16] = "tap";
+	int fd;
+
+	while (t->be.n_pairs < TAP_MAX_QUEUES && (fd = device_take_fd(conf, name)) >= 0) {
+		t->q[t->be.n_pairs++] = (struct tap_queue){ .fd = fd, .want = TAP_FRAME_STD };
+		snprintf(name, sizeof(name), "tap%u", t->be.n_pairs);
+	}
+}
+
 static int tap_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,
 		      struct nic_backend **out)
 {
-	struct tap_nic *t;
-	int fd;
+	struct tap_nic *t = calloc(1, sizeof(*t));
 
 	opts_take(conf->opts, "ifname"); /* prep_tap.c has seen to it */
-	fd = device_take_fd(conf, "tap");
-	if (fd < 0)
-		return err_ret(fd,
+	if (!t)
+		return -ENOMEM;
+	tap_take_fds(t, conf);
+	if (!t->be.n_pairs) {
+		free(t);
+		return err_ret(-ENOENT,
 			       "%s: no tap was opened for it: start the guest by 'fourlane run'",
 			       conf->name);
-	t = calloc(1, sizeof(*t));
-	if (!t) {
-		close(fd);
-		return -ENOMEM;
 	}
 	t->be.ops = &tap_ops;
-	t->fd = fd;
-	t->want = TAP_FRAME_STD;
 	*out = &t->be;
 	return 0;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * `backend=tap` on the host's side: opens the interface before the guest starts and hands its
- * descriptor to the monitor under the name "tap"; puts an interface that was there before back as
- * it was. Called by prep_software().
+ * descriptors to the monitor under the names "tap", "tap1", ...; puts an interface that was there
+ * before back as it was. Called by prep_software().
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,27 +39,56 @@ static int prep_tap_tell_name(struct prep_nic *nic, const char *name)
 	return ret;
 }
 
+/* Keys of the device that the interface has to fit; the monitor reads them too. */
+static int prep_tap_wish(struct prep_nic *nic, struct tap_wish *w)
+{
+	uint64_t queues = 1, mtu = 0;
+	int ret = opts_take_number(nic->opts, "queues", 1, TAP_MAX_QUEUES, &queues);
+
+	if (ret >= 0)
+		ret = opts_take_number(nic->opts, "mtu", 0, UINT16_MAX, &mtu);
+	w->n_queues = (unsigned int)queues;
+	w->mtu = (unsigned int)mtu;
+	return ret < 0 ? ret : 0;
+}
+
+static int prep_tap_add_fds(struct prep_guest *g, struct prep_nic *nic, const int *fd,
+			    unsigned int n)
+{
+	char name[16] = "tap";
+	int ret = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (i)
+			snprintf(name, sizeof(name), "tap%u", i);
+		if (ret == 0)
+			ret = prep_add_fd(g, nic, name, fd[i]);
+		else
+			close(fd[i]);
+	}
+	return ret;
+}
+
 static int prep_tap_open(struct prep_guest *g, struct prep_nic *nic, struct prep_tap *p)
 {
 	const char *given = opts_take(nic->opts, "ifname");
+	struct tap_wish w = { .must_be_new = !given };
+	int fd[TAP_MAX_QUEUES], ret;
 	char name[TAP_NAME_SIZE];
-	int fd, ret;
 
 	if (given && tap_name_check(given) < 0)
 		return -EINVAL;
 	if (!given)
 		tap_name_make(name, prep_guest_name(g), nic->idx);
-	fd = tap_open(given ? given : name, !given, &p->iface);
-	if (fd < 0)
-		return fd;
-	if (!p->iface.created)
-		p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	ret = given ? 0 : prep_tap_tell_name(nic, name);
-	if (ret < 0) {
-		close(fd);
+	ret = prep_tap_wish(nic, &w);
+	if (ret == 0)
+		ret = tap_open(given ? given : name, &w, &p->iface, fd);
+	if (ret < 0)
 		return ret;
-	}
-	return prep_add_fd(g, nic, "tap", fd);
+	if (!p->iface.created)
+		p->fd = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
+	ret = prep_tap_add_fds(g, nic, fd, w.n_queues);
+	return ret < 0 || given ? ret : prep_tap_tell_name(nic, name);
 }
 
 static int prep_tap(struct prep_guest *g, struct prep_nic *nic)

@@ -67,6 +67,20 @@ static int tap_set_up(const char *name, bool up)
 	return ret;
 }
 
+/* The interface's MTU, or with `set` a new one. 0 or above, or negative errno. */
+static int tap_mtu(const char *name, int set)
+{
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
+	struct ifreq r = { .ifr_mtu = set };
+
+	if (s < 0)
+		return -errno;
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	ret = ioctl(s, set ? SIOCSIFMTU : SIOCGIFMTU, &r) < 0 ? -errno : r.ifr_mtu;
+	close(s);
+	return ret;
+}
+
 static int tap_attach(int fd, const char *name, int flags)
 {
 	struct ifreq r = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | flags) };
@@ -75,7 +89,7 @@ static int tap_attach(int fd, const char *name, int flags)
 	return ioctl(fd, TUNSETIFF, &r) < 0 ? -errno : 0;
 }
 
-static int tap_fail(const char *name, int err, bool must_be_new)
+static int tap_fail(const char *name, int err, const struct tap_wish *w)
 {
 	switch (err) {
 	case -EPERM:
@@ -84,7 +98,7 @@ static int tap_fail(const char *name, int err, bool must_be_new)
 			       "or make it beforehand with 'ip tuntap add %s mode tap user NAME'",
 			       name, name);
 	case -EBUSY:
-		if (must_be_new)
+		if (w->must_be_new)
 			return err_ret(-EEXIST,
 				       "creating tap %s: an interface of that name is there; is "
 				       "another guest of that name running? give ifname=",
@@ -94,9 +108,15 @@ static int tap_fail(const char *name, int err, bool must_be_new)
 			       "another ifname=",
 			       name);
 	case -EINVAL:
+		if (w->n_queues > 1)
+			return err_ret(err,
+				       "opening tap %s: the interface of that name is no tap with "
+				       "several queues; make it with 'ip tuntap add %s mode tap "
+				       "multi_queue', or give queues=1 or another ifname=",
+				       name, name);
 		return err_ret(err,
-			       "opening tap %s: the interface of that name is no tap with one "
-			       "queue; give another ifname=",
+			       "opening tap %s: the interface of that name is no tap; give another "
+			       "ifname=",
 			       name);
 	default:
 		return err_ret(err, "opening tap %s: %s; give another ifname=", name,
@@ -104,43 +124,104 @@ static int tap_fail(const char *name, int err, bool must_be_new)
 	}
 }
 
-int tap_open(const char *name, bool must_be_new, struct tap_iface *t)
+static int tap_device(void)
 {
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), ret;
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
 		return err_ret(-ENODEV, "opening /dev/net/tun: the kernel has no tun driver; load "
 					"it with 'modprobe tun'");
-	if (fd < 0)
-		return err_ret(-errno,
-			       "opening /dev/net/tun: %s; run as root or with CAP_NET_ADMIN",
-			       strerror(errno));
-	*t = (struct tap_iface){ .created = true };
-	snprintf(t->name, sizeof(t->name), "%s", name);
-	ret = tap_attach(fd, name, IFF_TUN_EXCL);
-	if (ret == -EBUSY && !must_be_new) {
-		t->created = false;
-		ret = tap_attach(fd, name, 0);
+	return fd < 0 ? err_ret(-errno,
+				"opening /dev/net/tun: %s; run as root or with CAP_NET_ADMIN",
+				strerror(errno))
+		      : fd;
+}
+
+/* The first queue: a new interface, or the one that is there. Its kind decides *flags. */
+static int tap_first(int fd, const char *name, const struct tap_wish *w, struct tap_iface *t,
+		     int *flags)
+{
+	int ret;
+
+	*flags = w->n_queues > 1 ? IFF_MULTI_QUEUE : 0;
+	ret = tap_attach(fd, name, *flags | IFF_TUN_EXCL);
+	t->created = ret == 0;
+	if (ret != -EBUSY || w->must_be_new)
+		return ret;
+	ret = tap_attach(fd, name, *flags);
+	if (ret == -EINVAL && !*flags) /* one of several queues is as good */
+		ret = tap_attach(fd, name, *flags = IFF_MULTI_QUEUE);
+	return ret;
+}
+
+static int tap_queues(const char *name, const struct tap_wish *w, struct tap_iface *t, int *fd)
+{
+	int flags = 0, ret = 0;
+
+	for (unsigned int i = 0; i < w->n_queues && ret == 0; i++) {
+		fd[i] = tap_device();
+		if (fd[i] < 0)
+			return fd[i];
+		ret = i ? tap_attach(fd[i], name, flags) : tap_first(fd[i], name, w, t, &flags);
 	}
-	if (ret < 0) {
-		tap_fail(name, ret, must_be_new);
-		close(fd);
-		return ret == -EBUSY && must_be_new ? -EEXIST : ret;
-	}
+	if (ret < 0)
+		tap_fail(name, ret, w);
+	return ret == -EBUSY && w->must_be_new ? -EEXIST : ret;
+}
+
+static int tap_carry(const char *name, const struct tap_wish *w, const struct tap_iface *t)
+{
+	int has = w->mtu ? tap_mtu(name, t->created ? (int)w->mtu : 0) : 0;
+
+	if (has < 0)
+		return err_ret(has, "mtu=%u: tap %s: %s; give a smaller mtu=", w->mtu, name,
+			       strerror(-has));
+	if ((unsigned int)has < w->mtu)
+		return err_ret(-ERANGE,
+			       "mtu=%u: tap %s carries %d; give mtu=%d, or raise the interface's "
+			       "with 'ip link set %s mtu %u'",
+			       w->mtu, name, has, has, name, w->mtu);
+	return 0;
+}
+
+/* An interface that is attached: MTU, up. */
+static int tap_ready(const char *name, const struct tap_wish *w, struct tap_iface *t)
+{
+	int ret = tap_carry(name, w, t);
+
+	if (ret < 0)
+		return ret;
 	/* a host that speaks IPv6 would greet the guest by itself, and each guest's counters would
 	 * show it */
 	if (t->created)
 		paths_write("1", "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
 	ret = tap_set_up(name, true);
-	if (ret < 0) {
-		err_say("putting tap %s up: %s; run as root or with CAP_NET_ADMIN, or put it up "
-			"beforehand",
+	if (ret < 0)
+		return err_ret(
+			ret,
+			"putting tap %s up: %s; run as root or with CAP_NET_ADMIN, or put it "
+			"up beforehand",
 			name, strerror(-ret));
-		close(fd);
-		return ret;
-	}
 	t->raised = ret && !t->created;
-	return fd;
+	return 0;
+}
+
+int tap_open(const char *name, const struct tap_wish *w, struct tap_iface *t,
+	     int fd[TAP_MAX_QUEUES])
+{
+	int ret;
+
+	*t = (struct tap_iface){ 0 };
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	for (unsigned int i = 0; i < TAP_MAX_QUEUES; i++)
+		fd[i] = -1;
+	ret = tap_queues(name, w, t, fd);
+	if (ret == 0)
+		ret = tap_ready(name, w, t);
+	for (unsigned int i = 0; i < w->n_queues && ret < 0; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
+	return ret;
 }
 
 void tap_put_back(const struct tap_iface *t, int fd)

@@ -2,9 +2,10 @@
 /*
  * virtio-net for the guest: the device behind `--nic virtio`. Here are its life, its configuration
  * and its poller; frames go through virtio_net_tx.c and virtio_net_rx.c, registers through
- * virtio_dev.c. A back-end that works on rings itself gets them by virtio_net_rings.c; only such a
- * one has several queue pairs. VIRTIO 1.2 section 5.1. Offered: MAC, STATUS, MRG_RXBUF, the ring's
- * features, and CTRL_VQ with MQ for several pairs. Left out: offloads.
+ * virtio_dev.c, commands through virtio_net_ctrl.c. A back-end that works on rings itself gets them
+ * by virtio_net_rings.c. VIRTIO 1.2 section 5.1. Offered: MAC, STATUS, MRG_RXBUF, the ring's
+ * features, CTRL_VQ with receive modes, addresses and VLANs, GUEST_ANNOUNCE, MTU when one is given,
+ * and MQ for several pairs. Left out: offloads.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,12 +22,34 @@ static struct vnet *vnet_of_vd(struct virtio_dev *vd)
 }
 
 /* --- what the transport asks --- */
+static uint32_t vnet_max_frame(const struct vnet *v)
+{
+	if (virtio_has(&v->vd, VIRTIO_NET_F_MTU))
+		return v->mtu + VNET_LINK_HEAD;
+	return virtio_has(&v->vd, VIRTIO_NET_F_MRG_RXBUF) ? NIC_MAX_FRAME : VNET_FRAME_STD;
+}
+
+void vnet_prepare(struct vnet *v)
+{
+	v->used_pairs = 1; /* until the driver asks for more (5.1.6.5.5) */
+	v->announce = false;
+	atomic_store(&v->has_ctrl, virtio_has(&v->vd, VIRTIO_NET_F_CTRL_VQ));
+	vnet_filter_push(v);
+}
+
+void vnet_forget(struct vnet *v)
+{
+	vnet_filter_reset(v);
+}
+
 static void vnet_start(struct virtio_dev *vd)
 {
 	struct vnet *v = vnet_of_vd(vd);
 
-	v->fe.max_frame = virtio_has(vd, VIRTIO_NET_F_MRG_RXBUF) ? NIC_MAX_FRAME : VNET_FRAME_STD;
+	v->fe.max_frame = vnet_max_frame(v);
 	v->fresh = true;
+	vnet_prepare(v);
+	nic_use_pairs(v->be, 1);
 }
 
 static void vnet_stop(struct virtio_dev *vd)
@@ -39,6 +62,7 @@ static void vnet_stop(struct virtio_dev *vd)
 		vnet_tx_forget(&v->tx[i]);
 		vnet_rx_forget(&v->rx[i]);
 	}
+	vnet_forget(v);
 }
 
 static void vnet_config(struct virtio_dev *vd, uint8_t cfg[VIRTIO_CONFIG_MAX])
@@ -48,34 +72,57 @@ static void vnet_config(struct virtio_dev *vd, uint8_t cfg[VIRTIO_CONFIG_MAX])
 									  : 0 };
 
 	memcpy(c.mac, v->mac, sizeof(c.mac));
+	if (v->announce)
+		c.status |= VIRTIO_NET_S_ANNOUNCE;
 	c.max_virtqueue_pairs = (uint16_t)v->n_pairs;
+	c.mtu = v->mtu;
 	memcpy(cfg, &c, sizeof(c));
 }
 
-/* Only what was offered: the fields behind `status` belong to features that are not. */
+/* Which features a feature cannot be without, 5.1.3.1. */
+static bool vnet_features_ok(const struct virtio_dev *vd)
+{
+	static const struct {
+		uint8_t feature, needs;
+	} row[] = {
+		{ VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_CTRL_RX_EXTRA, VIRTIO_NET_F_CTRL_RX },
+		{ VIRTIO_NET_F_CTRL_VLAN, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_MQ, VIRTIO_NET_F_CTRL_VQ },
+	};
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		if (virtio_has(vd, row[i].feature) && !virtio_has(vd, row[i].needs))
+			return false;
+	/*
+	 * Without MQ the control queue's place is that of the second pair's receive queue, whose
+	 * doorbell is the back-end's when it has the rings. Drivers that know the one know the
+	 * other.
+	 */
+	return vd->n_foreign <= 2 || !virtio_has(vd, VIRTIO_NET_F_CTRL_VQ) ||
+	       virtio_has(vd, VIRTIO_NET_F_MQ);
+}
+
+/* Fields of features that are not offered read as they are (5.1.4: nobody looks). */
+#define CONFIG_SIZE offsetof(struct virtio_net_config, speed)
+
 static const struct virtio_dev_ops vnet_ops = {
 	.start = vnet_start,
 	.stop = vnet_stop,
 	.config = vnet_config,
-	.config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs),
+	.config_size = CONFIG_SIZE,
+	.features_ok = vnet_features_ok,
 };
 
 static const struct virtio_dev_ops vnet_rings_ops = {
 	.start = vnet_rings_start,
 	.stop = vnet_rings_stop,
 	.config = vnet_config,
-	.config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs),
+	.config_size = CONFIG_SIZE,
 	.pci_changed = vnet_rings_pci_changed,
-	.features_ok = vnet_rings_features_ok,
-};
-
-static const struct virtio_dev_ops vnet_rings_mq_ops = {
-	.start = vnet_rings_start,
-	.stop = vnet_rings_stop,
-	.config = vnet_config,
-	.config_size = offsetof(struct virtio_net_config, mtu),
-	.pci_changed = vnet_rings_pci_changed,
-	.features_ok = vnet_rings_features_ok,
+	.features_ok = vnet_features_ok,
 };
 
 void vnet_link(struct nic_frontend *fe, bool up)
@@ -84,8 +131,34 @@ void vnet_link(struct nic_frontend *fe, bool up)
 
 	/* the poller tells the guest: this may be called with or without the lock */
 	atomic_store(&v->link_up, up);
+	if (!up)
+		atomic_store(&v->was_down, true);
 	atomic_store(&v->link_changed, true);
 	io_wake(v->io);
+}
+
+void vnet_link_news(struct vnet *v)
+{
+	/* a switch that came back has to learn where the guest is (5.1.6.5.4) */
+	if (atomic_load(&v->link_up) && atomic_exchange(&v->was_down, false) &&
+	    virtio_has(&v->vd, VIRTIO_NET_F_GUEST_ANNOUNCE))
+		v->announce = true;
+	virtio_config_changed(&v->vd);
+}
+
+bool vnet_set_pairs(struct vnet *v, unsigned int pairs)
+{
+	if (!pairs || pairs > v->n_pairs)
+		return false;
+	for (unsigned int i = 0; i < pairs; i++)
+		if (!vnet_rxq(v, i)->started || !vnet_txq(v, i)->started)
+			return false;
+	v->used_pairs = pairs;
+	if (nic_takes_rings(v->be))
+		vnet_rings_set_pairs(v, pairs);
+	else
+		nic_use_pairs(v->be, pairs);
+	return true;
 }
 
 /* --- the poller --- */
@@ -102,11 +175,19 @@ static void vnet_notify_off(struct vnet *v)
 	v->fresh = false;
 }
 
+/* Pairs whose queues are what their numbers say: without MQ the third is the control queue. */
+static unsigned int vnet_pairs(const struct vnet *v)
+{
+	return virtio_has(&v->vd, VIRTIO_NET_F_MQ) ? v->n_pairs : 1;
+}
+
+/* A pair that the driver does not use any more still sends what was left in it. */
 static unsigned int vnet_poll_pair(struct vnet *v, unsigned int pair)
 {
 	unsigned int work = vnet_tx_send(v, pair);
 
-	work += nic_receive(v->be, pair, NIC_BURST);
+	if (pair < v->used_pairs)
+		work += nic_receive(v->be, pair, NIC_BURST);
 	return work + vnet_tx_complete(v, pair);
 }
 
@@ -122,12 +203,14 @@ static unsigned int vnet_poll(struct io_poller *p)
 	if (!virtio_lock_io(vd))
 		return 1;
 	if (atomic_exchange(&v->link_changed, false))
-		virtio_config_changed(vd);
+		vnet_link_news(v);
 	if (v->fresh && !v->resting)
 		vnet_notify_off(v);
 	for (unsigned int i = 0;
-	     i < v->n_pairs && atomic_load(&vd->live) && pci_bus_master(&vd->pci); i++)
+	     i < vnet_pairs(v) && atomic_load(&vd->live) && pci_bus_master(&vd->pci); i++)
 		work += vnet_poll_pair(v, i);
+	if (atomic_load(&v->has_ctrl) && atomic_load(&vd->live) && pci_bus_master(&vd->pci))
+		work += vnet_ctrl_poll(v);
 	virtio_unlock(vd);
 	return work;
 }
@@ -149,7 +232,7 @@ static void vnet_rest(struct io_poller *p)
 
 	pthread_mutex_lock(&v->vd.lock);
 	v->resting = true;
-	for (unsigned int i = 0; i < v->n_pairs && atomic_load(&v->vd.live); i++) {
+	for (unsigned int i = 0; i < vnet_pairs(v) && atomic_load(&v->vd.live); i++) {
 		if (vnet_txq(v, i)->started)
 			vq_notify_on(vnet_txq(v, i));
 		if (vnet_rxq(v, i)->started && v->rx[i].starved)
@@ -209,7 +292,7 @@ static const struct device_ops vnet_device_ops = {
 };
 
 struct vnet_options {
-	uint64_t queue_size, queues;
+	uint64_t queue_size, queues, mtu;
 };
 
 static int vnet_take_options(struct vnet *v, struct device_conf *conf, struct vnet_options *o)
@@ -220,8 +303,8 @@ static int vnet_take_options(struct vnet *v, struct device_conf *conf, struct vn
 	int ret;
 
 	*o = (struct vnet_options){ .queue_size = VNET_QUEUE_SIZE, .queues = 1 };
-	memcpy(v->mac, some_mac, sizeof(v->mac));
-	ret = opts_take_mac(conf->opts, "mac", v->mac);
+	memcpy(v->own_mac, some_mac, sizeof(v->own_mac));
+	ret = opts_take_mac(conf->opts, "mac", v->own_mac);
 	if (ret >= 0)
 		ret = opts_take_number(conf->opts, "queue_size", 2, VNET_QUEUE_SIZE,
 				       &o->queue_size);
@@ -230,13 +313,18 @@ static int vnet_take_options(struct vnet *v, struct device_conf *conf, struct vn
 			      conf->name, (unsigned int)o->queue_size, VNET_QUEUE_SIZE);
 	if (ret >= 0)
 		ret = opts_take_number(conf->opts, "queues", 1, VNET_MAX_PAIRS, &o->queues);
+	if (ret >= 0)
+		ret = opts_take_number(conf->opts, "mtu", VNET_MTU_MIN, VNET_MTU_MAX, &o->mtu);
+	memcpy(v->mac, v->own_mac, sizeof(v->mac));
+	v->n_pairs = (unsigned int)o->queues;
+	v->mtu = (uint16_t)o->mtu;
 	return ret < 0 ? ret : 0;
 }
 
 /* What the back-end can serve of the rings' features, and whether it has so many queue pairs. */
 static int vnet_ask_backend(struct vnet *v, const char *name, uint64_t *served)
 {
-	unsigned int max_pairs = 1;
+	unsigned int max_pairs = v->be->n_pairs ? v->be->n_pairs : 1;
 
 	*served = VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
 		  VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC);
@@ -251,34 +339,38 @@ static int vnet_ask_backend(struct vnet *v, const char *name, uint64_t *served)
 		       : 0;
 }
 
+/* What the device serves itself, whatever the back-end is. */
+static uint64_t vnet_own_features(const struct vnet *v)
+{
+	return VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS) |
+	       VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_RX) |
+	       VIRTIO_BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_VLAN) |
+	       VIRTIO_BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) |
+	       (v->mtu ? VIRTIO_BIT(VIRTIO_NET_F_MTU) : 0) |
+	       (v->n_pairs > 1 ? VIRTIO_BIT(VIRTIO_NET_F_MQ) : 0);
+}
+
 static int vnet_init_virtio(struct vnet *v, struct vm *vm, const char *name, uint16_t queue_size)
 {
-	const uint64_t own = VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS),
-		       mq = VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_BIT(VIRTIO_NET_F_MQ);
-	bool rings = nic_takes_rings(v->be), several = v->n_pairs > 1;
-	uint64_t served;
+	bool rings = nic_takes_rings(v->be);
+	uint64_t served, offered;
 	int asked = vnet_ask_backend(v, name, &served), ret;
 
+	offered = vnet_own_features(v) | served;
 	v->vd.n_foreign = rings ? 2 * v->n_pairs : 0;
 	/* also after a mistake, so that vnet_destroy() finds a device */
-	ret = virtio_dev_init(&v->vd, vm, name, VIRTIO_ID_NET, CLASS_ETHERNET,
-			      own | served | (several ? mq : 0), 2 * v->n_pairs + several,
-			      queue_size,
-			      several ? &vnet_rings_mq_ops
-			      : rings ? &vnet_rings_ops
-				      : &vnet_ops);
-	v->vd.offered &= own | served | mq;
+	ret = virtio_dev_init(&v->vd, vm, name, VIRTIO_ID_NET, CLASS_ETHERNET, offered,
+			      2 * v->n_pairs + 1, queue_size, rings ? &vnet_rings_ops : &vnet_ops);
+	v->vd.offered &= offered;
 	return asked < 0 ? asked : ret;
 }
 
 /* What the back-end may pass, and its descriptors in the I/O thread. */
 static int vnet_attach_backend(struct vnet *v, const char *name)
 {
-	/* the control queue offers no filters: a driver cannot say what it wants (5.1.6.5.1) */
-	const struct nic_filter all = { .promisc = true };
 	int ret = 0;
 
-	nic_set_filter(v->be, &all);
+	vnet_filter_reset(v);
 	atomic_store(&v->link_up, nic_link_up(v->be));
 	if (nic_takes_rings(v->be))
 		return vnet_rings_init(v, name);
@@ -328,7 +420,6 @@ static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **
 		free(v);
 		return ret;
 	}
-	v->n_pairs = (unsigned int)o.queues;
 	ret = vnet_init_virtio(v, vm, conf->name, (uint16_t)o.queue_size);
 	if (ret == 0)
 		ret = vnet_attach_backend(v, conf->name);
@@ -346,7 +437,7 @@ static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **
 
 static const struct device_type vnet_type = {
 	.name = "virtio",
-	.keys = "mac=, queue_size=, queues=, backend=null|loop|tap|switch and its keys",
+	.keys = "mac=, queue_size=, queues=, mtu=, backend=null|loop|tap|switch and its keys",
 	.create = vnet_create,
 };
 DEVICE_TYPE(&vnet_type);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control queue of virtio-net: how many queue pairs the driver uses. It stays with the monitor
- * also when the other rings are handed over. Called by the poller of virtio_net_rings.c, calls it
- * back for the pairs. VIRTIO 1.2 section 5.1.6.5. Left out, answered with an error: every class but
- * MQ (none is offered), RSS and hash reports.
+ * The control queue of virtio-net: receive modes, addresses and VLANs, the number of queue pairs,
+ * the announcement's end. It stays with the monitor also when the other rings are handed over.
+ * Called by the pollers of virtio_net.c and virtio_net_rings.c. VIRTIO 1.2 section 5.1.6.5. A
+ * command whose feature was not negotiated is answered with an error; so are RSS and hash reports,
+ * which are not offered.
  */
 #include <errno.h>
 
@@ -12,28 +13,71 @@
 #define CTRL_BURST 16
 #define CTRL_IOV   64
 
-static bool ctrl_set_pairs(struct vnet *v, struct iovec *iov, unsigned int n, uint64_t len)
+bool vnet_command_take(struct vnet_command *c, void *dst, size_t len)
 {
-	uint8_t le[2];
-	unsigned int pairs;
-
-	if (len != sizeof(le) || !vq_pull(&iov, &n, le, sizeof(le)))
+	if (len > c->left || !vq_pull(&c->iov, &c->n, dst, len))
 		return false;
-	pairs = le[0] | (unsigned int)le[1] << 8;
-	return pairs && vnet_rings_set_pairs(v, pairs);
+	c->left -= len;
+	return true;
 }
 
-/* What the driver asks for in iov[0..c->n_out). */
-static uint8_t ctrl_command(struct vnet *v, const struct vq_chain *c, struct iovec *iov)
+static bool ctrl_pairs(struct vnet *v, struct vnet_command *c, uint8_t command)
 {
-	struct virtio_net_ctrl_hdr h;
-	unsigned int n = c->n_out;
+	uint8_t le[2];
 
-	if (!vq_pull(&iov, &n, &h, sizeof(h)) || h.class != VIRTIO_NET_CTRL_MQ ||
-	    h.command != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET || !virtio_has(&v->vd, VIRTIO_NET_F_MQ) ||
-	    !ctrl_set_pairs(v, iov, n, c->out_len - sizeof(h)))
+	return vnet_command_take(c, le, sizeof(le)) && !c->left &&
+	       vnet_set_pairs(v, le[0] | (unsigned int)le[1] << 8);
+}
+
+static bool ctrl_announced(struct vnet *v, struct vnet_command *c, uint8_t command)
+{
+	v->announce = false;
+	return !c->left;
+}
+
+static const struct ctrl_command {
+	uint8_t class, command;
+	unsigned int feature; /* that it belongs to */
+	bool (*run)(struct vnet *v, struct vnet_command *c, uint8_t command);
+} commands[] = {
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, VIRTIO_NET_F_CTRL_RX, vnet_filter_mode },
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, VIRTIO_NET_F_CTRL_RX, vnet_filter_mode },
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLUNI, VIRTIO_NET_F_CTRL_RX_EXTRA,
+	  vnet_filter_mode },
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOMULTI, VIRTIO_NET_F_CTRL_RX_EXTRA,
+	  vnet_filter_mode },
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOUNI, VIRTIO_NET_F_CTRL_RX_EXTRA,
+	  vnet_filter_mode },
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOBCAST, VIRTIO_NET_F_CTRL_RX_EXTRA,
+	  vnet_filter_mode },
+	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, VIRTIO_NET_F_CTRL_RX,
+	  vnet_filter_table },
+	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, VIRTIO_NET_F_CTRL_MAC_ADDR,
+	  vnet_filter_address },
+	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, VIRTIO_NET_F_CTRL_VLAN,
+	  vnet_filter_vlan },
+	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, VIRTIO_NET_F_CTRL_VLAN,
+	  vnet_filter_vlan },
+	{ VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, VIRTIO_NET_F_GUEST_ANNOUNCE,
+	  ctrl_announced },
+	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, VIRTIO_NET_F_MQ, ctrl_pairs },
+};
+
+/* What the driver asks for in iov[0..c->n_out). */
+static uint8_t ctrl_command(struct vnet *v, const struct vq_chain *chain, struct iovec *iov)
+{
+	struct vnet_command c = { .iov = iov, .n = chain->n_out, .left = chain->out_len };
+	struct virtio_net_ctrl_hdr h;
+
+	if (!vnet_command_take(&c, &h, sizeof(h)))
 		return VIRTIO_NET_ERR;
-	return VIRTIO_NET_OK;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (commands[i].class == h.class && commands[i].command == h.command)
+			return virtio_has(&v->vd, commands[i].feature) &&
+					       commands[i].run(v, &c, h.command)
+				       ? VIRTIO_NET_OK
+				       : VIRTIO_NET_ERR;
+	return VIRTIO_NET_ERR;
 }
 
 /* The chain that is next. False when it broke the device. */
@@ -60,17 +104,23 @@ static bool ctrl_one(struct vnet *v, unsigned int q)
 	return true;
 }
 
+/* Its place depends on what the driver knows (5.1.2). */
+static unsigned int ctrl_queue(const struct vnet *v)
+{
+	return virtio_has(&v->vd, VIRTIO_NET_F_MQ) ? 2 * v->n_pairs : 2;
+}
+
 unsigned int vnet_ctrl_poll(struct vnet *v)
 {
-	unsigned int q = 2 * v->n_pairs, work = 0;
+	unsigned int q = ctrl_queue(v), work = 0;
 	struct virtqueue *vq = &v->vd.queue[q].vq;
 	int n;
 
-	if (q >= v->vd.n_queues || !vq->started || !virtio_has(&v->vd, VIRTIO_NET_F_CTRL_VQ))
+	if (!vq->started || !virtio_has(&v->vd, VIRTIO_NET_F_CTRL_VQ))
 		return 0;
 	while (work < CTRL_BURST) {
 		n = vq_avail(vq);
-		if (n == 0) {
+		if (n == 0 && !vq->want_notify) {
 			/* asked for the next notification, then looked once more */
 			vq_notify_on(vq);
 			n = vq_avail(vq);
@@ -79,6 +129,7 @@ unsigned int vnet_ctrl_poll(struct vnet *v)
 			virtio_broken(&v->vd, q, vq->why);
 		if (n <= 0 || !ctrl_one(v, q))
 			break;
+		vq_notify_off(vq);
 		work++;
 	}
 	if (atomic_load(&v->vd.live) && vq_publish(vq))

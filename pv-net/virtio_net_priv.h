@@ -2,7 +2,8 @@
 /*
  * The inside of virtio-net, for virtio_net.c (life, configuration, poller), virtio_net_tx.c and
  * virtio_net_rx.c (frames), virtio_net_rings.c (rings handed over), virtio_net_ctrl.c (control
- * queue) and their unit tests. VIRTIO 1.2 section 5.1.
+ * queue), virtio_net_filter.c (what the driver wants to receive) and their unit tests. VIRTIO 1.2
+ * section 5.1.
  */
 #ifndef PV_NET_VIRTIO_NET_PRIV_H
 #define PV_NET_VIRTIO_NET_PRIV_H
@@ -17,6 +18,9 @@
 #define VNET_FRAME_STD \
 	1518 /* with a VLAN tag: what a buffer holds when frames cannot be spread over several */
 #define VNET_CHAIN_IOV (NIC_MAX_IOV + 1) /* the header may be an element of its own */
+#define VNET_LINK_HEAD 18                /* Ethernet with a VLAN tag, before the MTU's bytes */
+#define VNET_MTU_MIN   68
+#define VNET_MTU_MAX   (NIC_MAX_FRAME - VNET_LINK_HEAD)
 
 /* Transmit side of a pair. I/O thread, under the device's lock. */
 struct vnet_tx {
@@ -47,6 +51,24 @@ struct vnet_rx {
 	bool starved; /* the back-end wanted a buffer that was not there */
 };
 
+/* What the driver wants to receive. Under the lock. */
+#define VNET_FILTER_MACS (NIC_FILTER_MACS - 1) /* besides its own address */
+#define VNET_TABLE_MAX   1024                  /* addresses of one table that are looked at */
+struct vnet_filter {
+	bool mode[VIRTIO_NET_CTRL_RX_NOBCAST + 1]; /* by the number of its command */
+	uint8_t mac[VNET_FILTER_MACS][6];          /* n_uni of them, then multicast */
+	unsigned int n_macs, n_uni;
+	bool more_uni, more_multi; /* than there was place for */
+	uint32_t vlan[128];
+};
+
+/* What is left of a command's data. */
+struct vnet_command {
+	struct iovec *iov;
+	unsigned int n;
+	uint64_t left; /* bytes */
+};
+
 struct vnet {
 	struct virtio_dev vd; /* first */
 	struct device dev;
@@ -55,19 +77,23 @@ struct vnet {
 	struct io *io;
 	struct io_poller poller;
 	struct io_fd rx_fd[VNET_MAX_PAIRS];
-	uint8_t mac[6];
+	uint8_t own_mac[6], mac[6]; /* as created; as the driver set it since its last reset */
+	uint16_t mtu;               /* 0: none was given */
 	unsigned int n_pairs;
 	struct vnet_tx tx[VNET_MAX_PAIRS];
 	struct vnet_rx rx[VNET_MAX_PAIRS];
 	bool resting; /* I/O thread: notifications are on */
 	bool fresh; /* the driver came while the thread was polling: notifications are to go off */
-	_Atomic bool link_up, link_changed;
-	uint64_t n_tx_refused; /* frames with a header that nobody negotiated; I/O thread */
+	_Atomic bool link_up, link_changed, was_down; /* was_down: since it was last seen up */
+	_Atomic bool has_ctrl; /* the driver has the control queue; written under the lock */
+	bool announce;         /* the driver is asked to announce itself; under the lock */
+	struct vnet_filter filter;
+	unsigned int used_pairs; /* as the driver asked for, from the first on; under the lock */
+	uint64_t n_tx_refused;   /* frames with a header that nobody negotiated; I/O thread */
 
 	/* With a back-end that takes rings: under the lock. */
 	struct nic_ring ring[2 * VNET_MAX_PAIRS]; /* as it was told */
 	unsigned int n_rings;
-	unsigned int used_pairs;  /* as the driver asked for */
 	_Atomic bool handed_over; /* written under the lock */
 	struct io_fd intx;        /* what the back-end signals while there is no MSI-X */
 	bool intx_due;            /* it did; I/O thread */
@@ -102,15 +128,36 @@ void vnet_rings_destroy(struct vnet *v);
 void vnet_rings_start(struct virtio_dev *vd);
 void vnet_rings_stop(struct virtio_dev *vd);
 void vnet_rings_pci_changed(struct virtio_dev *vd);
-bool vnet_rings_features_ok(const struct virtio_dev *vd);
-/* vnet_rings_set_pairs - the driver wants to use so many (1 or more); false: there are not. Under
- * the lock. */
-bool vnet_rings_set_pairs(struct vnet *v, unsigned int pairs);
+/* vnet_rings_set_pairs - so many of those that were handed over are to run. */
+void vnet_rings_set_pairs(struct vnet *v, unsigned int pairs);
 
-/* --- control queue (virtio_net_ctrl.c) --- */
-/* vnet_ctrl_poll - works on the commands that wait, and gives how many. I/O thread, under the
- * lock. */
+/* --- control queue (virtio_net_ctrl.c); under the lock --- */
+/* vnet_ctrl_poll - works on the commands that wait, and gives how many. I/O thread. */
 unsigned int vnet_ctrl_poll(struct vnet *v);
+/* vnet_command_take - the next `len` bytes of a command; false when there are fewer. */
+bool vnet_command_take(struct vnet_command *c, void *dst, size_t len);
+
+/* --- what the driver wants to receive (virtio_net_filter.c); under the lock --- */
+/* vnet_filter_reset - as a driver finds it: everything, under the address of the device's own. */
+void vnet_filter_reset(struct vnet *v);
+/* vnet_filter_push - hands the back-end what follows from the features and the commands so far. */
+void vnet_filter_push(struct vnet *v);
+/* Commands of the control queue: false when the data is wrong; then nothing is changed. */
+bool vnet_filter_mode(struct vnet *v, struct vnet_command *c, uint8_t command);
+bool vnet_filter_table(struct vnet *v, struct vnet_command *c, uint8_t command);
+bool vnet_filter_address(struct vnet *v, struct vnet_command *c, uint8_t command);
+bool vnet_filter_vlan(struct vnet *v, struct vnet_command *c, uint8_t command);
+
+/* --- the device (virtio_net.c) --- */
+/* vnet_set_pairs - the driver wants to use so many queue pairs; false: there are not, or they are
+ * not set up. Under the lock. */
+bool vnet_set_pairs(struct vnet *v, unsigned int pairs);
+/* vnet_prepare - what a new driver finds; vnet_forget - what the last one set goes. Under the lock.
+ */
+void vnet_prepare(struct vnet *v);
+void vnet_forget(struct vnet *v);
+/* vnet_link_news - tells the driver of a changed link. I/O thread, under the lock. */
+void vnet_link_news(struct vnet *v);
 
 /* vnet_link - the back-end's link changed; any thread, no lock needed. */
 void vnet_link(struct nic_frontend *fe, bool up);

@@ -69,7 +69,7 @@ void vnet_rings_start(struct virtio_dev *vd)
 {
 	struct vnet *v = (struct vnet *)vd;
 
-	v->used_pairs = 1; /* until the driver asks for more (5.1.6.5.5) */
+	vnet_prepare(v);
 	if (pci_bus_master(&vd->pci))
 		rings_start(v);
 }
@@ -77,6 +77,7 @@ void vnet_rings_start(struct virtio_dev *vd)
 void vnet_rings_stop(struct virtio_dev *vd)
 {
 	rings_stop((struct vnet *)vd);
+	vnet_forget((struct vnet *)vd);
 }
 
 /* Bus mastering, MSI-X as a whole, or a queue's vector. */
@@ -103,18 +104,8 @@ void vnet_rings_pci_changed(struct virtio_dev *vd)
 	}
 }
 
-/* CTRL_VQ alone would move the control queue to the place of the second pair's receive queue, whose
- * doorbell is the back-end's: not accepted. Drivers that know the one know the other. */
-bool vnet_rings_features_ok(const struct virtio_dev *vd)
+void vnet_rings_set_pairs(struct vnet *v, unsigned int pairs)
 {
-	return virtio_has(vd, VIRTIO_NET_F_CTRL_VQ) == virtio_has(vd, VIRTIO_NET_F_MQ);
-}
-
-bool vnet_rings_set_pairs(struct vnet *v, unsigned int pairs)
-{
-	if (2 * pairs > v->n_rings)
-		return false;
-	v->used_pairs = pairs;
 	for (unsigned int i = 0; i < v->n_rings && atomic_load(&v->handed_over); i++) {
 		bool on = i < 2 * pairs;
 
@@ -123,7 +114,6 @@ bool vnet_rings_set_pairs(struct vnet *v, unsigned int pairs)
 		v->ring[i].enabled = on;
 		v->be->ops->ring_enable(v->be, i, on);
 	}
-	return true;
 }
 
 /* --- the I/O thread --- */
@@ -135,14 +125,14 @@ static unsigned int rings_poll(struct io_poller *p)
 	unsigned int work = 0;
 
 	if (!atomic_load(&v->link_changed) && !v->intx_due &&
-	    (live ? v->n_pairs == 1 : !atomic_load(&v->handed_over)))
+	    (live ? !atomic_load(&v->has_ctrl) : !atomic_load(&v->handed_over)))
 		return 0;
 	if (pthread_mutex_trylock(&vd->lock)) {
 		sched_yield();
 		return 1;
 	}
 	if (atomic_exchange(&v->link_changed, false))
-		virtio_config_changed(vd);
+		vnet_link_news(v);
 	if (atomic_load(&vd->live) && pci_bus_master(&vd->pci)) {
 		work = vnet_ctrl_poll(v);
 		if (v->intx_due)

@@ -77,7 +77,7 @@ static unsigned int vnet_rx_buf(struct nic_frontend *fe, unsigned int pair, unsi
 	unsigned int n;
 	int ret;
 
-	if (pair >= v->n_pairs || !atomic_load_explicit(&v->vd.live, memory_order_relaxed))
+	if (pair >= v->used_pairs || !atomic_load_explicit(&v->vd.live, memory_order_relaxed))
 		return 0;
 	vq = vnet_rxq(v, pair);
 	/* without MRG_RXBUF a frame has one buffer */

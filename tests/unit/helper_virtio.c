@@ -10,8 +10,6 @@
 
 #include "helper_virtio.h"
 
-#define RING(q) (0x100000ull + 0x20000ull * (q))
-
 static void vg_heard(void *opaque, const char *line)
 {
 	struct vg *g = opaque;
@@ -37,6 +35,11 @@ void vg_cfg_write(struct vg *g, unsigned int off, unsigned int size, uint32_t va
 
 void vg_up(struct vg *g, const char *opts, int tap_fd)
 {
+	vg_up_fds(g, opts, &tap_fd, tap_fd >= 0);
+}
+
+void vg_up_fds(struct vg *g, const char *opts, const int *tap_fd, unsigned int n)
+{
 	struct device *dev;
 
 	memset(g, 0, sizeof(*g));
@@ -45,10 +48,10 @@ void vg_up(struct vg *g, const char *opts, int tap_fd)
 	assert_int_equal(vm_create_fake(g->mem, &g->vm), 0);
 	assert_int_equal(opts_parse(opts, &g->conf.opts), 0);
 	g->conf.name = "nic0";
-	if (tap_fd >= 0) {
-		g->conf.n_fds = 1;
-		g->conf.fds[0].fd = tap_fd;
-		strcpy(g->conf.fds[0].name, "tap");
+	g->conf.n_fds = n;
+	for (unsigned int i = 0; i < n; i++) {
+		g->conf.fds[i].fd = tap_fd[i];
+		snprintf(g->conf.fds[i].name, sizeof(g->conf.fds[i].name), i ? "tap%u" : "tap", i);
 	}
 	assert_int_equal(device_create(g->vm, &g->conf, &dev), 0);
 	g->v = (struct vnet *)((char *)dev - offsetof(struct vnet, dev));
@@ -116,20 +119,48 @@ void vg_setup_queue(struct vg *g, unsigned int q, uint16_t size)
 	vg_write(g, 0x16, 2, q);
 	vg_write(g, 0x18, 2, size);
 	vg_write(g, 0x1a, 2, q);
-	vg_write_addr(g, 0x20, RING(q));
-	vg_write_addr(g, 0x28, RING(q) + 0x8000);
-	vg_write_addr(g, 0x30, RING(q) + 0x10000);
+	vg_write_addr(g, 0x20, VG_RING(q));
+	vg_write_addr(g, 0x28, VG_RING(q) + VG_AVAIL_OFF);
+	vg_write_addr(g, 0x30, VG_RING(q) + VG_USED_OFF);
 	vg_write(g, 0x1c, 2, 1);
 }
 
 void vg_start(struct vg *g, uint64_t features, uint16_t size)
 {
 	g->size = size;
-	memset(vg_ptr(g, RING(0)), 0, 0x40000);
+	memset(vg_ptr(g, VG_RING(0)), 0, VG_RING_STEP * VG_QUEUES);
 	vg_negotiate(g, features);
 	vg_setup_queue(g, VG_RX, size);
 	vg_setup_queue(g, VG_TX, size);
 	vg_set_status(g, 1 | 2 | 8 | 4);
+}
+
+void vg_start_all(struct vg *g, uint64_t features, uint16_t size, unsigned int n)
+{
+	g->size = size;
+	memset(vg_ptr(g, VG_RING(0)), 0, VG_RING_STEP * VG_QUEUES);
+	vg_negotiate(g, features);
+	for (unsigned int q = 0; q < n; q++)
+		vg_setup_queue(g, q, size);
+	vg_set_status(g, 1 | 2 | 8 | 4);
+}
+
+uint8_t vg_command(struct vg *g, unsigned int q, const void *cmd, uint32_t len)
+{
+	uint8_t *status = vg_ptr(g, VG_DATA + 0x10000);
+	uint16_t used = vg_used(g, q)->idx;
+
+	if (len)
+		memcpy(vg_ptr(g, VG_DATA), cmd, len);
+	*status = 0xee;
+	vg_set_desc(g, q, 0, VG_DATA, len, 1, 1);
+	vg_set_desc(g, q, 1, VG_DATA + 0x10000, 1, 2, 0);
+	vg_post(g, q, 0);
+	vg_poll(g);
+	if (vg_used(g, q)->idx == used)
+		return 0xee;
+	assert_int_equal(vg_used(g, q)->ring[used % g->size].len, 1);
+	return *status;
 }
 
 void *vg_ptr(struct vg *g, uint64_t gpa)
@@ -139,17 +170,17 @@ void *vg_ptr(struct vg *g, uint64_t gpa)
 
 struct virtq_desc *vg_desc(struct vg *g, unsigned int q)
 {
-	return vg_ptr(g, RING(q));
+	return vg_ptr(g, VG_RING(q));
 }
 
 struct virtq_avail *vg_avail(struct vg *g, unsigned int q)
 {
-	return vg_ptr(g, RING(q) + 0x8000);
+	return vg_ptr(g, VG_RING(q) + VG_AVAIL_OFF);
 }
 
 struct virtq_used *vg_used(struct vg *g, unsigned int q)
 {
-	return vg_ptr(g, RING(q) + 0x10000);
+	return vg_ptr(g, VG_RING(q) + VG_USED_OFF);
 }
 
 void vg_set_desc(struct vg *g, unsigned int q, unsigned int idx, uint64_t addr, uint32_t len,

@@ -9,10 +9,15 @@
 
 #include "pv-net/virtio_net_priv.h"
 
-#define VG_RX   0 /* queues */
-#define VG_TX   1
-#define VG_DATA 0x200000ull /* free for buffers from here to VG_MEM */
-#define VG_MEM  (4ull << 20)
+#define VG_RX        0 /* queues */
+#define VG_TX        1
+#define VG_QUEUES    32 /* that there is place for */
+#define VG_RING_STEP 0x8000ull
+#define VG_RING(q)   (0x100000ull + VG_RING_STEP * (q)) /* descriptors */
+#define VG_AVAIL_OFF 0x4000
+#define VG_USED_OFF  0x5000
+#define VG_DATA      0x200000ull /* free for buffers from here to VG_MEM */
+#define VG_MEM       (4ull << 20)
 #define VG_F_NET \
 	(VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_NET_F_MAC) | \
 	 VIRTIO_BIT(VIRTIO_NET_F_STATUS))
@@ -35,6 +40,8 @@ struct vg {
 /* vg_up - device from its option text; tap_fd >= 0 is handed over as "tap". Memory decoding and bus
  * mastering are on. */
 void vg_up(struct vg *g, const char *opts, int tap_fd);
+/* vg_up_fds - the same with the descriptors of n queues: "tap", "tap1", ... */
+void vg_up_fds(struct vg *g, const char *opts, const int *tap_fd, unsigned int n);
 void vg_down(struct vg *g);
 
 uint32_t vg_cfg_read(struct vg *g, unsigned int off, unsigned int size);
@@ -62,6 +69,14 @@ void vg_negotiate(struct vg *g, uint64_t features);
 void vg_setup_queue(struct vg *g, unsigned int q, uint16_t size);
 /* vg_start - all of it, both queues, up to DRIVER_OK; rings are cleared before. */
 void vg_start(struct vg *g, uint64_t features, uint16_t size);
+
+/* vg_start_all - the same with queues 0..n). */
+void vg_start_all(struct vg *g, uint64_t features, uint16_t size, unsigned int n);
+/*
+ * vg_command - `len` bytes to control queue q in one descriptor, a status in another; gives the
+ * status, 0xee when none was written.
+ */
+uint8_t vg_command(struct vg *g, unsigned int q, const void *cmd, uint32_t len);
 
 struct virtq_desc *vg_desc(struct vg *g, unsigned int q);
 struct virtq_avail *vg_avail(struct vg *g, unsigned int q);

@@ -115,19 +115,28 @@ static void need_tap(void)
 	skip();
 }
 
+/* One queue. */
+static int open_one(const char *name, bool must_be_new, struct tap_iface *t)
+{
+	const struct tap_wish w = { .must_be_new = must_be_new, .n_queues = 1 };
+	int fd[TAP_MAX_QUEUES], ret = tap_open(name, &w, t, fd);
+
+	return ret < 0 ? ret : fd[0];
+}
+
 static void created_tap_is_up_and_goes_with_its_descriptor(void **state)
 {
 	struct tap_iface t;
 	int fd;
 
 	need_tap();
-	fd = tap_open("fltest0", true, &t);
+	fd = open_one("fltest0", true, &t);
 	assert_true(fd >= 0);
 	assert_true(t.created);
 	assert_true(flags_of("fltest0") & IFF_UP);
 	err_set_sink(ignore, NULL);
-	assert_int_equal(tap_open("fltest0", true, &t), -EEXIST);
-	assert_int_equal(tap_open("fltest0", false, &t), -EBUSY);
+	assert_int_equal(open_one("fltest0", true, &t), -EEXIST);
+	assert_int_equal(open_one("fltest0", false, &t), -EBUSY);
 	err_set_sink(NULL, NULL);
 	close(fd);
 	assert_int_equal(flags_of("fltest0"), -ENODEV);
@@ -141,7 +150,7 @@ static void tap_that_was_there_is_put_back_as_it_was(void **state)
 	assert_int_equal(system("ip tuntap add fltest1 mode tap"), 0);
 	assert_false(flags_of("fltest1") & IFF_UP);
 	for (int round = 0; round < 2; round++) {
-		int fd = tap_open("fltest1", false, &t);
+		int fd = open_one("fltest1", false, &t);
 
 		assert_true(fd >= 0);
 		assert_false(t.created);
@@ -161,8 +170,78 @@ static void interface_of_another_kind_is_refused(void **state)
 
 	need_tap();
 	err_set_sink(ignore, NULL);
-	assert_int_equal(tap_open("lo", false, &t), -EINVAL);
+	assert_int_equal(open_one("lo", false, &t), -EINVAL);
 	err_set_sink(NULL, NULL);
+}
+
+static int mtu_of(const char *name)
+{
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ifreq r = { 0 };
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	assert_int_equal(ioctl(s, SIOCGIFMTU, &r), 0);
+	close(s);
+	return r.ifr_mtu;
+}
+
+static void close_all(int *fd)
+{
+	for (unsigned int i = 0; i < TAP_MAX_QUEUES; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
+}
+
+static void interface_carries_the_mtu_or_is_refused(void **state)
+{
+	struct tap_wish w = { .must_be_new = true, .n_queues = 1, .mtu = 9000 };
+	int fd[TAP_MAX_QUEUES];
+	struct tap_iface t;
+
+	need_tap();
+	assert_int_equal(tap_open("fltest0", &w, &t, fd), 0);
+	assert_int_equal(mtu_of("fltest0"), 9000);
+	close_all(fd);
+	assert_int_equal(system("ip tuntap add fltest1 mode tap"), 0);
+	w.must_be_new = false;
+	err_set_sink(ignore, NULL);
+	assert_int_equal(tap_open("fltest1", &w, &t, fd), -ERANGE);
+	err_set_sink(NULL, NULL);
+	assert_int_equal(mtu_of("fltest1"), 1500); /* it is not ours to change */
+	w.mtu = 1400;
+	assert_int_equal(tap_open("fltest1", &w, &t, fd), 0);
+	assert_int_equal(mtu_of("fltest1"), 1500);
+	close_all(fd);
+	assert_int_equal(system("ip link del fltest1"), 0);
+}
+
+static void several_queues_are_of_one_interface(void **state)
+{
+	struct tap_wish w = { .must_be_new = true, .n_queues = 4 };
+	int fd[TAP_MAX_QUEUES];
+	struct tap_iface t;
+
+	need_tap();
+	assert_int_equal(tap_open("fltest0", &w, &t, fd), 0);
+	for (unsigned int i = 0; i < TAP_MAX_QUEUES; i++)
+		assert_int_equal(fd[i] >= 0, i < 4);
+	close_all(fd);
+	assert_int_equal(flags_of("fltest0"), -ENODEV);
+	/* one that is there has to be of the kind, but one of its queues may be had alone */
+	assert_int_equal(system("ip tuntap add fltest1 mode tap"), 0);
+	w.must_be_new = false;
+	err_set_sink(ignore, NULL);
+	assert_int_equal(tap_open("fltest1", &w, &t, fd), -EINVAL);
+	err_set_sink(NULL, NULL);
+	assert_int_equal(system("ip link del fltest1; ip tuntap add fltest1 mode tap multi_queue"),
+			 0);
+	assert_int_equal(tap_open("fltest1", &w, &t, fd), 0);
+	assert_false(t.created);
+	close_all(fd);
+	w.n_queues = 1;
+	assert_int_equal(tap_open("fltest1", &w, &t, fd), 0);
+	close_all(fd);
+	assert_int_equal(system("ip link del fltest1"), 0);
 }
 
 /* --- frames --- */
@@ -176,7 +255,7 @@ static int setup(void **state)
 	*state = &f;
 	if (why_not)
 		return 0;
-	fd = tap_open("fltest2", true, &f.iface);
+	fd = open_one("fltest2", true, &f.iface);
 	if (fd < 0)
 		return -1;
 	vg_up(&f.g, "virtio,backend=tap,ifname=fltest2", fd);
@@ -448,6 +527,115 @@ static void device_without_its_descriptor_is_refused(void **state)
 	err_set_sink(NULL, NULL);
 }
 
+/* --- several queues --- */
+#define PAIRS 4
+#define F_MQ  (VIRTIO_BIT(VIRTIO_NET_F_MQ) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ))
+
+static int setup_several(void **state)
+{
+	struct tap_wish w = { .must_be_new = true, .n_queues = PAIRS };
+	struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = htons(TYPE) };
+	int fd[TAP_MAX_QUEUES];
+	static struct fix f;
+
+	memset(&f, 0, sizeof(f));
+	*state = &f;
+	if (why_not)
+		return 0;
+	if (tap_open("fltest2", &w, &f.iface, fd) < 0)
+		return -1;
+	vg_up_fds(&f.g, "virtio,backend=tap,ifname=fltest2,queues=4", fd, PAIRS);
+	f.packet = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(TYPE));
+	a.sll_ifindex = (int)if_nametoindex("fltest2");
+	return bind(f.packet, (struct sockaddr *)&a, sizeof(a));
+}
+
+static unsigned int rx_total(struct vg *g)
+{
+	unsigned int n = 0;
+
+	for (unsigned int p = 0; p < PAIRS; p++)
+		n += vg_used(g, VIRTIO_NET_QUEUE_RX(p))->idx;
+	return n;
+}
+
+/* UDP over IPv4 of many flows: the kernel spreads them over the queues that are on. */
+static void host_sends_flow(struct fix *f, uint16_t port)
+{
+	uint8_t p[60] = { 2, 0, 0,    0, 0, 1,  2, 0, 0, 0, 0,  2,
+			  8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17 };
+	struct sockaddr_ll a = { .sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_IP),
+				 .sll_ifindex = (int)if_nametoindex("fltest2") };
+
+	p[26] = p[30] = 10;
+	p[33] = 1;
+	p[34] = (uint8_t)(port >> 8);
+	p[35] = (uint8_t)port;
+	p[39] = 26;
+	assert_int_equal(sendto(f->packet, p, sizeof(p), 0, (struct sockaddr *)&a, sizeof(a)), 60);
+}
+
+static void flows_are_spread_over_the_pairs_in_use(void **state)
+{
+	static const uint8_t four[] = { 4, 0, PAIRS, 0 }, two[] = { 4, 0, 2, 0 };
+	struct fix *f = *state;
+	struct vg *g = &f->g;
+	unsigned int busy, before;
+
+	need_tap();
+	vg_start_all(g, VG_F_NET | F_MQ, 64, 2 * PAIRS + 1);
+	for (unsigned int p = 0; p < PAIRS; p++)
+		for (uint16_t i = 0; i < 64; i++) {
+			vg_set_desc(g, 2 * p, i, VG_DATA + 0x20000 + 0x800 * (64 * p + i), 1526,
+				    F_WRITE, 0);
+			vg_post(g, 2 * p, i);
+		}
+	for (unsigned int step = 0; step < 3; step++) { /* with one pair, four, two */
+		uint16_t was[PAIRS];
+
+		if (step)
+			assert_int_equal(vg_command(g, 2 * PAIRS, step == 1 ? four : two, 4), 0);
+		for (unsigned int p = 0; p < PAIRS; p++)
+			was[p] = vg_used(g, 2 * p)->idx;
+		before = rx_total(g);
+		for (uint16_t port = 0; port < 24; port++)
+			host_sends_flow(f, (uint16_t)(1000 + 77 * port));
+		for (int i = 0; i < 2000 && rx_total(g) < before + 24; i++) {
+			vg_poll(g);
+			usleep(1000);
+		}
+		assert_int_equal(rx_total(g), before + 24);
+		busy = 0;
+		for (unsigned int p = 0; p < PAIRS; p++)
+			busy |= (vg_used(g, 2 * p)->idx != was[p]) << p;
+		assert_true(step == 0 ? busy == 1 : step == 1 ? busy > 3 : busy <= 3);
+	}
+	assert_int_equal(vg_counter(g, "tap_queue_errors"), 0);
+}
+
+static void frames_go_out_by_every_pair(void **state)
+{
+	static const uint8_t four[] = { 4, 0, PAIRS, 0 };
+	struct fix *f = *state;
+	struct vg *g = &f->g;
+	uint8_t got[2000];
+
+	need_tap();
+	vg_start_all(g, VG_F_NET | F_MQ, 64, 2 * PAIRS + 1);
+	assert_int_equal(vg_command(g, 2 * PAIRS, four, sizeof(four)), 0);
+	for (unsigned int p = 0; p < PAIRS; p++) {
+		memset(vg_ptr(g, VG_DATA), 0, 12);
+		make_frame((uint8_t *)vg_ptr(g, VG_DATA) + 12, 60 + p, 1);
+		vg_set_desc(g, 2 * p + 1, 0, VG_DATA, 12 + 60 + p, 0, 0);
+		vg_post(g, 2 * p + 1, 0);
+		vg_poll(g);
+		assert_int_equal(vg_used(g, 2 * p + 1)->idx, 1);
+		assert_int_equal(recv(f->packet, got, sizeof(got), 0), 60 + p);
+	}
+	assert_int_equal(vg_counter(g, "tx_frames"), PAIRS);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -459,6 +647,12 @@ int main(void)
 		cmocka_unit_test(created_tap_is_up_and_goes_with_its_descriptor),
 		cmocka_unit_test(tap_that_was_there_is_put_back_as_it_was),
 		cmocka_unit_test(interface_of_another_kind_is_refused),
+		cmocka_unit_test(interface_carries_the_mtu_or_is_refused),
+		cmocka_unit_test(several_queues_are_of_one_interface),
+		cmocka_unit_test_setup_teardown(flows_are_spread_over_the_pairs_in_use,
+						setup_several, teardown),
+		cmocka_unit_test_setup_teardown(frames_go_out_by_every_pair, setup_several,
+						teardown),
 		T(frames_go_out),
 		T(frames_come_in_where_the_guest_posted),
 		T(frames_wait_in_the_interface_until_there_is_a_buffer),

@@ -39,9 +39,9 @@ static void function_has_the_ids_and_capabilities_of_a_modern_device(void **stat
 		uint32_t off, len;
 	} want[] = {
 		{ 1, 0x0000, 0x38 },
-		{ 2, 0x3000, 8 },
+		{ 2, 0x3000, 12 },
 		{ 3, 0x1000, 1 },
-		{ 4, 0x2000, 8 },
+		{ 4, 0x2000, 12 },
 	};
 	struct vg *g = *state;
 	unsigned int at;
@@ -65,12 +65,14 @@ static void configuration_shows_mac_link_and_queues(void **state)
 
 	assert_int_equal(vg_read(g, 0x2000, 4), 0x33221102);
 	assert_int_equal(vg_read(g, 0x2004, 4), 0x00015544); /* link up behind the address */
-	assert_int_equal(vg_read(g, 0x2008, 2), 0);
-	assert_int_equal(vg_read(g, 0x12, 2), 2);
+	assert_int_equal(vg_read(g, 0x2008, 2), 1);
+	assert_int_equal(vg_read(g, 0x200a, 2), 0); /* no MTU was given */
+	assert_int_equal(vg_read(g, 0x200c, 4), 0); /* beyond the configuration */
+	assert_int_equal(vg_read(g, 0x12, 2), 3);
 	vg_write(g, 0x16, 2, 1);
 	assert_int_equal(vg_read(g, 0x18, 2), 1024);
 	assert_int_equal(vg_read(g, 0x1e, 2), 1);
-	vg_write(g, 0x16, 2, 2);
+	vg_write(g, 0x16, 2, 3);
 	assert_int_equal(vg_read(g, 0x18, 2), 0);
 	assert_int_equal(vg_read(g, 0x1a, 2), 0xffff);
 	vg_write(g, 0x2000, 4, 0);
@@ -82,7 +84,9 @@ static void offered_features_are_those_of_the_slice(void **state)
 	struct vg *g = *state;
 
 	vg_write(g, 0, 4, 0);
-	assert_int_equal(vg_read(g, 4, 4), 1u << 5 | 1u << 15 | 1u << 16 | 1u << 28 | 1u << 29);
+	assert_int_equal(vg_read(g, 4, 4), 1u << 5 | 1u << 15 | 1u << 16 | 1u << 17 | 1u << 18 |
+						   1u << 19 | 1u << 20 | 1u << 21 | 1u << 23 |
+						   1u << 28 | 1u << 29);
 	vg_write(g, 0, 4, 1);
 	assert_int_equal(vg_read(g, 4, 4), 1);
 	vg_write(g, 0, 4, 2);
@@ -162,7 +166,7 @@ static void queue_setup_after_driver_ok_is_ignored(void **state)
 	vg_setup_queue(g, VG_TX, 8);
 	vg_write(g, 0x20, 4, 0x1000);
 	assert_int_equal(vg_read(g, 0x18, 2), 16);
-	assert_int_equal(vg_read(g, 0x20, 4), 0x120000);
+	assert_int_equal(vg_read(g, 0x20, 4), VG_RING(VG_TX));
 	vg_write(g, 0x1c, 2, 0);
 	assert_int_equal(vg_read(g, 0x1c, 2), 1);
 }
@@ -176,7 +180,7 @@ static void queue_that_is_enabled_is_not_changed(void **state)
 	vg_write(g, 0x18, 2, 8);
 	vg_write(g, 0x30, 4, 0x1000);
 	assert_int_equal(vg_read(g, 0x18, 2), 16);
-	assert_int_equal(vg_read(g, 0x30, 4), 0x130000);
+	assert_int_equal(vg_read(g, 0x30, 4), VG_RING(VG_TX) + VG_USED_OFF);
 }
 
 static void queue_is_not_enabled_before_features_ok(void **state)
@@ -228,7 +232,7 @@ static void notify_of_a_queue_that_is_not_there_is_ignored(void **state)
 
 	vg_start(g, VG_F_NET, 16);
 	errors = vg_counter(g, "driver_errors");
-	vg_write(g, 0x3000, 2, 2);
+	vg_write(g, 0x3000, 2, 3);
 	vg_write(g, 0x3004, 2, 0xffff);
 	vg_write(g, 0x3ffc, 4, 0x80000000);
 	assert_int_equal(vg_counter(g, "driver_errors"), errors + 3);
@@ -263,10 +267,10 @@ static void vector_that_the_device_has_not_reads_back_as_none(void **state)
 {
 	struct vg *g = *state;
 
-	vg_write(g, 0x10, 2, 3);
+	vg_write(g, 0x10, 2, 4);
 	assert_int_equal(vg_read(g, 0x10, 2), 0xffff);
-	vg_write(g, 0x10, 2, 2);
-	assert_int_equal(vg_read(g, 0x10, 2), 2);
+	vg_write(g, 0x10, 2, 3);
+	assert_int_equal(vg_read(g, 0x10, 2), 3);
 	vg_write(g, 0x16, 2, 1);
 	vg_write(g, 0x1a, 2, 0x7fff);
 	assert_int_equal(vg_read(g, 0x1a, 2), 0xffff);
@@ -343,16 +347,16 @@ static void doorbells_move_with_the_bar(void **state)
 {
 	struct vg *g = *state;
 
-	assert_int_equal(vm_fake_counts(g->vm)->ioeventfds, 2);
+	assert_int_equal(vm_fake_counts(g->vm)->ioeventfds, 3);
 	vg_cfg_write(g, 4, 2, 4);
 	assert_int_equal(vm_fake_counts(g->vm)->ioeventfds, 0);
 	for (uint32_t i = 0; i < 1000; i++) {
 		vg_cfg_write(g, 0x10, 4, 0xd0000000 + 0x4000 * (i % 7));
 		vg_cfg_write(g, 4, 2, i & 1 ? 6 : 0);
 	}
-	assert_int_equal(vm_fake_counts(g->vm)->ioeventfds, 2);
+	assert_int_equal(vm_fake_counts(g->vm)->ioeventfds, 3);
 	g->bar = 0xd0000000 + 0x4000 * (999 % 7);
-	assert_int_equal(vg_read(g, 0x12, 2), 2);
+	assert_int_equal(vg_read(g, 0x12, 2), 3);
 }
 
 /* --- the window in configuration space --- */
@@ -372,7 +376,7 @@ static void window_reads_and_writes_the_bar(void **state)
 
 	vg_cfg_write(g, 4, 2, 0); /* it works without the BAR */
 	window(g, 0, 0x12, 2);
-	assert_int_equal(vg_cfg_read(g, data, 2), 2);
+	assert_int_equal(vg_cfg_read(g, data, 2), 3);
 	window(g, 0, 0x14, 1);
 	vg_cfg_write(g, data, 1, 3);
 	assert_int_equal(vg_cfg_read(g, data, 1), 3);
@@ -440,7 +444,8 @@ static void wrong_options_are_refused(void **state)
 		"virtio,queue_size=0",    "virtio,queue_size=3",
 		"virtio,queue_size=2048", "virtio,mac=01:00:00:00:00:01",
 		"virtio,mac=x",           "virtio,backend=none",
-		"virtio,queues=2",
+		"virtio,queues=9",        "virtio,mtu=67",
+		"virtio,mtu=16367",
 	};
 	struct vg *g = *state;
 
