@@ -302,6 +302,17 @@ static void full_port_whose_own_have_aged_takes_an_address_that_moves(void **sta
 	counts_agree(f, NOW + AGE + 1);
 }
 
+static void full_port_sees_its_own_aged_address_again(void **state)
+{
+	struct fix *f = *state;
+
+	f->port[0].conf.max_learned = 1;
+	learn(f, 1, 0, NOW);
+	learn(f, 1, 0, NOW + AGE + 1);
+	assert_int_equal(look(f, 1, NOW + AGE + 1), 0);
+	counts_agree(f, NOW + AGE + 1);
+}
+
 static void flood_leaves_the_neighbours_entries_alone(void **state)
 {
 	struct fix *f = *state;
@@ -369,6 +380,7 @@ static void aimed_flood_puts_out_its_own_entries_only(void **state)
 	/* until they have aged */
 	learn(f, nr, 2, NOW + AGE + 1);
 	assert_int_equal(look(f, nr, NOW + AGE + 1), 2);
+	assert_int_equal(info(f, NOW + AGE + 1).aged, ways);
 	counts_agree(f, NOW + AGE + 1);
 }
 
@@ -456,6 +468,7 @@ static void static_address_does_not_move(void **state)
 	assert_int_equal(add_static(f, 1, 2), 0);
 	learn(f, 1, 0, NOW);
 	learn(f, 1, 0, NOW + 10 * AGE);
+	learn(f, 1, 2, NOW);
 	assert_int_equal(look(f, 1, NOW), 2);
 	assert_true(is_static(f, 1));
 	assert_int_equal(info(f, NOW).moved, 0);
@@ -578,6 +591,9 @@ static void table_shows_what_it_holds(void **state)
 	learn_in(f, 1, 4094, 3, NOW);
 	assert_int_equal(add_static(f, 2, 1), 0);
 	assert_int_equal(dp_fdb_list(f->t, &f->dp, e, 0, NOW), 2);
+	memset(e, 0x5a, sizeof(e));
+	assert_int_equal(dp_fdb_list(f->t, &f->dp, e, 1, NOW), 2);
+	assert_int_equal(e[1].vlan, 0x5a5a);
 	assert_int_equal(dp_fdb_list(f->t, &f->dp, e, 3, NOW + 7), 2);
 	if (e[0].is_static) {
 		e[2] = e[0];
@@ -652,6 +668,7 @@ int main(void)
 		T(full_port_gets_room_when_its_own_have_aged),
 		T(full_port_cannot_take_anothers_address),
 		T(full_port_whose_own_have_aged_takes_an_address_that_moves),
+		T(full_port_sees_its_own_aged_address_again),
 		T(flood_leaves_the_neighbours_entries_alone),
 		T(aimed_flood_puts_out_its_own_entries_only),
 		T(address_is_forgotten_after_its_time),
