@@ -237,4 +237,8 @@ void mg_loop_rx(struct mg *mg);
 void mg_loop_pingpong(struct mg *mg);
 void mg_loop_cross(struct mg *mg); /* mg->peer is set */
 
+/* ---- mg_blk.c ------------------------------------------------------------------------------- */
+void mg_blk_bring_up(struct mg *mg);
+void mg_blk_verify(struct mg *mg);
+
 #endif
