@@ -13,8 +13,10 @@
 #include "core/cmd.h"
 #include "core/paths.h"
 #include "core/rpc.h"
+#include "core/supervisor.h"
 
-#define ANSWER_MS 5000
+#define ANSWER_MS    5000
+#define STOP_WAIT_MS 10000 /* the monitor's own end */
 
 static const struct command ps_command, stats_command, stop_command;
 
@@ -153,8 +155,10 @@ static int stats_run(int argc, char **argv)
 
 static int stop_run(int argc, char **argv)
 {
-	struct cmd_option opts[] = { { 0 } };
-	int n = cmd_options(&stop_command, argc, argv, opts, false), ret;
+	bool now = false;
+	struct cmd_option opts[] = { { .name = "now", .flag = &now }, { 0 } };
+	const struct timespec nap = { .tv_nsec = 10000000 };
+	int n = cmd_options(&stop_command, argc, argv, opts, false), ret, wait_ms = STOP_WAIT_MS;
 	char dir[PATH_MAX];
 	json_t *answer;
 
@@ -162,22 +166,22 @@ static int stop_run(int argc, char **argv)
 		return FL_USAGE;
 	if (n != 1)
 		return cmd_usage(&stop_command, "one guest's name is wanted");
-	ret = rpc_call(argv[1], "stop", NULL, ANSWER_MS, &answer);
+	ret = rpc_call(argv[1], "stop", json_pack("{s:b}", "now", now), ANSWER_MS, &answer);
 	if (ret < 0)
 		return ret;
+	if (json_is_true(json_object_get(answer, "asked")))
+		wait_ms += STOP_GRACE_MS;
 	json_decref(answer);
 	ret = paths_run_dir(dir, sizeof(dir));
-	for (int i = 0; ret == 0 && i < 1000; i++) {
-		struct timespec t = { .tv_nsec = 10000000 };
-
+	for (long long end = rpc_now_ms() + wait_ms; ret == 0 && rpc_now_ms() < end;) {
 		if (!guest_runs(dir, argv[1]))
 			return FL_DONE;
-		nanosleep(&t, NULL);
+		nanosleep(&nap, NULL);
 	}
 	return ret < 0 ? ret
 		       : err_ret(FL_FAILED,
-				 "stopping guest '%s': it still runs after 10 s; kill its process",
-				 argv[1]);
+				 "stopping guest '%s': it still runs after %d s; kill its process",
+				 argv[1], wait_ms / 1000);
 }
 
 static const struct command ps_command = {
@@ -203,7 +207,14 @@ static const struct command stop_command = {
 	.group = CMD_RUN,
 	.summary = "stop a running guest",
 	.run = stop_run,
-	.usage = "NAME\n\nThe guest's CPUs are halted, its devices given back. Returns when it is "
-		 "gone.\n",
+	.usage = "NAME [--now]\n"
+		 "\n"
+		 "Presses the guest's power button and waits for it to shut down, 60 s at most; a "
+		 "guest that knows no\n"
+		 "ACPI, or does not come to an end, is ended: its CPUs are halted, its devices "
+		 "given back. Returns\n"
+		 "when it is gone. A second stop, or Ctrl-C twice, waits no longer.\n"
+		 "\n"
+		 "  --now    end it at once\n",
 };
 COMMAND(&stop_command);

@@ -332,6 +332,16 @@ static bool monitor_late_fd(struct monitor *m, const json_t *params, int fd)
 	return false;
 }
 
+/* The guest is asked to shut down when it listens to its power button, ended when not or `now`. */
+static json_t *monitor_stop(struct monitor *m, json_int_t id, const json_t *params)
+{
+	bool asked = !json_is_true(json_object_get(params, "now")) && pm_press_power_button(m->pm);
+
+	if (!asked)
+		vm_request_stop(m->vm, VM_STOP_ASKED);
+	return rpc_result(id, json_pack("{s:b}", "asked", asked));
+}
+
 /* One message of the supervisor. False: it is gone. */
 static bool monitor_answer(struct monitor *m)
 {
@@ -355,8 +365,7 @@ static bool monitor_answer(struct monitor *m)
 	if (method && !strcmp(method, "stats")) {
 		rpc_send(m->control, rpc_result(id, monitor_stats(m)), NULL, 0);
 	} else if (method && !strcmp(method, "stop")) {
-		vm_request_stop(m->vm, VM_STOP_ASKED);
-		rpc_send(m->control, rpc_result(id, NULL), NULL, 0);
+		rpc_send(m->control, monitor_stop(m, id, json_object_get(msg, "params")), NULL, 0);
 	} else if (json_object_get(msg, "id")) {
 		rpc_send(m->control, rpc_error(id, RPC_NO_METHOD, "no such method"), NULL, 0);
 	}

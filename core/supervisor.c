@@ -47,6 +47,7 @@ struct supervisor {
 	pid_t pid;
 	bool stdin_open, tty_changed, stopping, started, locked;
 	bool deaf; /* the monitor has let a question go unanswered */
+	long long grace_end; /* the guest was asked to shut down and may until then; 0: not asked */
 	struct termios tty;
 	struct rpc_server *server;
 	struct late_fds late;
@@ -309,11 +310,17 @@ static int sup_wait_answer(struct supervisor *s, json_int_t id, int timeout_ms, 
  * One question to the monitor. After one that was not answered in time no other is tried: a deaf
  * monitor must not stop us.
  */
-static int sup_ask(struct supervisor *s, const char *method, int timeout_ms, json_t **answer)
+static int sup_ask(struct supervisor *s, const char *method, json_t *params, int timeout_ms,
+		   json_t **answer)
 {
 	json_int_t id = s->next_id++;
-	int ret =
-		s->deaf ? -ETIMEDOUT : rpc_send(s->control, rpc_request(id, method, NULL), NULL, 0);
+	json_t *request = rpc_request(id, method, params);
+	int ret = -ETIMEDOUT;
+
+	if (s->deaf)
+		json_decref(request);
+	else
+		ret = rpc_send(s->control, request, NULL, 0);
 
 	if (ret == 0)
 		ret = sup_wait_answer(s, id, timeout_ms, answer);
@@ -430,6 +437,28 @@ static void sup_add_facts(struct supervisor *s, json_t *stats)
 	}
 }
 
+/*
+ * Asks the guest to shut down; ends it when it does not listen to its power button, when it has
+ * been asked before, or `now`. True: it has been asked, and has STOP_GRACE_MS.
+ */
+static bool sup_stop(struct supervisor *s, bool now)
+{
+	json_t *answer;
+	bool asked = false;
+
+	if (s->stopping)
+		return false;
+	now |= s->grace_end != 0;
+	if (sup_ask(s, "stop", json_pack("{s:b}", "now", now), ANSWER_MS, &answer) == 0) {
+		asked = json_is_true(json_object_get(json_object_get(answer, "result"), "asked"));
+		json_decref(answer);
+	}
+	s->stopping = now || !asked;
+	if (!s->stopping)
+		s->grace_end = rpc_now_ms() + STOP_GRACE_MS;
+	return !s->stopping;
+}
+
 static json_t *sup_method(void *opaque, const char *method, json_t *params, json_int_t id)
 {
 	struct supervisor *s = opaque;
@@ -441,17 +470,17 @@ static json_t *sup_method(void *opaque, const char *method, json_t *params, json
 						"pid", (int)getpid(), "monitor_pid", (int)s->pid,
 						"mem_bytes", (json_int_t)s->conf->mem_bytes, "cpus",
 						(int)s->conf->cpus));
-	if (strcmp(method, "stats") && strcmp(method, "stop"))
+	if (!strcmp(method, "stop")) {
+		bool now = json_is_true(json_object_get(params, "now"));
+
+		return rpc_result(id, json_pack("{s:b}", "asked", sup_stop(s, now)));
+	}
+	if (strcmp(method, "stats"))
 		return rpc_error(id, RPC_NO_METHOD,
 				 "there is no such method; there are: info, stats, stop");
-	ret = sup_ask(s, method, ANSWER_MS, &answer);
-	if (!strcmp(method, "stop"))
-		s->stopping = true;
+	ret = sup_ask(s, method, NULL, ANSWER_MS, &answer);
 	if (ret < 0)
-		return !strcmp(method, "stop")
-			       ? rpc_result(id, NULL)
-			       : rpc_error(id, RPC_FAILED,
-					   "the monitor does not answer; stop the guest");
+		return rpc_error(id, RPC_FAILED, "the monitor does not answer; stop the guest");
 	result = json_incref(json_object_get(answer, "result"));
 	json_decref(answer);
 	if (!json_is_object(result)) {
@@ -459,8 +488,7 @@ static json_t *sup_method(void *opaque, const char *method, json_t *params, json
 		return rpc_error(id, RPC_FAILED,
 				 "the monitor's answer makes no sense; stop the guest");
 	}
-	if (!strcmp(method, "stats"))
-		sup_add_facts(s, result);
+	sup_add_facts(s, result);
 	return rpc_result(id, result);
 }
 
@@ -496,15 +524,6 @@ static void sup_stdin(struct supervisor *s)
 		s->console_w = -1;
 		s->stdin_open = false;
 	}
-}
-
-static void sup_stop(struct supervisor *s)
-{
-	json_t *answer;
-
-	if (!s->stopping && sup_ask(s, "stop", ANSWER_MS, &answer) == 0)
-		json_decref(answer);
-	s->stopping = true;
 }
 
 static void sup_control(struct supervisor *s, bool *gone)
@@ -549,7 +568,7 @@ static void sup_loop(struct supervisor *s)
 		struct signalfd_siginfo si;
 
 		if (poll(p, sizeof(p) / sizeof(p[0]),
-			 late_fd_timeout(&s->late, s->stopping ? 100 : -1)) < 0 &&
+			 late_fd_timeout(&s->late, s->stopping || s->grace_end ? 100 : -1)) < 0 &&
 		    errno != EINTR) {
 			err_say("waiting for guest '%s': %s; ending it", s->conf->name,
 				strerror(errno));
@@ -560,8 +579,12 @@ static void sup_loop(struct supervisor *s)
 			sup_control(s, &gone);
 		if (p[0].revents)
 			break;
-		if (p[1].revents && read(s->sig_fd, &si, sizeof(si)) == sizeof(si))
-			sup_stop(s);
+		if (p[1].revents && read(s->sig_fd, &si, sizeof(si)) == sizeof(si) &&
+		    sup_stop(s, false))
+			err_say("guest '%s' is shutting down; once more ends it at once",
+				s->conf->name);
+		if (s->grace_end && rpc_now_ms() > s->grace_end)
+			sup_stop(s, true);
 		if (p[3].revents)
 			rpc_server_step(s->server);
 		if (p[4].revents)

@@ -9,6 +9,9 @@
 
 #include <stdint.h>
 
+/* How long a guest that was asked to shut down may take, in ms; then it is ended. */
+#define STOP_GRACE_MS 60000
+
 struct supervisor_conf {
 	const char *name;
 	uint64_t mem_bytes;
