@@ -101,9 +101,29 @@ static int paths_dir(char *buf, size_t size, const char *root_path, const char *
 	return ret < 0 ? ret : paths_make_dir(buf);
 }
 
+#define ROOT_RUN_DIR "/run/fourlane"
+
 int paths_run_dir(char *buf, size_t size)
 {
-	return paths_dir(buf, size, "/run/fourlane", "XDG_RUNTIME_DIR", NULL);
+	return paths_dir(buf, size, ROOT_RUN_DIR, "XDG_RUNTIME_DIR", NULL);
+}
+
+int paths_find_socket(char *buf, size_t size, const char *below)
+{
+	char dir[PATH_MAX], roots[PATH_MAX];
+	int ret = paths_run_dir(dir, sizeof(dir));
+
+	if (ret < 0)
+		return ret;
+	snprintf(roots, sizeof(roots), "%s/%s", ROOT_RUN_DIR, below);
+	if ((size_t)snprintf(buf, size, "%s/%s", dir, below) >= size)
+		return err_ret(-ENAMETOOLONG,
+			       "using %s: the path is too long; set XDG_RUNTIME_DIR to a shorter "
+			       "one",
+			       dir);
+	if (access(buf, F_OK) < 0 && access(roots, F_OK) == 0)
+		snprintf(buf, size, "%s", roots);
+	return 0;
 }
 
 int paths_state_dir(char *buf, size_t size)

@@ -24,6 +24,13 @@ int paths_run_dir(char *buf, size_t size);
 int paths_state_dir(char *buf, size_t size);
 
 /*
+ * paths_find_socket - where the socket `below` ("switch/default/control.sock") of the run folder
+ * is: in ours, or, for a plain user who has none there, in root's when that has it. 0 and the path
+ * in buf, or negative errno after a message.
+ */
+int paths_find_socket(char *buf, size_t size, const char *below);
+
+/*
  * paths_self_dir - the folder of the running executable: other programs and the microguest are
  * looked for there (and in ../libexec/fourlane).
  */

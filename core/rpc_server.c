@@ -22,6 +22,7 @@
 
 struct client {
 	int fd; /* -1: free */
+	enum rpc_peer peer;
 	char *line;
 	size_t len;
 	bool ended; /* it will not ask again */
@@ -36,6 +37,7 @@ struct rpc_server {
 	int spare; /* given up for a moment when descriptors run out */
 	rpc_handler handler;
 	void *opaque;
+	enum rpc_peer asking; /* whose request the handler serves */
 	struct client client[MAX_CLIENTS];
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
@@ -111,8 +113,10 @@ static json_t *server_answer(struct rpc_server *s, const json_t *msg)
 static void client_request(struct rpc_server *s, struct client *c, size_t len)
 {
 	json_t *msg = json_loadb(c->line, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
-	json_t *answer = server_answer(s, msg);
+	json_t *answer;
 
+	s->asking = c->peer;
+	answer = server_answer(s, msg);
 	json_decref(msg);
 	c->since = rpc_now_ms();
 	if (!answer)
@@ -188,16 +192,41 @@ static bool client_serve(struct rpc_server *s, struct client *c)
 	return c->fd >= 0 && !c->out && client_has_line(c);
 }
 
-bool rpc_peer_allowed(int sock)
+/* unix(7): SO_PEERCRED has the primary group only, SO_PEERGROUPS has all the others. */
+static bool peer_has_group(int sock, gid_t group)
+{
+	socklen_t len = 0;
+	bool found = false;
+	gid_t *gid;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0 || errno != ERANGE)
+		return false; /* it has none */
+	gid = malloc(len);
+	if (gid && getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, gid, &len) == 0)
+		for (size_t i = 0; i < len / sizeof(*gid); i++)
+			found |= gid[i] == group;
+	free(gid);
+	return found;
+}
+
+enum rpc_peer rpc_peer_of(int sock)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
-	struct group *gr;
+	const struct group *gr;
 
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return false;
+		return RPC_STRANGER;
+	if (cred.uid == 0 || cred.uid == geteuid())
+		return RPC_OWNER;
 	gr = getgrnam("fourlane");
-	return cred.uid == 0 || cred.uid == geteuid() || (gr && cred.gid == gr->gr_gid);
+	return gr && (cred.gid == gr->gr_gid || peer_has_group(sock, gr->gr_gid)) ? RPC_MEMBER
+										  : RPC_STRANGER;
+}
+
+enum rpc_peer rpc_server_peer(const struct rpc_server *s)
+{
+	return s->asking;
 }
 
 /* Without a descriptor for it a client is sent away: else we would be woken for it for ever. */
@@ -220,19 +249,22 @@ static void server_accept(struct rpc_server *s)
 	struct epoll_event ev = { .events = EPOLLIN };
 	int fd = server_accept_fd(s);
 	struct client *oldest = &s->client[0];
+	enum rpc_peer peer;
 
 	if (fd < 0)
 		return;
+	peer = rpc_peer_of(fd);
 	for (unsigned int i = 0; i < MAX_CLIENTS && oldest->fd >= 0; i++)
 		if (s->client[i].fd < 0 || s->client[i].since < oldest->since)
 			oldest = &s->client[i];
 	ev.data.ptr = oldest;
-	if (!rpc_peer_allowed(fd) || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
+	if (peer == RPC_STRANGER || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
 		close(fd);
 		return;
 	}
 	client_close(oldest); /* all places are taken: whoever is silent longest makes room */
 	oldest->fd = fd;
+	oldest->peer = peer;
 	oldest->events = EPOLLIN;
 	oldest->since = rpc_now_ms();
 }

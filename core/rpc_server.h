@@ -37,9 +37,14 @@ int rpc_server_fd(const struct rpc_server *s);
 void rpc_server_step(struct rpc_server *s);
 
 /*
- * rpc_peer_allowed - may whoever is connected to this Unix socket ask us? Root, the user who runs
- * this program, and members of group fourlane by their primary group may.
+ * rpc_peer_of - who is at the other end of a Unix socket, by what the kernel noted when it was
+ * connected: root or the user who runs this program (owner), somebody in group fourlane, be it the
+ * primary group or another (member), or neither.
  */
-bool rpc_peer_allowed(int sock);
+enum rpc_peer { RPC_STRANGER, RPC_MEMBER, RPC_OWNER };
+enum rpc_peer rpc_peer_of(int sock);
+
+/* rpc_server_peer - for a handler: whose request it serves. Strangers are not let in. */
+enum rpc_peer rpc_server_peer(const struct rpc_server *s);
 
 #endif

@@ -67,14 +67,19 @@ static int switch_make_dir(char *dir)
 
 static int switch_default_path(struct prep_switch *p, const char *name, char *path, size_t size)
 {
-	char run[256], dir[320];
-	int ret = paths_run_dir(run, sizeof(run));
+	char run[256], dir[320], below[128];
+	int ret;
 
+	if (!p->server) {
+		snprintf(below, sizeof(below), "switch/%s/%s.sock", name, p->port);
+		return paths_find_socket(path, size, below);
+	}
+	ret = paths_run_dir(run, sizeof(run));
 	if (ret < 0)
 		return ret;
 	snprintf(dir, sizeof(dir), "%s/switch/%s", run, name);
 	snprintf(path, size, "%s/%s.sock", dir, p->port);
-	return p->server ? switch_make_dir(dir) : 0;
+	return switch_make_dir(dir);
 }
 
 static int switch_words(struct prep_guest *g, struct prep_nic *nic, struct prep_switch *p)

@@ -29,17 +29,20 @@ struct call {
 /* One question to the switch. `params` is stolen. 0, an exit status or a negative errno. */
 static int switch_ask(const struct call *c, const char *method, json_t *params, json_t **result)
 {
-	char dir[PATH_MAX], path[PATH_MAX + 64], what[64];
-	int ret = paths_run_dir(dir, sizeof(dir));
+	char below[64], path[PATH_MAX], what[64];
+	int ret;
 
-	if (ret == 0 && !rpc_name_ok(c->name))
-		ret = err_ret(-EINVAL, "switch '%s': no name for a switch; give another --switch",
-			      c->name);
+	if (!rpc_name_ok(c->name)) {
+		json_decref(params);
+		return err_ret(FL_USAGE, "switch '%s': no name for a switch; give another --switch",
+			       c->name);
+	}
+	snprintf(below, sizeof(below), "switch/%s/control.sock", c->name);
+	ret = paths_find_socket(path, sizeof(path), below);
 	if (ret < 0) {
 		json_decref(params);
 		return ret;
 	}
-	snprintf(path, sizeof(path), "%s/switch/%s/control.sock", dir, c->name);
 	snprintf(what, sizeof(what), "switch '%s'", c->name);
 	ret = rpc_call_path(path, what, "start it with 'fourlane-switch', or give --switch NAME",
 			    method, params, ANSWER_MS, result);

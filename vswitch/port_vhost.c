@@ -17,7 +17,7 @@
 
 #include "core/err.h"
 #include "core/proto/virtio_net_abi.h"
-#include "core/rpc.h"
+#include "core/rpc_server.h"
 #include "vswitch/switch.h"
 #include "vswitch/vhost.h"
 
@@ -228,18 +228,6 @@ static void port_try(struct port_vhost *v)
 }
 
 /* --- server: the guest connects --- */
-static bool port_allowed(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	struct group *gr;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return false;
-	gr = getgrnam("fourlane");
-	return cred.uid == 0 || cred.uid == geteuid() || (gr && cred.gid == gr->gr_gid);
-}
-
 /* A connection that nobody can take would wake the loop for ever: look away for a while. */
 static void port_accept_later(struct port_vhost *v)
 {
@@ -270,7 +258,7 @@ static void port_accept(evutil_socket_t listen_fd, short what, void *opaque)
 	 */
 	if (v->conn)
 		port_ready(-1, EV_READ, v);
-	if (!port_allowed(fd)) {
+	if (rpc_peer_of(fd) == RPC_STRANGER) {
 		err_limited(&v->strangers,
 			    "port %s: refusing a connection: its user is neither root nor ours nor "
 			    "in group fourlane; add the user to that group",

@@ -33,11 +33,33 @@ void sw_ctl_listen_errors(struct sw *sw)
 	err_set_sink(said_sink, &sw->said);
 }
 
+/*
+ * Root, and the user who runs the switch, may have any port. Whoever is let in by the group only
+ * may have guests' ports at the sockets that the switch makes in its own folder: every other port
+ * makes or opens something on the host with the switch's rights.
+ */
+static bool ctl_is_guests(const struct sw_port_conf *c)
+{
+	return c->dp.kind == DP_GUEST && !c->socket[0];
+}
+
+static int ctl_allowed(const struct sw *sw, const struct sw_port_conf *c, const char *verb)
+{
+	if (rpc_server_peer(sw->server) == RPC_OWNER || ctl_is_guests(c))
+		return 0;
+	return err_ret(-EPERM,
+		       "port %s: group fourlane may %s vhost-user ports without socket= only; call "
+		       "as root, or as the user who runs the switch",
+		       c->dp.name, verb);
+}
+
 static json_t *ctl_port_add(struct sw *sw, json_t *params, json_int_t id, int *ret)
 {
 	struct sw_port_conf *conf = malloc(sizeof(*conf));
 
 	*ret = conf ? sw_port_conf_from_json(params, conf) : -ENOMEM;
+	if (*ret == 0)
+		*ret = ctl_allowed(sw, conf, "add");
 	if (*ret == 0)
 		*ret = sw_port_add(sw, conf);
 	free(conf);
@@ -50,7 +72,12 @@ static json_t *ctl_port_remove(struct sw *sw, json_t *params, json_int_t id, int
 {
 	const char *name = json_string_value(json_object_get(params, "name"));
 
-	*ret = name ? sw_port_remove(sw, name) : err_ret(-EINVAL, "port.remove: no name; give one");
+	const struct sw_port *p = name ? sw_port_find(sw, name) : NULL;
+
+	*ret = p ? ctl_allowed(sw, &p->conf, "remove") : 0;
+	if (*ret == 0)
+		*ret = name ? sw_port_remove(sw, name)
+			    : err_ret(-EINVAL, "port.remove: no name; give one");
 	return *ret == 0 ? rpc_result(id, json_pack("{s:i, s:O}", "version", 1, "port",
 						    json_object_get(params, "name")))
 			 : NULL;
