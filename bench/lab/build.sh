@@ -33,7 +33,7 @@ USERLAND_PACKAGES="base-files base-passwd bash coreutils dash debianutils diffut
 MODULES="igb igbvf e1000 e1000e ixgbe ixgbevf vfio vfio-pci vfio_iommu_type1 kvm kvm-amd kvm-intel irqbypass tun tap macvtap macvlan
 	bridge br_netfilter 8021q veth dummy bonding vhost vhost_net vhost_vsock virtio_blk virtio_net virtio_console virtio_balloon
 	nvme pktgen ext4 overlay loop 9p 9pnet_virtio uio_pci_generic sch_htb sch_ingress act_mirred act_gact cls_flower cls_u32
-	af_packet_diag"
+	af_packet_diag button evdev"
 STAGE1_MODULES="virtio_pci virtio_blk ext4 overlay virtio_console"
 
 # --- where ---------------------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ fetch_qemu() {
 		die 1 "trixie-backports has QEMU $qemu_version, 11.1 or newer is needed; is the mirror whole?"
 }
 
-# The ELF inside bzImage boots by PVH and saves the decompression by emulated code.
+# The ELF inside bzImage boots by PVH and saves the decompression by emulated code. vmlinuz itself stays for guests of tests.
 extract_vmlinux() {
 	local z=$new/kernel/boot/vmlinuz-$kver offset length start setup
 	# boot protocol 2.08: setup_sects at 0x1f1, payload_offset at 0x248, payload_length at 0x24c
@@ -196,7 +196,7 @@ extract_vmlinux() {
 	fd377a58) tool xz -q -dc "$new/payload" >"$new/vmlinux" || true ;;
 	1f8b*) gzip -dc "$new/payload" >"$new/vmlinux" || true ;;
 	esac
-	[ "$(od -An -c -j1 -N3 "$new/vmlinux" | tr -d ' ')" = ELF ]
+	[ "$(od -An -c -j1 -N3 "$new/vmlinux" | tr -d ' ')" = ELF ] && cp "$z" "$new/vmlinuz"
 }
 
 module_files() {	# module_files NAME...: files with their dependencies, in the order of loading, relative to the kernel's tree
