@@ -257,9 +257,7 @@ static void vblk_failed(struct vblk *b, struct vblk_req *r, int err)
 
 static void vblk_done(struct vblk *b, struct vblk_req *r)
 {
-	if (!atomic_load_explicit(&b->vd.live, memory_order_relaxed))
-		vblk_put(b, r); /* nobody waits for an answer */
-	else if (r->io.res < 0)
+	if (r->io.res < 0)
 		vblk_failed(b, r, (int)-r->io.res);
 	else if (r->io.op == BLK_READ || r->io.op == BLK_WRITE)
 		vblk_moved(b, r);

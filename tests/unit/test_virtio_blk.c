@@ -881,6 +881,27 @@ static void bad_ranges_are_refused(void **state)
 	file_is(t, 0, SECTORS * 512, -1);
 }
 
+static void ranges_have_a_largest_size(void **state)
+{
+	static const uint32_t both[] = { VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES };
+	int fd = memory_disk(0);
+	struct bt t;
+
+	assert_int_equal(ftruncate(fd, 8ll << 30), 0);
+	up(&t, URING, "disk", fd);
+	start(&t, F_BLK);
+	for (unsigned int k = 0; k < 2; k++) {
+		uint32_t max = config32(&t, k ? 48 : 36);
+
+		assert_int_equal(max, k ? VBLK_MAX_ZEROES : VBLK_MAX_DISCARD);
+		assert_int_equal(ask_range(&t, both[k], SECTORS, max + 1, 0), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(ask_range(&t, both[k], SECTORS, ~0u, 0), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(ask_range(&t, both[k], SECTORS, max, k), 0);
+	}
+	file_is(&t, 0, SECTORS * 512, -1);
+	down(&t);
+}
+
 /* --- order, failure and reset, with operations in hand --- */
 static void flush_is_answered_after_the_sync(void **state)
 {
@@ -1349,6 +1370,7 @@ int main(void)
 		WITH(request_without_status_byte_stops_the_device, setup_uring),
 		WITH(short_header_is_refused, setup_uring),
 		WITH(bad_ranges_are_refused, setup_uring),
+		cmocka_unit_test(ranges_have_a_largest_size),
 		cmocka_unit_test(ring_can_do_nothing_else),
 		cmocka_unit_test(threads_step_in_where_rings_are_refused),
 		WITH(flush_is_answered_after_the_sync, setup_held),
