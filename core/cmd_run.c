@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* `fourlane run`: reads the words, the rest is the supervisor's. */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,24 @@
 #include "core/rpc.h"
 #include "core/supervisor.h"
 
+#define MAX_CPUS 64
+
 static const struct command run_command;
+
+/* More CPUs than there are is allowed, to try things; it is not what one wants to measure. */
+static void warn_of_cpus(const char *name, unsigned int n)
+{
+	cpu_set_t set;
+	unsigned int have;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return;
+	have = (unsigned int)CPU_COUNT(&set);
+	if (n > have)
+		err_say("guest '%s': its %u CPUs take turns on the %u that it may use here; "
+			"give it no more than those for speed",
+			name, n, have);
+}
 
 /* The control protocol carries UTF-8 only. */
 static bool words_are_text(int argc, char **argv)
@@ -61,9 +79,9 @@ static int run_run(int argc, char **argv)
 				name);
 	else if (cmd_number(mem, 2 << 20, 1ull << 40, &mem_bytes) < 0)
 		ret = cmd_usage(&run_command, "--mem '%s' is no size from 2M to 1024G", mem);
-	else if (cmd_number(cpus, 1, 1, &n_cpus) < 0)
-		ret = cmd_usage(&run_command, "--cpus '%s': this version runs guests with 1 CPU",
-				cpus);
+	else if (cmd_number(cpus, 1, MAX_CPUS, &n_cpus) < 0)
+		ret = cmd_usage(&run_command, "--cpus '%s' is no number from 1 to %d", cpus,
+				MAX_CPUS);
 	else {
 		c = (struct supervisor_conf){ .name = name ? name : own,
 					      .mem_bytes = mem_bytes,
@@ -73,6 +91,7 @@ static int run_run(int argc, char **argv)
 					      .append = append,
 					      .nics = nics,
 					      .disks = disks };
+		warn_of_cpus(c.name, c.cpus);
 		ret = supervisor_run(&c);
 	}
 	free(nics);
@@ -96,7 +115,7 @@ static const struct command run_command = {
 		 "  --append TEXT     kernel command line\n"
 		 "  --name NAME       for ps, stats and stop (default: guest-PID)\n"
 		 "  --mem SIZE        guest memory, with K, M or G (default 256M)\n"
-		 "  --cpus N          virtual CPUs (this version: 1)\n"
+		 "  --cpus N          virtual CPUs, 1 to 64 (default 1)\n"
 		 "  --disk SPEC       a virtio-blk disk; may stand several times:\n"
 		 "      PATH[,ro][,serial=TEXT][,direct=on][,queues=N]         raw image file or "
 		 "block device\n"

@@ -56,13 +56,14 @@ int kvm_irq_route(struct vm *vm)
 		rt->entries[rt->nr++] = kvm_irq_pin(i, KVM_IRQCHIP_IOAPIC, i == 0 ? 2 : i);
 	for (uint32_t i = 0; i < GSI_MAX_MSI; i++) {
 		const struct msi_route *r = &vm->msi[i];
+		uint64_t addr;
 
-		if (r->valid)
+		if (r->valid && vm_msi_decode(r->addr, vm->ext_dest, &addr))
 			rt->entries[rt->nr++] = (struct kvm_irq_routing_entry){
 				.gsi = GSI_FIRST_MSI + i,
 				.type = KVM_IRQ_ROUTING_MSI,
-				.u.msi = { .address_lo = (uint32_t)r->addr,
-					   .address_hi = (uint32_t)(r->addr >> 32),
+				.u.msi = { .address_lo = (uint32_t)addr,
+					   .address_hi = (uint32_t)(addr >> 32),
 					   .data = r->data },
 			};
 	}

@@ -15,66 +15,75 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/cpuid.h"
 #include "core/err.h"
 #include "core/vm_priv.h"
 
 #define KICK_SIGNAL SIGUSR1
-#define MAX_CPUID   256
 
-/* Intel SDM volume 2, CPUID leaf 1, ECX */
-#define CPUID_1_TSC_DEADLINE (1u << 24)
-#define CPUID_1_HYPERVISOR   (1u << 31) /* KVM's own leaves follow at 0x40000000 */
-/* volume 4, table 2-2 */
+/* Model specific registers that firmware sets on a PC: SDM volume 4 table 2-2. */
 #define MSR_MISC_ENABLE   0x1a0
 #define MSR_MTRR_DEF_TYPE 0x2ff
+#define FAST_STRINGS      1
+#define MTRR_ON_WB        0x806 /* E, default type write-back */
 
+/* The table belongs to one vCPU; KVM_GET_SUPPORTED_CPUID is asked anew for each. */
 static int vcpu_set_cpuid(struct vcpu *v)
 {
-	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + MAX_CPUID * sizeof(c->entries[0]));
-	/* KVM_GET_SUPPORTED_CPUID leaves it to this capability (api.rst) */
-	bool deadline = ioctl(v->vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
-	int ret = 0;
+	const struct cpuid_conf conf = {
+		.apic_id = v->index,
+		.n_cpus = v->vm->cpus_wanted,
+		.tsc_deadline =
+			ioctl(v->vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+		.ext_dest = v->vm->ext_dest,
+	};
+	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + CPUID_MAX * sizeof(c->entries[0]));
+	struct cpuid_table *t = calloc(1, sizeof(*t));
+	int ret = c && t ? 0 : -ENOMEM;
 
-	if (!c)
-		return -ENOMEM;
-	c->nent = MAX_CPUID;
-	if (ioctl(v->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, c) < 0)
-		ret = -errno;
-	for (uint32_t i = 0; ret == 0 && i < c->nent; i++) {
-		struct kvm_cpuid_entry2 *e = &c->entries[i];
-
-		if (e->function == 1) {
-			e->ebx = (e->ebx & 0x00ffffff) | v->index << 24; /* initial APIC id */
-			e->ecx |= CPUID_1_HYPERVISOR;
-			if (deadline)
-				e->ecx |= CPUID_1_TSC_DEADLINE;
-		} else if (e->function == 0xb || e->function == 0x1f)
-			e->edx = v->index;
+	if (ret == 0) {
+		c->nent = CPUID_MAX;
+		ret = ioctl(v->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, c) < 0 ? -errno : 0;
 	}
-	if (ret == 0 && ioctl(v->fd, KVM_SET_CPUID2, c) < 0)
-		ret = -errno;
+	if (ret == 0) {
+		t->n = c->nent < CPUID_MAX ? c->nent : CPUID_MAX;
+		memcpy(t->e, c->entries, t->n * sizeof(t->e[0]));
+		ret = cpuid_complete(t, &conf);
+	}
+	if (ret == 0) {
+		c->nent = t->n;
+		memcpy(c->entries, t->e, t->n * sizeof(t->e[0]));
+		ret = ioctl(v->fd, KVM_SET_CPUID2, c) < 0 ? -errno : 0;
+	}
+	free(t);
 	free(c);
 	return ret;
 }
 
+/* A KVM that does not know the register leaves it as it is. */
+static void vcpu_or_msr(struct vcpu *v, uint32_t index, uint64_t bits)
+{
+	union {
+		struct kvm_msrs m;
+		uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	} u = { .m.nmsrs = 1 };
+
+	u.m.entries[0].index = index;
+	if (ioctl(v->fd, KVM_GET_MSRS, &u) != 1)
+		return;
+	u.m.entries[0].data |= bits;
+	ioctl(v->fd, KVM_SET_MSRS, &u);
+}
+
 /*
- * What firmware would have set: all memory write-back unless said otherwise (with a device whose
- * DMA does not snoop, KVM believes the MTRRs and memory would be uncached), and fast string
- * instructions. A KVM that knows neither runs a guest all the same.
+ * What firmware would have set: all memory write-back unless said otherwise, and fast string
+ * instructions. With the MTRRs off Linux takes the machine for one without PAT, and with a device
+ * whose DMA does not snoop KVM believes them: memory would be uncached.
  */
 static void vcpu_set_msrs(struct vcpu *v)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry[1];
-	} m = { .head.nmsrs = 1, .entry[0] = { .index = MSR_MTRR_DEF_TYPE, .data = 0x806 } };
-
-	ioctl(v->fd, KVM_SET_MSRS, &m);
-	m.entry[0].index = MSR_MISC_ENABLE;
-	if (ioctl(v->fd, KVM_GET_MSRS, &m) == 1) {
-		m.entry[0].data |= 1;
-		ioctl(v->fd, KVM_SET_MSRS, &m);
-	}
+	vcpu_or_msr(v, MSR_MTRR_DEF_TYPE, MTRR_ON_WB);
+	vcpu_or_msr(v, MSR_MISC_ENABLE, FAST_STRINGS);
 }
 
 int kvm_vcpu_create(struct vm *vm, unsigned int index)
@@ -316,7 +325,7 @@ int kvm_vcpu_start(struct vcpu *v)
 	if (ret)
 		return err_ret(-ret, "starting vCPU %u: %s; raise 'ulimit -u'", v->index,
 			       strerror(ret));
-	v->started = true;
+	atomic_store(&v->started, true);
 	return 0;
 }
 
@@ -328,7 +337,7 @@ void kvm_vcpu_kick_all(struct vm *vm)
 		/* immediate_exit closes the gap between the loop's look at `stop` and KVM_RUN */
 		if (v->run)
 			__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		if (v->started && !pthread_equal(v->thread, pthread_self()))
+		if (atomic_load(&v->started) && !pthread_equal(v->thread, pthread_self()))
 			pthread_kill(v->thread, KICK_SIGNAL);
 	}
 }
@@ -336,10 +345,8 @@ void kvm_vcpu_kick_all(struct vm *vm)
 void kvm_vcpu_join_all(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->n_vcpus; i++)
-		if (vm->vcpu[i].started) {
+		if (atomic_exchange(&vm->vcpu[i].started, false))
 			pthread_join(vm->vcpu[i].thread, NULL);
-			vm->vcpu[i].started = false;
-		}
 }
 
 /* Binary statistics, api.rst section 4.133: header, descriptors with names, one block of 64-bit

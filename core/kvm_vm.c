@@ -14,6 +14,10 @@
 #include "core/err.h"
 #include "core/vm_priv.h"
 
+/* KVM_CAP_X2APIC_API, api.rst section 7.3: older and newer headers keep them in different files */
+#define X2APIC_32BIT_IDS    (1u << 0)
+#define X2APIC_NO_BROADCAST (1u << 1) /* 255 is an id like any other */
+
 #define TSS_ADDR      0xfffbd000ul
 #define IDENTITY_ADDR 0xfffbc000ull
 
@@ -126,6 +130,29 @@ static int kvm_check(int kvm_fd)
 	return 0;
 }
 
+/* A KVM without has no APIC ids above 254 in its interrupt routes, which does for VM_MAX_VCPUS. */
+static bool kvm_wide_apic_ids(int vm_fd)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_X2APIC_API,
+		.args = { X2APIC_32BIT_IDS | X2APIC_NO_BROADCAST },
+	};
+
+	return ioctl(vm_fd, KVM_ENABLE_CAP, &cap) == 0;
+}
+
+static int kvm_check_cpus(int vm_fd, unsigned int cpus)
+{
+	int max = ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+
+	if (max > 0 && cpus > (unsigned int)max)
+		return err_ret(-EOPNOTSUPP,
+			       "creating a guest with %u CPUs: this KVM gives one %d at most; give "
+			       "it fewer",
+			       cpus, max);
+	return 0;
+}
+
 static int kvm_add_ram(struct vm *vm)
 {
 	for (size_t i = 0; i < mem_n_regions(vm->mem); i++) {
@@ -140,7 +167,7 @@ static int kvm_add_ram(struct vm *vm)
 	return 0;
 }
 
-int kvm_vm_create(int kvm_fd, struct guest_mem *mem, struct vm **out)
+int kvm_vm_create(int kvm_fd, struct guest_mem *mem, unsigned int cpus, struct vm **out)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 	uint64_t identity = IDENTITY_ADDR;
@@ -154,6 +181,7 @@ int kvm_vm_create(int kvm_fd, struct guest_mem *mem, struct vm **out)
 	vm->mem = mem;
 	vm->owns_mem = true;
 	vm->kvm_fd = kvm_fd;
+	vm->cpus_wanted = cpus;
 	vm->fd = vm->vm_stats_fd = vm->vfio_dev = vm->stop_fd = -1;
 	vm->ops = &kvm_ops;
 	ret = kvm_check(kvm_fd);
@@ -173,6 +201,10 @@ int kvm_vm_create(int kvm_fd, struct guest_mem *mem, struct vm **out)
 			      "using /dev/kvm: its kvm_run is too small; use a newer kernel");
 		goto fail;
 	}
+	ret = kvm_check_cpus(vm->fd, cpus);
+	if (ret < 0)
+		goto fail;
+	vm->ext_dest = kvm_wide_apic_ids(vm->fd);
 	ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDR); /* wanted by VT-x only */
 	ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
 	vm->vm_stats_fd = ioctl(vm->fd, KVM_GET_STATS_FD, NULL);

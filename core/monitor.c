@@ -124,7 +124,7 @@ static int monitor_make_vm(struct monitor *m, json_t *params)
 		close(kvm_fd);
 		return ret;
 	}
-	ret = kvm_vm_create(kvm_fd, mem, &m->vm);
+	ret = kvm_vm_create(kvm_fd, mem, cpus, &m->vm);
 	if (ret == 0) {
 		m->vm->want_fd = monitor_want_fd;
 		m->vm->want_fd_opaque = m;
@@ -205,7 +205,8 @@ static int monitor_run(struct monitor *m)
 
 	if (ret == 0)
 		ret = io_start(m->vm->io);
-	for (unsigned int i = 0; i < m->vm->n_vcpus && ret == 0; i++)
+	/* the first CPU runs when the others are there to be woken by it */
+	for (unsigned int i = m->vm->n_vcpus; i-- > 0 && ret == 0;)
 		ret = kvm_vcpu_start(&m->vm->vcpu[i]);
 	clock_gettime(CLOCK_MONOTONIC, &m->started);
 	return ret;

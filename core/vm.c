@@ -179,6 +179,18 @@ int vm_gsi_msi(struct vm *vm, int gsi, uint64_t addr, uint32_t data)
 	return ret;
 }
 
+bool vm_msi_decode(uint64_t addr, bool ext_dest, uint64_t *out)
+{
+	const uint64_t remappable = 1 << 4, ext = 0xfe0;
+
+	if (addr >> 20 != 0xfee)
+		return false;
+	*out = addr;
+	if (ext_dest && !(addr & remappable))
+		*out = (addr & ~ext) | (addr & ext) << 35;
+	return true;
+}
+
 int vm_irqfd(struct vm *vm, int gsi, int fd, int resample_fd, bool on)
 {
 	return vm->ops->irqfd(vm, gsi, fd, resample_fd, on);

@@ -63,7 +63,7 @@ struct vcpu {
 	int fd, stats_fd;
 	struct kvm_run *run;
 	pthread_t thread;
-	bool started;
+	_Atomic bool started; /* `thread` is valid and not joined yet */
 	struct vcpu_exits exits; /* written by the vCPU's thread */
 };
 
@@ -78,7 +78,9 @@ struct vm {
 	int kvm_fd, fd;
 	int run_size; /* bytes of a struct kvm_run mapping */
 	struct vcpu vcpu[VM_MAX_VCPUS];
-	unsigned int n_vcpus;
+	unsigned int n_vcpus;     /* made so far */
+	unsigned int cpus_wanted; /* set before the first is made: CPUID tells it */
+	bool ext_dest;            /* KVM delivers MSIs to 32-bit APIC ids */
 	int vm_stats_fd;
 
 	pthread_mutex_t drain_lock;           /* the coalesced ring has one consumer at a time */
@@ -113,12 +115,21 @@ struct vm {
  */
 int vm_init(struct vm *vm, const struct vm_ops *ops);
 
+/*
+ * vm_msi_decode - where an MSI that a device writes goes, as KVM wants to be told: address with the
+ * APIC id's upper bits in [63:40]. ext_dest: bits [11:5] are the id's bits [14:8], as KVM's feature
+ * MSI_EXT_DEST_ID has it. False: the address is no processor's (SDM volume 3 section 11.11.1), the
+ * write interrupts nobody.
+ */
+bool vm_msi_decode(uint64_t addr, bool ext_dest, uint64_t *out);
+
 /* --- kvm_vm.c --- */
 /*
  * kvm_vm_create - takes kvm_fd (an open /dev/kvm; closed with the VM). Owns `mem` from then on,
- * also on failure.
+ * also on failure. For `cpus` vCPUs, which are made by kvm_vcpu_create(): -EOPNOTSUPP after a
+ * message when this KVM has not so many.
  */
-int kvm_vm_create(int kvm_fd, struct guest_mem *mem, struct vm **out);
+int kvm_vm_create(int kvm_fd, struct guest_mem *mem, unsigned int cpus, struct vm **out);
 /* --- kvm_irq.c --- */
 int kvm_irq_init(struct vm *vm); /* in-kernel PIC, IOAPIC, PIT */
 int kvm_irq_route(struct vm *vm);
