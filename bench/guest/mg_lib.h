@@ -241,4 +241,8 @@ void mg_loop_cross(struct mg *mg); /* mg->peer is set */
 void mg_blk_bring_up(struct mg *mg);
 void mg_blk_verify(struct mg *mg);
 
+/* ---- mg_smp.c ------------------------------------------------------------------------------- */
+void mg_smp_bring_up(struct mg *mg);
+void mg_smp_count(struct mg *mg);
+
 #endif

@@ -5,7 +5,8 @@
  * calls the drivers and mg_loop.c. Options are words key=value: dev mode size batch warm_ms ms tsc
  * ecam pool dst seed echo kick icr settle_ms nth first_ms check (64, or all), and for the NIC
  * at the other end dev2 nth2: with mode=cross it receives (and says its address to the switch
- * first), with mode=pingpong it sends back. dev=blk is a disk (mg_blk.c). Lines on COM1:
+ * first), with mode=pingpong it sends back. dev=blk is a disk (mg_blk.c), mode=smp wakes the other
+ * processors (mg_smp.c). Lines on COM1:
  * FL HELLO, READY, RESULT, BYE, FAIL.
  */
 #include "mg_frame.h"
@@ -222,6 +223,12 @@ void mg_main(const struct hvm_start_info *info)
 		bye();
 	}
 	check_options(&mg.opt);
+	if (mg_opt_is(mg.opt.cmdline, "mode", "smp")) {
+		mg_smp_bring_up(&mg);
+		while (wait_for_command(&mg) == 'g')
+			mg_smp_count(&mg);
+		bye();
+	}
 	if (mg_opt_is(mg.opt.cmdline, "dev", "blk")) { /* no NIC: one mode, verify */
 		mg_blk_bring_up(&mg);
 		while (wait_for_command(&mg) == 'g')
