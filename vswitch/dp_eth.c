@@ -70,7 +70,9 @@ static struct rte_mbuf *eth_mbuf(struct dp_worker *w, struct dp_port *p, struct 
 	uint32_t len = dp_frame_out_len(f, tag);
 	struct rte_mbuf *m;
 
-	if (f->m && !shared && tag == (bool)f->tagged) {
+	/* a tag that says a priority only, VID 0, has to leave with its VLAN: not as it is */
+	if (f->m && !shared && tag == (bool)f->tagged &&
+	    (!tag || dp_be16(f->head + 14) == f->tci)) {
 		m = f->m;
 		f->m = NULL;
 		eth_pad(m);
