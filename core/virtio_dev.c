@@ -290,7 +290,9 @@ void virtio_set_queue_size(struct virtio_dev *vd, uint16_t size)
 
 	if (!q)
 		return;
-	if (!size || size > q->vq.max_size || (size & (size - 1)))
+	/* a packed ring may have any (2.8.10.1) */
+	if (!size || size > q->vq.max_size ||
+	    ((size & (size - 1)) && !virtio_has(vd, VIRTIO_F_RING_PACKED)))
 		virtio_driver_error(vd);
 	else
 		q->vq.size = size;

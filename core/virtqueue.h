@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A split virtqueue as the device sees it: takes chains of descriptors from the available ring,
- * checks them, and gives them back through the used ring. Knows nothing of networks or of PCI: any
- * virtio device model can use it. Virtual I/O Device (VIRTIO) 1.2, section 2.7. Left out: packed
- * rings, IN_ORDER, RING_RESET.
+ * A virtqueue as the device sees it, split or packed: takes chains of descriptors that the driver
+ * made available, checks them, and gives them back used, in any order. Knows nothing of networks or
+ * of PCI: any virtio device model can use it, and need not know which of the two kinds it has.
+ * Virtual I/O Device (VIRTIO) 1.2, sections 2.7 and 2.8. Left out: IN_ORDER, RING_RESET.
  *
  * A queue has no lock: its device's lock covers it.
  */
@@ -18,6 +18,23 @@
 #include "core/mem.h"
 #include "core/proto/virtio_net_abi.h"
 
+/* What a packed ring needs besides (virtqueue_packed.c). */
+#define VQ_PACKED_MAX 1024 /* entries of a packed ring, at most */
+struct vq_packed {
+	struct pvirtq_desc *ring;
+	const struct pvirtq_event *driver_event;
+	struct pvirtq_event *device_event;
+	uint16_t scan_pos, used_pos; /* the next descriptor to look at, the next to write */
+	bool scan_wrap, used_wrap;   /* wrap counters, 2.8.1 */
+	uint16_t n_held;             /* descriptors looked at and not given back */
+	uint16_t n_moved;            /* that used_pos moved since the last interrupt decision */
+	uint16_t hidden_pos, hidden; /* the first unpublished entry, and the flags it will get */
+	struct vq_packed_chain {
+		uint16_t first, id;
+	} chain[VQ_PACKED_MAX];          /* by the chain's number */
+	uint16_t n_of_id[VQ_PACKED_MAX]; /* descriptors of a buffer that is with us; 0: it is not */
+};
+
 struct virtqueue {
 	/* What the driver configures through the transport, before the queue starts. */
 	uint16_t max_size; /* of the device; constant */
@@ -27,37 +44,40 @@ struct virtqueue {
 	/* While started: the rings as host addresses. Memory regions never change, so they are
 	 * looked up once. */
 	bool started;
-	bool event_idx, indirect; /* negotiated */
+	bool event_idx, indirect, packed; /* negotiated */
 	const struct guest_mem *mem;
 	const struct virtq_desc *desc;
 	struct virtq_avail *avail;
 	struct virtq_used *used;
 
-	uint16_t avail_idx;     /* the driver's index when we last read it */
-	uint16_t next_avail;    /* the next entry to take */
+	/* Chains, numbered as they became available, modulo 65536. */
+	uint16_t avail_idx;     /* seen (split: the driver's index when we last read it) */
+	uint16_t next_avail;    /* the next one to take */
 	uint16_t used_idx;      /* published */
 	uint16_t n_unpublished; /* used entries written behind used_idx */
 	uint16_t signalled;     /* used_idx at the last interrupt decision */
-	bool want_notify; /* the driver was asked to notify (the flag is clear) */
-	const char *why;  /* why a call gave -EPROTO; static text */
+	bool want_notify;       /* the driver was asked to notify (the flag is clear) */
+	const char *why;        /* why a call gave -EPROTO; static text */
+
+	struct vq_packed p;
 };
 
 /* One chain: its readable elements come first in the iov array, then the writable ones. */
 struct vq_chain {
-	uint16_t head;            /* for vq_put_used() */
+	uint16_t head;            /* for vq_put_used(): first descriptor, or the buffer's id */
 	unsigned int n_out, n_in; /* elements that the device reads, and writes */
 	uint64_t out_len, in_len; /* their bytes */
 };
 
-/* vq_init - everything zero, `max_size` a power of two up to VIRTQ_MAX_SIZE. Also forgets all that
- * a driver set up. */
+/* vq_init - everything zero, `max_size` a power of two up to VIRTQ_MAX_SIZE, VQ_PACKED_MAX for a
+ * device that offers packed rings. Also forgets all that a driver set up. */
 void vq_init(struct virtqueue *vq, uint16_t max_size);
 
 /*
- * vq_start - checks size, alignment and place of the three rings (2.7) and translates them.
- * `features` are the negotiated ones. -EINVAL, and the queue stays off, when the size is not a
- * power of two up to max_size, an address is 0 or misaligned, or a ring is not wholly in one region
- * of guest memory.
+ * vq_start - checks size, alignment and place of the three parts (2.7, 2.8.10.1) and translates
+ * them. `features` are the negotiated ones and decide the kind. -EINVAL, and the queue stays off,
+ * when the size is 0, above max_size or (split) no power of two, an address is 0 or misaligned, or
+ * a part is not wholly in one region of guest memory.
  */
 int vq_start(struct virtqueue *vq, const struct guest_mem *mem, uint64_t features);
 void vq_stop(struct virtqueue *vq);
@@ -69,9 +89,10 @@ static inline unsigned int vq_cached(const struct virtqueue *vq)
 }
 
 /*
- * vq_avail - reads the driver's index once and gives the number of chains that may be taken.
- * -EPROTO when the index says that more than `size` chains are with the device: a broken driver
- * (why is set).
+ * vq_avail - looks for new chains and gives the number of chains that may be taken. -EPROTO: a
+ * broken driver (why is set). Split: its index says that more than `size` chains are with the
+ * device. Packed: more descriptors are available than the ring has, a chain goes on where none is
+ * available, a buffer's id is beyond the queue's size or in use already.
  */
 int vq_avail(struct virtqueue *vq);
 
@@ -104,7 +125,8 @@ static inline unsigned int vq_in_flight(const struct virtqueue *vq)
 	return (uint16_t)(vq->next_avail - vq->used_idx - vq->n_unpublished);
 }
 
-/* vq_put_used - writes the next used entry; the driver sees it after vq_publish(). `len`: bytes
+/* vq_put_used - writes the next used entry; the driver sees it after vq_publish(). `head` is that
+ * of a chain that was walked, once for each, and every chain before it was walked too; `len`: bytes
  * written to the chain. */
 void vq_put_used(struct virtqueue *vq, uint16_t head, uint32_t len);
 

@@ -4,8 +4,8 @@
  * and its poller; frames go through virtio_net_tx.c and virtio_net_rx.c, registers through
  * virtio_dev.c, commands through virtio_net_ctrl.c. A back-end that works on rings itself gets them
  * by virtio_net_rings.c. VIRTIO 1.2 section 5.1. Offered: MAC, STATUS, MRG_RXBUF, the ring's
- * features, CTRL_VQ with receive modes, addresses and VLANs, GUEST_ANNOUNCE, MTU when one is given,
- * and MQ for several pairs. Left out: offloads.
+ * features, packed rings when asked for, CTRL_VQ with receive modes, addresses and VLANs,
+ * GUEST_ANNOUNCE, MTU when one is given, and MQ for several pairs. Left out: offloads.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -315,27 +315,37 @@ static int vnet_take_options(struct vnet *v, struct device_conf *conf, struct vn
 		ret = opts_take_number(conf->opts, "queues", 1, VNET_MAX_PAIRS, &o->queues);
 	if (ret >= 0)
 		ret = opts_take_number(conf->opts, "mtu", VNET_MTU_MIN, VNET_MTU_MAX, &o->mtu);
+	if (ret >= 0)
+		ret = opts_take_bool(conf->opts, "packed", &v->packed);
 	memcpy(v->mac, v->own_mac, sizeof(v->mac));
 	v->n_pairs = (unsigned int)o->queues;
 	v->mtu = (uint16_t)o->mtu;
 	return ret < 0 ? ret : 0;
 }
 
-/* What the back-end can serve of the rings' features, and whether it has so many queue pairs. */
+/* What the back-end can serve of the rings' features, and whether it has what was asked for. */
 static int vnet_ask_backend(struct vnet *v, const char *name, uint64_t *served)
 {
 	unsigned int max_pairs = v->be->n_pairs ? v->be->n_pairs : 1;
+	const uint64_t packed = v->packed ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0;
+	const char *be = v->be->type->name;
 
 	*served = VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
-		  VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC);
+		  VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC) |
+		  packed;
 	if (nic_takes_rings(v->be))
 		*served = v->be->ops->rings_features(v->be, *served, &max_pairs);
+	if (packed & ~*served)
+		return err_ret(
+			-EOPNOTSUPP,
+			"%s: packed=on: the back-end '%s' has split rings only; leave packed "
+			"out, or give another back-end",
+			name, be);
 	return v->n_pairs > max_pairs
 		       ? err_ret(-EINVAL,
 				 "%s: queues=%u: the back-end '%s' has %u; give queues=%u or "
-				 "another "
-				 "back-end",
-				 name, v->n_pairs, v->be->type->name, max_pairs, max_pairs)
+				 "another back-end",
+				 name, v->n_pairs, be, max_pairs, max_pairs)
 		       : 0;
 }
 
@@ -437,7 +447,8 @@ static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **
 
 static const struct device_type vnet_type = {
 	.name = "virtio",
-	.keys = "mac=, queue_size=, queues=, mtu=, backend=null|loop|tap|switch and its keys",
+	.keys = "mac=, queue_size=, queues=, mtu=, packed=, backend=null|loop|tap|switch and its "
+		"keys",
 	.create = vnet_create,
 };
 DEVICE_TYPE(&vnet_type);

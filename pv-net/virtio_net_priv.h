@@ -46,7 +46,7 @@ struct vnet_rx_slot {
 
 /* Receive side of a pair. I/O thread, under the device's lock. */
 struct vnet_rx {
-	struct vnet_rx_slot slot[VNET_QUEUE_SIZE]; /* by ring index */
+	struct vnet_rx_slot slot[VNET_QUEUE_SIZE]; /* by position */
 	unsigned int shown;                        /* positions 0..shown have a valid slot */
 	bool starved; /* the back-end wanted a buffer that was not there */
 };
@@ -79,6 +79,7 @@ struct vnet {
 	struct io_fd rx_fd[VNET_MAX_PAIRS];
 	uint8_t own_mac[6], mac[6]; /* as created; as the driver set it since its last reset */
 	uint16_t mtu;               /* 0: none was given */
+	bool packed;                /* packed rings are offered */
 	unsigned int n_pairs;
 	struct vnet_tx tx[VNET_MAX_PAIRS];
 	struct vnet_rx rx[VNET_MAX_PAIRS];

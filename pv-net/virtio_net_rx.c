@@ -21,11 +21,10 @@ void vnet_rx_forget(struct vnet_rx *r)
 	r->starved = false;
 }
 
+/* Positions count from the oldest buffer that is not given back: after that they start anew. */
 static struct vnet_rx_slot *rx_slot(struct vnet *v, unsigned int pair, unsigned int pos)
 {
-	struct virtqueue *vq = vnet_rxq(v, pair);
-
-	return &v->rx[pair].slot[(uint16_t)(vq->next_avail + pos) & (vq->size - 1)];
+	return &v->rx[pair].slot[pos % VNET_QUEUE_SIZE];
 }
 
 static unsigned int rx_broken(struct vnet *v, unsigned int pair, const char *why)

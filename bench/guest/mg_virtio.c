@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Polled driver for virtio-net: modern PCI transport, split rings, one descriptor a frame (header
- * and frame in one buffer), EVENT_IDX and MRG_RXBUF when offered, no interrupts. Called by
- * mg_main.c and the packet loop. Structures and bits are core/proto/virtio_net_abi.h, the sections
- * named here are of the specification named there. Leaves out offloads, multiqueue and the control
- * queue.
+ * Polled driver for virtio-net: modern PCI transport, split rings or with the word packed=1 packed
+ * ones, one descriptor a frame (header and frame in one buffer), EVENT_IDX and MRG_RXBUF when
+ * offered, no interrupts. Called by mg_main.c and the packet loop. Structures and bits are
+ * core/proto/virtio_net_abi.h, the sections named here are of the specification named there. Leaves
+ * out offloads, multiqueue and the control queue.
  */
 #include "mg_lib.h"
 #include "core/proto/virtio_net_abi.h"
@@ -15,7 +15,10 @@
 #define EVENT_NEVER        0x8000 /* half the index space away from the used index */
 
 struct queue {
-	struct virtq_desc desc[N] __attribute__((aligned(4096)));
+	union {
+		struct virtq_desc desc[N];
+		struct pvirtq_desc packed[N]; /* with the two events in avail_mem and used_mem */
+	} __attribute__((aligned(4096)));
 	uint8_t avail_mem[VIRTQ_AVAIL_SIZE(N)] __attribute__((aligned(4096)));
 	uint8_t used_mem[VIRTQ_USED_SIZE(N)] __attribute__((aligned(4096)));
 	uint64_t notify; /* address of the doorbell */
@@ -25,13 +28,16 @@ struct queue {
 	uint16_t avail_idx;  /* ours, published by publish() */
 	uint16_t kicked_idx; /* avail_idx when last published */
 	uint16_t used_idx;   /* next entry of the used ring to look at */
+	/* packed: avail_idx and used_idx are places in the ring, with these wrap counters */
+	uint16_t n_added;
+	uint8_t avail_wrap, used_wrap;
 };
 
 struct virtio {
 	struct queue rx, tx;
 	uint64_t common, config, notify;
 	uint32_t notify_multiplier;
-	int event_idx, mergeable, has_status;
+	int packed, event_idx, mergeable, has_status;
 	uint16_t held[N]; /* rx: descriptors of frames the loop has */
 	uint16_t n_held;
 	uint16_t tx_oldest; /* tx: slots become free in order, whatever order they end in */
@@ -47,6 +53,11 @@ static volatile struct virtq_avail *avail_of(struct queue *queue)
 static volatile struct virtq_used *used_of(struct queue *queue)
 {
 	return (void *)queue->used_mem;
+}
+
+static volatile struct pvirtq_event *event_of(uint8_t *area)
+{
+	return (void *)area;
 }
 
 /* The descriptor that the device has named in the next used entry. */
@@ -111,13 +122,16 @@ static const char *reset(struct mg *mg, struct virtio *dev)
 	return NULL;
 }
 
-static const char *negotiate(struct virtio *dev)
+static const char *negotiate(struct mg *mg, struct virtio *dev)
 {
 	uint64_t wanted = VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) |
 			  VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) | VIRTIO_BIT(VIRTIO_NET_F_MAC) |
 			  VIRTIO_BIT(VIRTIO_NET_F_STATUS) | VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF);
 	uint64_t offered = 0;
 
+	dev->packed = mg_opt_number(mg->opt.cmdline, "packed", 0) != 0;
+	if (dev->packed)
+		wanted |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
 	for (uint32_t half = 0; half < 2; half++) {
 		mg_write32(COMMON(dev, device_feature_select), half);
 		offered |= (uint64_t)mg_read32(COMMON(dev, device_feature)) << (32 * half);
@@ -125,6 +139,8 @@ static const char *negotiate(struct virtio *dev)
 	wanted &= offered;
 	if (!(wanted & VIRTIO_BIT(VIRTIO_F_VERSION_1)))
 		return "virtio-net does not offer VERSION_1";
+	if (dev->packed && !(wanted & VIRTIO_BIT(VIRTIO_F_RING_PACKED)))
+		return "virtio-net does not offer packed rings";
 	for (uint32_t half = 0; half < 2; half++) {
 		mg_write32(COMMON(dev, driver_feature_select), half);
 		mg_write32(COMMON(dev, driver_feature), (uint32_t)(wanted >> (32 * half)));
@@ -167,7 +183,11 @@ static const char *enable_queue(struct virtio *dev, struct queue *queue, uint16_
 	queue->mask = size - 1;
 	queue->notify = dev->notify +
 			(uint64_t)mg_read16(COMMON(dev, queue_notify_off)) * dev->notify_multiplier;
-	avail_of(queue)->flags = VIRTQ_AVAIL_F_NO_INTERRUPT;
+	queue->avail_wrap = queue->used_wrap = 1;
+	if (dev->packed)
+		event_of(queue->avail_mem)->flags = PVIRTQ_EVENT_DISABLE;
+	else
+		avail_of(queue)->flags = VIRTQ_AVAIL_F_NO_INTERRUPT;
 	mg_write16(COMMON(dev, queue_enable), 1);
 	return NULL;
 }
@@ -179,8 +199,14 @@ static void want_no_interrupt(struct virtio *dev, struct queue *queue)
 	volatile uint16_t *event =
 		(void *)(queue->avail_mem + VIRTQ_USED_EVENT_OFFSET(queue->size));
 
-	if (dev->event_idx)
+	if (dev->event_idx && !dev->packed)
 		*event = (uint16_t)(queue->used_idx + EVENT_NEVER);
+}
+
+static void notify(struct mg *mg, struct queue *queue)
+{
+	mg_write16(queue->notify, queue->index);
+	mg->kicks++;
 }
 
 /*
@@ -200,10 +226,8 @@ static void publish(struct mg *mg, struct virtio *dev, struct queue *queue)
 	else
 		needed = !(used_of(queue)->flags & VIRTQ_USED_F_NO_NOTIFY);
 	queue->kicked_idx = queue->avail_idx;
-	if (needed || mg->opt.kick) {
-		mg_write16(queue->notify, queue->index);
-		mg->kicks++;
-	}
+	if (needed || mg->opt.kick)
+		notify(mg, queue);
 }
 
 static void offer(struct queue *queue, uint16_t id)
@@ -212,10 +236,132 @@ static void offer(struct queue *queue, uint16_t id)
 	queue->avail_idx++;
 }
 
+/* ---- Packed rings --------------------------------------------------------------------- 2.8 - */
+static void packed_step(struct queue *queue, uint16_t *place, uint8_t *wrap)
+{
+	if (++*place == queue->size) {
+		*place = 0;
+		*wrap ^= 1;
+	}
+}
+
+/* One buffer of one descriptor, available at once. */
+static void packed_offer(struct queue *queue, uint16_t id, uintptr_t addr, uint32_t len,
+			 uint16_t flags)
+{
+	volatile struct pvirtq_desc *desc = &queue->packed[queue->avail_idx];
+
+	desc->addr = addr;
+	desc->len = len;
+	desc->id = id;
+	mg_barrier(); /* the rest before the flags that show it */
+	desc->flags =
+		(uint16_t)(flags | (queue->avail_wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED));
+	packed_step(queue, &queue->avail_idx, &queue->avail_wrap);
+	queue->n_added++;
+}
+
+static void packed_offer_rx(struct mg *mg, struct queue *queue, uint16_t id)
+{
+	packed_offer(queue, id, (uintptr_t)mg->rx_buf + (uintptr_t)id * mg->stride, mg->stride,
+		     VIRTQ_DESC_F_WRITE);
+}
+
+/* Tells the device of what was offered since, if it wants to be told, 2.8.21. */
+static void packed_publish(struct mg *mg, struct queue *queue)
+{
+	volatile struct pvirtq_event *event = event_of(queue->used_mem);
+	uint16_t added = queue->n_added, flags, at;
+	int needed;
+
+	queue->n_added = 0;
+	mg_barrier_full(); /* the flags before the device's wish is read */
+	flags = event->flags & 3;
+	needed = flags != PVIRTQ_EVENT_DISABLE;
+	if (flags == PVIRTQ_EVENT_DESC) {
+		mg_barrier();
+		at = event->off_wrap;
+		if (!(at & PVIRTQ_EVENT_WRAP) != !queue->avail_wrap)
+			at = (uint16_t)((at & ~PVIRTQ_EVENT_WRAP) - queue->size);
+		else
+			at &= (uint16_t)~PVIRTQ_EVENT_WRAP;
+		needed = virtq_need_event(at, queue->avail_idx,
+					  (uint16_t)(queue->avail_idx - added));
+	}
+	if (needed || mg->opt.kick)
+		notify(mg, queue);
+}
+
+/* The used entry `ahead` places on, or NULL when the device has not come so far. */
+static volatile struct pvirtq_desc *packed_used(struct queue *queue, uint16_t ahead)
+{
+	uint16_t place = (uint16_t)(queue->used_idx + ahead),
+		 want = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
+	uint8_t wrap = queue->used_wrap;
+	uint16_t flags;
+
+	if (place >= queue->size) {
+		place = (uint16_t)(place - queue->size);
+		wrap ^= 1;
+	}
+	flags = ((volatile struct pvirtq_desc *)queue->packed)[place].flags;
+	if ((flags & want) != (wrap ? want : 0))
+		return NULL;
+	mg_barrier(); /* the flags before the rest */
+	return &queue->packed[place];
+}
+
+static void packed_reap(struct virtio *dev)
+{
+	struct queue *queue = &dev->tx;
+	volatile struct pvirtq_desc *desc;
+
+	while ((desc = packed_used(queue, 0))) {
+		dev->tx_done[desc->id & queue->mask] = 1;
+		packed_step(queue, &queue->used_idx, &queue->used_wrap);
+	}
+}
+
+static unsigned int packed_rx_burst(struct mg *mg, struct mg_rx *rx, unsigned int max)
+{
+	struct virtio *dev = mg->priv;
+	struct queue *queue = &dev->rx;
+	volatile struct pvirtq_desc *desc;
+	unsigned int n = 0;
+
+	while (n < max && (desc = packed_used(queue, 0))) {
+		uint32_t len = desc->len;
+		uint8_t *buf = mg->rx_buf + (size_t)(desc->id & queue->mask) * mg->stride;
+		uint16_t n_bufs = ((struct virtio_net_hdr *)(void *)buf)->num_buffers;
+
+		rx[n].data = buf + VIRTIO_NET_HDR_SIZE;
+		rx[n].len = len > VIRTIO_NET_HDR_SIZE ? len - VIRTIO_NET_HDR_SIZE : 0;
+		if (!dev->mergeable || n_bufs < 1 || n_bufs > queue->size)
+			n_bufs = 1;
+		if (n_bufs > 1)
+			rx[n].len = 0; /* a fault, as with split rings */
+		if (!packed_used(queue, n_bufs - 1))
+			break; /* the rest is on its way */
+		for (; n_bufs; n_bufs--) {
+			dev->held[dev->n_held++ % N] = packed_used(queue, 0)->id & queue->mask;
+			packed_step(queue, &queue->used_idx, &queue->used_wrap);
+		}
+		n++;
+	}
+	return n;
+}
+
+/* ---- Both kinds ----------------------------------------------------------------------------- */
 static void post_buffers(struct mg *mg, struct virtio *dev)
 {
 	struct queue *queue = &dev->rx;
 
+	for (uint16_t i = 0; dev->packed && i < queue->size; i++)
+		packed_offer_rx(mg, queue, i);
+	if (dev->packed) {
+		packed_publish(mg, queue);
+		return;
+	}
 	for (uint16_t i = 0; i < queue->size; i++) {
 		queue->desc[i].addr = (uint64_t)(uintptr_t)mg->rx_buf + (uint64_t)i * mg->stride;
 		queue->desc[i].len = mg->stride;
@@ -240,7 +386,7 @@ static const char *virtio_init(struct mg *mg)
 	if (!problem)
 		problem = reset(mg, dev);
 	if (!problem)
-		problem = negotiate(dev);
+		problem = negotiate(mg, dev);
 	if (problem)
 		return problem;
 	mg_write16(COMMON(dev, config_msix_vector), VIRTIO_MSI_NO_VECTOR);
@@ -271,22 +417,31 @@ static int virtio_link(struct mg *mg)
 		VIRTIO_NET_S_LINK_UP);
 }
 
-static unsigned int virtio_tx_reap(struct mg *mg)
+static void split_reap(struct virtio *dev)
 {
-	struct virtio *dev = mg->priv;
 	struct queue *queue = &dev->tx;
 	uint16_t idx = used_of(queue)->idx;
-	unsigned int done = 0;
 
 	if (idx == queue->used_idx)
-		return 0;
+		return;
 	mg_barrier(); /* the index before the entries */
 	for (; queue->used_idx != idx; queue->used_idx++)
 		dev->tx_done[used_id(queue)] = 1;
 	want_no_interrupt(dev, queue);
+}
+
+static unsigned int virtio_tx_reap(struct mg *mg)
+{
+	struct virtio *dev = mg->priv;
+	unsigned int done = 0;
+
+	if (dev->packed)
+		packed_reap(dev);
+	else
+		split_reap(dev);
 	while (dev->tx_done[dev->tx_oldest]) {
 		dev->tx_done[dev->tx_oldest] = 0;
-		dev->tx_oldest = (dev->tx_oldest + 1) & queue->mask;
+		dev->tx_oldest = (dev->tx_oldest + 1) & dev->tx.mask;
 		done++;
 	}
 	return done;
@@ -303,13 +458,22 @@ static void virtio_tx_burst(struct mg *mg, unsigned int n)
 
 	for (unsigned int i = 0; i < n; i++) {
 		uint16_t slot = dev->tx_next, id = slot & queue->mask;
+		uintptr_t addr = (uintptr_t)mg_tx_frame(mg, slot) - VIRTIO_NET_HDR_SIZE;
+		uint32_t len = VIRTIO_NET_HDR_SIZE + mg->tx_len[slot];
 
-		queue->desc[id].addr = (uintptr_t)mg_tx_frame(mg, slot) - VIRTIO_NET_HDR_SIZE;
-		queue->desc[id].len = VIRTIO_NET_HDR_SIZE + mg->tx_len[slot];
-		offer(queue, id);
 		dev->tx_next = (slot + 1) % N;
+		if (dev->packed) {
+			packed_offer(queue, id, addr, len, 0);
+			continue;
+		}
+		queue->desc[id].addr = addr;
+		queue->desc[id].len = len;
+		offer(queue, id);
 	}
-	publish(mg, dev, queue);
+	if (dev->packed)
+		packed_publish(mg, queue);
+	else
+		publish(mg, dev, queue);
 }
 
 static unsigned int virtio_rx_burst(struct mg *mg, struct mg_rx *rx, unsigned int max)
@@ -319,6 +483,8 @@ static unsigned int virtio_rx_burst(struct mg *mg, struct mg_rx *rx, unsigned in
 	uint16_t idx = used_of(queue)->idx;
 	unsigned int n = 0;
 
+	if (dev->packed)
+		return packed_rx_burst(mg, rx, max);
 	if (idx == queue->used_idx)
 		return 0;
 	mg_barrier(); /* the index before the entries */
@@ -350,10 +516,17 @@ static void virtio_rx_refill(struct mg *mg)
 {
 	struct virtio *dev = mg->priv;
 
-	for (uint16_t i = 0; i < dev->n_held; i++)
-		offer(&dev->rx, dev->held[i % N]);
+	for (uint16_t i = 0; i < dev->n_held; i++) {
+		if (dev->packed)
+			packed_offer_rx(mg, &dev->rx, dev->held[i % N]);
+		else
+			offer(&dev->rx, dev->held[i % N]);
+	}
 	dev->n_held = 0;
-	publish(mg, dev, &dev->rx);
+	if (dev->packed)
+		packed_publish(mg, &dev->rx);
+	else
+		publish(mg, dev, &dev->rx);
 }
 
 const struct mg_driver mg_driver_virtio = {

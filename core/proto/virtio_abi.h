@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What any virtio driver and its device agree upon: PCI transport, device status, features of the
- * ring, split rings. Shared by the device models, the switch and the guest's drivers, so it is
+ * ring, split and packed rings. Shared by the device models, the switch and the guest's drivers, so it is
  * freestanding and defines nothing but constants and wire structures, all little endian. Follows
  * "Virtual I/O Device (VIRTIO) Version 1.2" (OASIS, CS01 of 1 July 2022); the numbers at the right
- * are its sections. Left out: the legacy interface, MMIO and CCW transports, packed rings.
+ * are its sections. Left out: the legacy interface, MMIO and CCW transports.
  */
 #ifndef CORE_PROTO_VIRTIO_ABI_H
 #define CORE_PROTO_VIRTIO_ABI_H
@@ -168,6 +168,26 @@ static inline int virtq_need_event(uint16_t event, uint16_t new_idx, uint16_t ol
 	return (uint16_t)(new_idx - event - 1) < (uint16_t)(new_idx - old_idx);
 }
 
+/* ---- Packed rings ----------------------------------------------------------------------- 2.8 - */
+struct pvirtq_desc {									/* 2.8.13 */
+	uint64_t addr;
+	uint32_t len;
+	uint16_t id;			/* of the buffer; in its last descriptor */
+	uint16_t flags;			/* VIRTQ_DESC_F_*, and these two */
+};
+#define VIRTQ_DESC_F_AVAIL		(1u << 7)	/* the driver's wrap counter	 2.8.1 */
+#define VIRTQ_DESC_F_USED		(1u << 15)	/* available: its inverse; used: the same */
+
+struct pvirtq_event {									/* 2.8.14 */
+	uint16_t off_wrap;		/* descriptor's place, bit 15 the wrap counter */
+	uint16_t flags;
+};
+#define PVIRTQ_EVENT_WRAP		(1u << 15)
+#define PVIRTQ_EVENT_ENABLE		0						/* 2.8.10 */
+#define PVIRTQ_EVENT_DISABLE		1
+#define PVIRTQ_EVENT_DESC		2		/* at that descriptor; with EVENT_IDX */
+#define PVIRTQ_EVENT_ALIGN		4
+
 _Static_assert(sizeof(struct virtio_pci_cap) == 16, "capability");
 _Static_assert(offsetof(struct virtio_pci_cap, offset) == 8, "capability offset");
 _Static_assert(sizeof(struct virtio_pci_notify_cap) == 20, "notify capability");
@@ -178,6 +198,9 @@ _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_notify_off) == VIRTI
 _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_desc) == VIRTIO_PCI_COMMON_Q_DESCLO, "desc");
 _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_device) == VIRTIO_PCI_COMMON_Q_USEDLO, "used");
 _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_reset) == VIRTIO_PCI_COMMON_Q_RESET, "reset");
+_Static_assert(sizeof(struct pvirtq_desc) == 16, "packed descriptor");
+_Static_assert(offsetof(struct pvirtq_desc, flags) == 14, "packed descriptor's flags");
+_Static_assert(sizeof(struct pvirtq_event) == 4, "event suppression");
 _Static_assert(sizeof(struct virtq_desc) == 16, "descriptor");
 _Static_assert(offsetof(struct virtq_avail, ring) == 4, "available ring");
 _Static_assert(sizeof(struct virtq_used_elem) == 8, "used element");

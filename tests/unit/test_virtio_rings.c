@@ -57,7 +57,8 @@ static unsigned int book_sent(struct nic_backend *be, unsigned int q)
 static uint64_t book_features(struct nic_backend *be, uint64_t offered, unsigned int *max_pairs)
 {
 	*max_pairs = 4;
-	return offered & ~VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC);
+	return offered &
+	       ~(VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_RING_PACKED));
 }
 
 static void book_start(struct nic_backend *be, uint64_t features, const struct nic_ring *ring,
@@ -463,6 +464,18 @@ static void more_pairs_than_the_back_end_has_are_refused(void **state)
 	opts_free(conf.opts);
 }
 
+static void packed_rings_need_a_back_end_that_has_them(void **state)
+{
+	struct vg *g = *state;
+	struct device_conf conf = { .name = "nic1" };
+	struct device *dev;
+
+	assert_int_equal(opts_parse("virtio,backend=book,packed=on", &conf.opts), 0);
+	assert_int_equal(device_create(g->vm, &conf, &dev), -EOPNOTSUPP);
+	assert_non_null(strstr(g->message, "packed=on"));
+	opts_free(conf.opts);
+}
+
 /* --- control queue --- */
 static uint8_t command(struct vg *g, const void *cmd, uint32_t len)
 {
@@ -678,6 +691,7 @@ int main(void)
 		SEVERAL(several_pairs_are_told_and_start_with_one),
 		SEVERAL(driver_without_mq_uses_the_first_pair),
 		ONE(more_pairs_than_the_back_end_has_are_refused),
+		ONE(packed_rings_need_a_back_end_that_has_them),
 		SEVERAL(driver_sets_the_number_of_pairs),
 		SEVERAL(wrong_number_of_pairs_is_an_error),
 		SEVERAL(pairs_that_were_not_set_up_cannot_be_used),
