@@ -59,6 +59,8 @@ int rpc_send_line(int sock, json_t *msg, int timeout_ms);
  */
 int rpc_socket_path(const char *name, char *buf, size_t size);
 
+#define RPC_PORT_NAME_BYTES 32 /* the name of a switch or a port, with its terminator */
+
 /*
  * rpc_name_ok - may a guest be called that? 1 to 32 letters, digits, '_', '-', '.', not beginning
  * with '-' or '.'.

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/cmd.h"
 #include "core/paths.h"
@@ -265,19 +266,31 @@ static void set_number(json_t *o, const char *key, const char *s)
 		set_text(o, key, s);
 }
 
-/* "100,200-210": a number or a range each. */
+/* "100,200-210": a number or a range each. An empty one goes with them, to be refused. */
 static json_t *trunk_list(const char *s)
 {
 	json_t *list = json_array();
-	char *copy = strdup(s), *save = NULL;
+	char *copy = strdup(s), *rest = copy, *p;
 	unsigned long long v;
 
-	for (char *p = copy ? strtok_r(copy, ",", &save) : NULL; p; p = strtok_r(NULL, ",", &save))
+	while ((p = strsep(&rest, ",")))
 		json_array_append_new(list, cmd_number(p, 0, INT_MAX, &v) == 0
 						    ? json_integer((json_int_t)v)
 						    : word_or_null(p));
 	free(copy);
 	return list;
+}
+
+/* The switch runs in another folder than we do. */
+static void set_socket(json_t *o, const char *path)
+{
+	char dir[PATH_MAX], whole[2 * PATH_MAX];
+
+	if (path && *path && *path != '/' && getcwd(dir, sizeof(dir))) {
+		snprintf(whole, sizeof(whole), "%s/%s", dir, path);
+		path = whole;
+	}
+	set_text(o, "socket", path);
 }
 
 static json_t *port_params(const struct call *c, const char *name)
@@ -289,7 +302,7 @@ static json_t *port_params(const struct call *c, const char *name)
 	set_number(o, "vlan", c->vlan);
 	if (c->trunk)
 		json_object_set_new(o, "trunk", trunk_list(c->trunk));
-	set_text(o, "socket", c->socket);
+	set_socket(o, c->socket);
 	set_text(o, "role", c->role);
 	set_text(o, "device", c->device);
 	set_text(o, "ifname", c->ifname);

@@ -18,7 +18,8 @@
 
 static const char usage[] =
 	"usage: fourlane-switch [--config FILE] [--name NAME] [--workers N] [--cpus LIST]\n"
-	"                       [--huge auto|on|off] [--memory-mb N]\n\n"
+	"                       [--huge auto|on|off] [--memory-mb N]\n"
+	"       fourlane-switch --version\n\n"
 	"Switches frames between guests (vhost-user), NICs, taps and NIC queues until it gets "
 	"SIGTERM.\n"
 	"'fourlane switch' shows and changes its ports while it runs.\n\n"
@@ -28,6 +29,12 @@ static const char usage[] =
 	"  --cpus LIST     CPUs to pin them to, one a worker: 2,3\n"
 	"  --huge WORD     huge pages for frame buffers: auto takes them when enough are free\n"
 	"  --memory-mb N   for frame buffers of NICs (64)\n\n"
+	"keys of a port:\n"
+	"  all              name, type, vlan, trunk, macs, max_learned, queues\n"
+	"  type vhost-user  socket, role\n"
+	"  type eth         device, queue_size, uplink\n"
+	"  type tap         ifname, queue_size, uplink\n"
+	"  type vmdq        device, guest, software, queue_size\n\n"
 	"exit status: 0 ended by a signal, 1 failed, 2 wrong words, 3 this host cannot do it\n";
 
 enum { OPT_CONFIG, OPT_NAME, OPT_WORKERS, OPT_CPUS, OPT_HUGE, OPT_MEMORY, N_WORDS };
@@ -52,12 +59,11 @@ static int wrong_word(const char *word, const char *why)
 
 static int take_cpus(struct sw_conf *conf, char *list)
 {
-	char *cpu[DP_MAX_WORKERS + 1], *save = NULL;
+	char *cpu[DP_MAX_WORKERS + 1];
 	unsigned int n = 0;
 
-	for (char *p = strtok_r(list, ",", &save); p && n <= DP_MAX_WORKERS;
-	     p = strtok_r(NULL, ",", &save))
-		cpu[n++] = p;
+	while (list && n <= DP_MAX_WORKERS)
+		cpu[n++] = strsep(&list, ","); /* an empty one is a wrong one */
 	return sw_conf_set_cpus(conf, cpu, n);
 }
 
@@ -127,10 +133,10 @@ int main(int argc, char **argv)
 	raise_files();
 	sw_conf_default(&conf);
 	ret = take_words(&conf, word);
-	if (ret == -EINVAL)
-		ret = FL_USAGE;
 	if (ret == 0)
 		ret = serve(&conf);
+	if (ret == -EINVAL)
+		ret = FL_USAGE;
 	sw_conf_free(&conf);
 	return ret < 0 ? err_to_exit(ret) : ret;
 }

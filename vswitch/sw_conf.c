@@ -5,12 +5,14 @@
  */
 #include "vswitch/sw_conf.h"
 
+#include <assert.h>
 #include <cyaml/cyaml.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/err.h"
 #include "core/rpc.h"
@@ -20,6 +22,8 @@
 #define MAX_PAIRS     (VHOST_MAX_RINGS / 2)
 #define GUEST_LEARNS  64
 #define UPLINK_LEARNS 65536
+
+static_assert(DP_NAME_MAX == RPC_PORT_NAME_BYTES, "front-ends refuse what we would refuse");
 
 REGISTRY(fl_port_types, struct sw_port_type);
 
@@ -84,6 +88,9 @@ static int take_text(const char *what, const char *key, const char *text, char *
 {
 	if (!text)
 		return 0;
+	if (!*text)
+		return err_ret(-EINVAL, "%s: %s: it is empty; give one, or leave %s out", what, key,
+			       key);
 	if (strlen(text) >= size)
 		return err_ret(-EINVAL, "%s: %s: longer than %zu bytes; give a shorter one", what,
 			       key, size - 1);
@@ -196,7 +203,11 @@ static int port_take_vlans(const char *what, const struct port_words *w, struct 
 	int ret = take_number(what, "vlan", w->vlan, 0, MAX_VID, &vlan);
 
 	c->dp.vlan = (uint16_t)vlan;
-	c->dp.trunk = w->trunk_count;
+	c->dp.trunk = w->trunk;
+	/* a trunk of nothing would be a port without a VLAN, in the midst of all such ports */
+	if (ret == 0 && c->dp.trunk && !w->trunk_count)
+		ret = err_ret(-EINVAL, "%s: trunk: it is empty; give VLANs, or leave trunk out",
+			      what);
 	if (ret == 0 && c->dp.trunk && c->dp.kind == DP_POOL)
 		ret = err_ret(-EINVAL, "%s: trunk: a pool is of one VLAN; give vlan", what);
 	for (unsigned int i = 0; i < w->trunk_count && ret == 0; i++)
@@ -210,6 +221,9 @@ static int port_take_macs(const char *what, const struct port_words *w, struct s
 {
 	int ret = 0;
 
+	if (w->macs && !w->macs_count)
+		return err_ret(-EINVAL, "%s: macs: it is empty; give an address, or leave macs out",
+			       what);
 	if (w->macs_count > DP_MAX_MACS)
 		return err_ret(-EINVAL, "%s: macs: more than %d; give fewer", what, DP_MAX_MACS);
 	for (unsigned int i = 0; i < w->macs_count && ret == 0; i++) {
@@ -248,6 +262,11 @@ static int port_take_texts(const char *what, const struct port_words *w, struct 
 	    (ret = take_text(what, "ifname", w->ifname, c->ifname, sizeof(c->ifname))) < 0 ||
 	    (ret = take_text(what, "guest", w->guest, c->guest, sizeof(c->guest))) < 0)
 		return ret;
+	if (w->socket && *w->socket != '/')
+		return err_ret(-EINVAL,
+			       "%s: socket: '%s' is no whole path; begin with '/': the switch may "
+			       "run in any folder",
+			       what, w->socket);
 	if (w->role && strcmp(w->role, "client") && strcmp(w->role, "server"))
 		return err_ret(-EINVAL, "%s: role: '%s' is neither server nor client; give one",
 			       what, w->role);
@@ -270,6 +289,10 @@ static int port_check(const char *file, const struct port_words *w, struct sw_po
 			       "%sport '%s': no name for a port; use 1 to 31 letters, digits, '_', "
 			       "'-' or '.'",
 			       file, w->name ? w->name : "");
+	if (!strcmp(w->name, "control") || !strcmp(w->name, "lock"))
+		return err_ret(-EINVAL,
+			       "%sport %s: the switch's own files are called so; give another name",
+			       file, w->name);
 	strcpy(c->dp.name, w->name);
 	snprintf(what, sizeof(what), "%sport %s", file, w->name);
 	if ((ret = port_take_type(what, w, c)) < 0 || (ret = port_foreign_keys(what, w, c)) < 0 ||
@@ -484,6 +507,49 @@ int sw_conf_check(struct sw_conf *c)
 	return 0;
 }
 
+static bool ports_share_vlan(const struct dp_port_conf *a, const struct dp_port_conf *b)
+{
+	uint64_t both = 0;
+
+	if (!a->trunk && !b->trunk)
+		return a->vlan == b->vlan;
+	if (!a->trunk)
+		return b->trunk_vlan[a->vlan / 64] >> a->vlan % 64 & 1;
+	if (!b->trunk)
+		return a->trunk_vlan[b->vlan / 64] >> b->vlan % 64 & 1;
+	for (unsigned int i = 0; i < DP_N_VIDS / 64; i++)
+		both |= a->trunk_vlan[i] & b->trunk_vlan[i];
+	return both;
+}
+
+/* Two guests cannot own one address where they can meet. */
+static bool ports_share_mac(const struct dp_port_conf *a, const struct dp_port_conf *b)
+{
+	bool same = false;
+
+	if (a->kind != DP_GUEST || b->kind != DP_GUEST)
+		return false;
+	for (unsigned int i = 0; i < a->n_macs; i++)
+		for (unsigned int k = 0; k < b->n_macs; k++)
+			same |= !memcmp(a->mac[i], b->mac[k], 6);
+	return same && ports_share_vlan(a, b);
+}
+
+/* `a` stands before `b` in the file. */
+static int conf_check_pair(const char *prefix, const struct dp_port_conf *a,
+			   const struct dp_port_conf *b)
+{
+	if (!strcmp(a->name, b->name))
+		return err_ret(-EINVAL, "%sport %s: there are two of that name; rename one", prefix,
+			       b->name);
+	if (ports_share_mac(a, b))
+		return err_ret(-EINVAL,
+			       "%sport %s: macs: port %s has one of them in the same VLAN; change "
+			       "one",
+			       prefix, b->name, a->name);
+	return 0;
+}
+
 static int conf_take_ports(const char *file, const struct switch_words *w, struct sw_conf *c)
 {
 	char prefix[WHAT_BYTES];
@@ -499,10 +565,7 @@ static int conf_take_ports(const char *file, const struct switch_words *w, struc
 	for (unsigned int i = 0; i < w->ports_count && ret == 0; i++) {
 		ret = port_check(prefix, &w->ports[i], &c->port[i]);
 		for (unsigned int k = 0; k < i && ret == 0; k++)
-			if (!strcmp(c->port[k].dp.name, c->port[i].dp.name))
-				ret = err_ret(-EINVAL,
-					      "%sport %s: there are two of that name; rename one",
-					      prefix, c->port[i].dp.name);
+			ret = conf_check_pair(prefix, &c->port[k].dp, &c->port[i].dp);
 		c->n_ports = i + 1;
 	}
 	return ret;
@@ -548,9 +611,9 @@ static const cyaml_schema_field_t port_fields[] = {
 	WORD("uplink", struct port_words, uplink),
 	WORD("software", struct port_words, software),
 	CYAML_FIELD_SEQUENCE("trunk", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct port_words,
-			     trunk, &word_schema, 0, DP_N_VIDS),
+			     trunk, &word_schema, 1, DP_N_VIDS),
 	CYAML_FIELD_SEQUENCE("macs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct port_words,
-			     macs, &word_schema, 0, CYAML_UNLIMITED),
+			     macs, &word_schema, 1, CYAML_UNLIMITED),
 	CYAML_FIELD_END
 };
 
@@ -568,7 +631,7 @@ static const cyaml_schema_field_t switch_fields[] = {
 	WORD("huge", struct switch_words, huge),
 	WORD("memory_mb", struct switch_words, memory_mb),
 	CYAML_FIELD_SEQUENCE("cpus", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct switch_words,
-			     cpus, &word_schema, 0, CYAML_UNLIMITED),
+			     cpus, &word_schema, 1, CYAML_UNLIMITED),
 	CYAML_FIELD_MAPPING("fdb", CYAML_FLAG_OPTIONAL, struct switch_words, fdb, fdb_fields),
 	CYAML_FIELD_SEQUENCE("ports", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct switch_words,
 			     ports, &port_schema, 0, CYAML_UNLIMITED),
@@ -600,6 +663,13 @@ static void yaml_log(cyaml_log_t level, void *ctx, const char *fmt, va_list ap)
 		snprintf(w->where, sizeof(w->where), " %s", line + strspn(line, " "));
 }
 
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 int sw_conf_load(const char *file, struct sw_conf *c)
 {
 	struct yaml_words said = { 0 };
@@ -613,6 +683,8 @@ int sw_conf_load(const char *file, struct sw_conf *c)
 	cyaml_err_t bad = cyaml_load_file(file, &config, &switch_schema, (cyaml_data_t **)&w, NULL);
 	int ret;
 
+	if (bad == CYAML_ERR_LIBYAML_PARSER && is_folder(file))
+		return err_ret(-EISDIR, "reading %s: it is a folder; give a file", file);
 	if (bad == CYAML_ERR_FILE_OPEN)
 		return err_ret(-ENOENT, "reading %s: %s; check the path", file, strerror(errno));
 	if (bad != CYAML_OK)

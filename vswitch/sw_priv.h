@@ -37,7 +37,8 @@ struct sw {
 
 /*
  * sw_create - takes the name's lock, starts DPDK, the workers and the control socket, and adds the
- * ports of the configuration. Negative errno after a message. sw_destroy accepts NULL and the
+ * ports of the configuration. Negative errno after a message; -EINVAL: a port's words are wrong,
+ * -EOPNOTSUPP and -ENODEV: this host lacks something. sw_destroy accepts NULL and the
  * half-built.
  */
 int sw_create(struct sw_conf *conf, struct sw **out);

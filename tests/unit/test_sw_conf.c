@@ -145,6 +145,22 @@ static void wrong_values_are_named(void **state)
 		{ "ports: 7\n", "SEQUENCE" },
 		{ PORT("vlan: 4095"), "4095" },
 		{ PORT("vlan: 99999999999999999999"), "vlan" },
+		{ "ports:\n  - {name: control, type: vhost-user}\n", "control" },
+		{ "ports:\n  - {name: lock, type: tap}\n", "lock" },
+		{ "ports:\n  - {name: a, type: vhost-user, macs: [\"52:54:00:00:00:01\"]}\n"
+		  "  - {name: b, type: vhost-user, macs: [\"52:54:00:00:00:01\"]}\n",
+		  "port b" },
+		{ "ports:\n  - {name: a, type: vhost-user, vlan: 7, macs: "
+		  "[\"52:54:00:00:00:01\"]}\n"
+		  "  - {name: b, type: vhost-user, trunk: [6-8], macs: "
+		  "[\"52:54:00:00:00:01\"]}\n",
+		  "port b" },
+		{ "cpus: []\n", "0 of 1" },
+		{ PORT("trunk: []"), "0 of 1" },
+		{ PORT("macs: []"), "0 of 1" },
+		{ PORT("vlan: \"\""), "vlan" },
+		{ PORT("socket: \"\""), "socket" },
+		{ PORT("socket: guest.sock"), "guest.sock" },
 		{ PORT("trunk: [0]"), "trunk" },
 		{ PORT("trunk: [4095]"), "trunk" },
 		{ PORT("trunk: [20-10]"), "20-10" },
@@ -172,6 +188,32 @@ static void wrong_values_are_named(void **state)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refused(bad[i].yaml, bad[i].word);
+}
+
+static void an_address_may_be_in_two_vlans(void **state)
+{
+	struct sw_conf c;
+
+	assert_int_equal(
+		load("ports:\n"
+		     "  - {name: a, type: vhost-user, vlan: 7, macs: "
+		     "[\"52:54:00:00:00:01\"]}\n"
+		     "  - {name: b, type: vhost-user, trunk: [8-9], macs: "
+		     "[\"52:54:00:00:00:01\"]}\n"
+		     "  - {name: q, type: vmdq, device: net_null0, guest: a, vlan: 7, macs: "
+		     "[\"52:54:00:00:00:01\"]}\n",
+		     &c),
+		0);
+	sw_conf_free(&c);
+}
+
+static void a_folder_is_no_file(void **state)
+{
+	struct sw_conf c;
+
+	sw_conf_default(&c);
+	assert_int_equal(sw_conf_load("/tmp", &c), -EISDIR);
+	assert_non_null(strstr(said, "folder"));
 }
 
 static void a_cpu_is_for_each_worker(void **state)
@@ -234,6 +276,12 @@ static void a_request_meets_the_same_checks(void **state)
 		"{\"name\": \"p\", \"type\": \"tap\", \"vlan\": 4095}",
 		"{\"name\": \"p\", \"type\": \"tap\", \"vlan\": {}}",
 		"{\"name\": \"p\", \"type\": \"tap\", \"trunk\": 3}",
+		"{\"name\": \"p\", \"type\": \"tap\", \"trunk\": []}",
+		"{\"name\": \"p\", \"type\": \"tap\", \"trunk\": [7, \"\"]}",
+		"{\"name\": \"p\", \"type\": \"tap\", \"macs\": []}",
+		"{\"name\": \"p\", \"type\": \"tap\", \"ifname\": \"\"}",
+		"{\"name\": \"control\", \"type\": \"vhost-user\"}",
+		"{\"name\": \"p\", \"type\": \"vhost-user\", \"socket\": \"p.sock\"}",
 		"{\"name\": \"p\", \"type\": \"tap\", \"macs\": [[]]}",
 		"{\"name\": 1, \"type\": 2}",
 	};
@@ -257,6 +305,8 @@ int main(void)
 		cmocka_unit_test(a_whole_file_arrives),
 		cmocka_unit_test(an_empty_file_is_the_default),
 		cmocka_unit_test(wrong_values_are_named),
+		cmocka_unit_test(an_address_may_be_in_two_vlans),
+		cmocka_unit_test(a_folder_is_no_file),
 		cmocka_unit_test(a_cpu_is_for_each_worker),
 		cmocka_unit_test(sixteen_thousand_ports_are_refused),
 		cmocka_unit_test(a_file_that_is_not_there_is_said),
