@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/err.h"
@@ -124,6 +126,24 @@ int paths_find_socket(char *buf, size_t size, const char *below)
 	if (access(buf, F_OK) < 0 && access(roots, F_OK) == 0)
 		snprintf(buf, size, "%s", roots);
 	return 0;
+}
+
+/*
+ * Asked with a socket of another kind: the kernel says whether it is dead (unix(7): ECONNREFUSED)
+ * and whoever does listen sees no connection (EPROTOTYPE).
+ */
+bool paths_is_dead_socket(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool dead = fd >= 0 &&
+		    (size_t)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path) <
+			    sizeof(sa.sun_path) &&
+		    connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 && errno == ECONNREFUSED;
+
+	if (fd >= 0)
+		close(fd);
+	return dead;
 }
 
 int paths_state_dir(char *buf, size_t size)

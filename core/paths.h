@@ -7,6 +7,7 @@
 #ifndef CORE_PATHS_H
 #define CORE_PATHS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -29,6 +30,12 @@ int paths_state_dir(char *buf, size_t size);
  * in buf, or negative errno after a message.
  */
 int paths_find_socket(char *buf, size_t size, const char *below);
+
+/*
+ * paths_is_dead_socket - is there a Unix socket at `path` that no process has any more? A listener
+ * is not disturbed by the question.
+ */
+bool paths_is_dead_socket(const char *path);
 
 /*
  * paths_self_dir - the folder of the running executable: other programs and the microguest are

@@ -178,7 +178,6 @@ static int switch_clear_path(struct prep_nic *nic, const struct prep_switch *p)
 {
 	const char *path = p->sa.sun_path;
 	struct stat st;
-	int fd;
 
 	if (lstat(path, &st) < 0)
 		return 0; /* bind() tells whatever else is wrong */
@@ -186,10 +185,7 @@ static int switch_clear_path(struct prep_nic *nic, const struct prep_switch *p)
 		return err_ret(-EEXIST,
 			       "%s: %s is there and no socket; give another socket=", nic->name,
 			       path);
-	fd = switch_connect(p);
-	if (fd >= 0)
-		close(fd);
-	if (fd >= 0 || fd == -EAGAIN)
+	if (!paths_is_dead_socket(path))
 		return err_ret(-EADDRINUSE,
 			       "%s: somebody listens at %s already; end it, or give another "
 			       "socket=",

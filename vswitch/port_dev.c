@@ -80,16 +80,19 @@ static int pci_check(const char *name, const char *port)
 
 static int dev_plug(struct port_dev *d, const char *args, const char *port)
 {
+	const char *why;
 	int ret;
 
 	if (rte_eth_dev_get_port_by_name(d->name, &d->ethdev) == 0)
 		return 0;
+	sw_dpdk_listen();
 	ret = rte_eal_hotplug_add(d->bus, d->name, args);
-	if (ret < 0)
-		return err_ret(ret,
+	why = sw_dpdk_heard(ret);
+	if (ret < 0) /* -EINVAL would be our own words */
+		return err_ret(ret == -EINVAL ? -EIO : ret,
 			       "port %s: DPDK cannot take %s: %s; look whether it has a driver for "
 			       "it and memory is left",
-			       port, d->name, strerror(-ret));
+			       port, d->name, why);
 	d->plugged = true;
 	if (rte_eth_dev_get_port_by_name(d->name, &d->ethdev) == 0)
 		return 0;
@@ -208,15 +211,19 @@ static int dev_configure(const struct port_dev *d, struct sw_port *p, unsigned i
 
 int port_dev_start(struct port_dev *d, struct sw_port *p, unsigned int n_queues)
 {
-	int ret = dev_configure(d, p, &n_queues);
+	const char *why;
+	int ret;
 
+	sw_dpdk_listen();
+	ret = dev_configure(d, p, &n_queues);
 	if (ret >= 0)
 		ret = rte_eth_dev_start(d->ethdev);
+	why = sw_dpdk_heard(ret);
 	if (ret < 0)
-		return err_ret(ret,
+		return err_ret(ret == -EINVAL ? -EIO : ret,
 			       "port %s: starting %s: %s; try a smaller queue_size, or give the "
 			       "switch more memory",
-			       p->conf.dp.name, d->name, strerror(-ret));
+			       p->conf.dp.name, d->name, why);
 	/* a switch takes every address; a device that has no filter cannot and need not */
 	rte_eth_promiscuous_enable(d->ethdev);
 	rte_eth_allmulticast_enable(d->ethdev);

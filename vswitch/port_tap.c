@@ -6,9 +6,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <rte_log.h>
@@ -16,16 +22,48 @@
 #include "core/err.h"
 #include "vswitch/port_dev.h"
 
-static int tap_check(const char *port)
+/* An interface of that name is there and not of the kernel's tun driver. */
+static bool tap_is_other(const char *name)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq ifr = { .ifr_data = (void *)&info };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool other = false;
+
+	strcpy(ifr.ifr_name, name);
+	if (fd >= 0 && if_nametoindex(name))
+		other = ioctl(fd, SIOCETHTOOL, &ifr) < 0 || strcmp(info.driver, "tun");
+	if (fd >= 0)
+		close(fd);
+	return other;
+}
+
+/* Whether the kernel gives us a tap of that name; whatever else is wrong DPDK finds. */
+static bool tap_is_forbidden(int fd, const char *name)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+
+	strcpy(ifr.ifr_name, name);
+	return ioctl(fd, TUNSETIFF, &ifr) < 0 && (errno == EPERM || errno == EACCES);
+}
+
+static int tap_check(const char *port, const char *name)
 {
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	bool forbidden = fd < 0 ? errno == EACCES || errno == EPERM : tap_is_forbidden(fd, name);
 
 	if (fd >= 0)
-		return close(fd);
-	if (errno == EACCES || errno == EPERM)
-		return err_ret(-EPERM,
-			       "port %s: /dev/net/tun is not ours to open; run the switch as root",
-			       port);
+		close(fd);
+	if (forbidden)
+		return err_ret(-EOPNOTSUPP,
+			       "port %s: making the tap %s: we lack the right; run the switch as "
+			       "root, or with CAP_NET_ADMIN",
+			       port, name);
+	if (fd >= 0 && tap_is_other(name))
+		return err_ret(-EEXIST, "port %s: interface %s is no tap; give another ifname",
+			       port, name);
+	if (fd >= 0)
+		return 0;
 	return err_ret(-ENODEV,
 		       "port %s: this host has no tap devices (/dev/net/tun: %s); run 'modprobe "
 		       "tun', or use a kernel with CONFIG_TUN",
@@ -47,7 +85,7 @@ static int port_tap_create(struct sw_port *p)
 	p->state = d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
-	ret = tap_check(p->conf.dp.name);
+	ret = tap_check(p->conf.dp.name, name);
 	if (ret < 0)
 		return ret;
 	/* what it calls errors (no multiq, no secondary process) takes nothing from us */

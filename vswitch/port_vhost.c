@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/paths.h"
 #include "core/proto/virtio_net_abi.h"
 #include "core/rpc_server.h"
 #include "vswitch/switch.h"
@@ -271,30 +272,20 @@ static void port_accept(evutil_socket_t listen_fd, short what, void *opaque)
 	close(fd);
 }
 
-/* Is anybody behind the socket file? */
-static bool port_in_use(const struct sockaddr_un *sa)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool used = fd >= 0 &&
-		    (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno == EAGAIN);
-
-	if (fd >= 0)
-		close(fd);
-	return used;
-}
-
 static int port_listen(struct port_vhost *v)
 {
 	struct group *gr = geteuid() == 0 ? getgrnam("fourlane") : NULL;
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	const char *name = v->port->conf.dp.name;
 	struct stat st;
+	bool there;
 
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", v->path);
-	if (lstat(v->path, &st) == 0 && !S_ISSOCK(st.st_mode))
+	there = lstat(v->path, &st) == 0;
+	if (there && !S_ISSOCK(st.st_mode))
 		return err_ret(-EEXIST, "port %s: listening on %s: it is no socket; move it away",
 			       name, v->path);
-	if (port_in_use(&sa))
+	if (there && !paths_is_dead_socket(v->path))
 		return err_ret(-EADDRINUSE,
 			       "port %s: listening on %s: somebody does so already; give another "
 			       "socket",

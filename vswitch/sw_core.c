@@ -13,9 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/err.h"
@@ -90,9 +88,13 @@ static int port_open(struct sw *sw, struct sw_port *p)
 		dp.n_macs = 0; /* what its NIC sorts by: the guest's own port has that address */
 	ret = dp_port_add(sw->dp, &dp, &p->dp);
 	if (ret < 0)
-		return err_ret(ret, "port %s: adding it: %s; %s", p->conf.dp.name, strerror(-ret),
-			       ret == -EEXIST ? "an address of it is another port's: change macs"
-					      : "remove a port, or start a second switch");
+		return err_ret(
+			ret, "port %s: adding it: %s", p->conf.dp.name,
+			ret == -EEXIST ? "an address of it is another port's; change macs"
+			: ret == -ENOSPC
+				? "no room for its addresses in each of its VLANs; start the "
+				  "switch with more fdb.entries, or give fewer macs or VLANs"
+				: "no memory; remove a port, or start a second switch");
 	ret = p->type->create(p);
 	if (ret < 0)
 		p->type->destroy(p);
@@ -228,24 +230,6 @@ static int sw_lock(struct sw *sw)
 		       sw->name);
 }
 
-/*
- * Does nobody listen there any more? Asked with a socket of another kind: the kernel says so
- * (unix(7): ECONNREFUSED) and whoever does listen is not disturbed (EPROTOTYPE).
- */
-static bool sw_is_dead_socket(const char *path)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool dead = fd >= 0 &&
-		    (size_t)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path) <
-			    sizeof(sa.sun_path) &&
-		    connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 && errno == ECONNREFUSED;
-
-	if (fd >= 0)
-		close(fd);
-	return dead;
-}
-
 /* What a switch that was killed has left; guests may listen in the folder, too. */
 static void sw_remove_dead(const struct sw *sw)
 {
@@ -255,7 +239,7 @@ static void sw_remove_dead(const struct sw *sw)
 
 	while (d && (e = readdir(d))) {
 		snprintf(path, sizeof(path), "%s/%s", sw->dir, e->d_name);
-		if (e->d_type == DT_SOCK && sw_is_dead_socket(path))
+		if (e->d_type == DT_SOCK && paths_is_dead_socket(path))
 			unlink(path);
 	}
 	if (d)

@@ -26,6 +26,26 @@
 	4096 /* bytes of memory for an mbuf: its share of the pool, and room to place it */
 #define EAL_OTHER_MB 24 /* what DPDK and the drivers take besides mbufs, at least */
 
+/* What DPDK said on this thread while somebody listens for the reason of a failure. */
+static _Thread_local struct {
+	bool listening;
+	char line[192];
+} heard;
+
+void sw_dpdk_listen(void)
+{
+	heard.listening = true;
+	heard.line[0] = '\0';
+}
+
+const char *sw_dpdk_heard(int ret)
+{
+	heard.listening = false;
+	if (!heard.line[0])
+		snprintf(heard.line, sizeof(heard.line), "%s", strerror(-ret));
+	return heard.line;
+}
+
 /* DPDK's log, a line at a time, becomes messages of ours. */
 static ssize_t eal_log(void *cookie, const char *text, size_t size)
 {
@@ -34,7 +54,11 @@ static ssize_t eal_log(void *cookie, const char *text, size_t size)
 	while (n && (text[n - 1] == '\n' || text[n - 1] == ' '))
 		n--;
 	/* igb's driver turns interrupts off that are off, at each start and stop: no fault */
-	if (n && !memmem(text, n, "Error disabling MSI-X", 21))
+	if (!n || memmem(text, n, "Error disabling MSI-X", 21))
+		return (ssize_t)size;
+	if (heard.listening && !heard.line[0])
+		snprintf(heard.line, sizeof(heard.line), "%.*s", (int)n, text);
+	else if (!heard.listening)
 		err_say("DPDK: %.*s", (int)n, text);
 	return (ssize_t)size;
 }
@@ -77,7 +101,7 @@ static int eal_choose_huge(const struct sw_conf *conf, bool *huge)
 
 	*huge = conf->huge != SW_HUGE_OFF && free_mb >= conf->memory_mb + EAL_OTHER_MB;
 	if (conf->huge == SW_HUGE_ON && !*huge)
-		return err_ret(-ENOMEM,
+		return err_ret(-EOPNOTSUPP,
 			       "starting DPDK: %lu MB of huge pages are free, %u are needed; "
 			       "'echo %u >/proc/sys/vm/nr_hugepages', or say --huge auto",
 			       free_mb, conf->memory_mb + EAL_OTHER_MB,
@@ -104,6 +128,7 @@ int sw_eal_start(const struct sw_conf *conf, bool *huge, struct rte_mempool **me
 			 "--single-file-segments",
 			 NULL };
 	int argc = sizeof(argv) / sizeof(argv[0]) - 1, ret = eal_choose_huge(conf, huge);
+	const char *why;
 	FILE *log = fopencookie(NULL, "w", log_io);
 
 	if (ret < 0)
@@ -117,9 +142,13 @@ int sw_eal_start(const struct sw_conf *conf, bool *huge, struct rte_mempool **me
 		argv[argc - 2] = "--no-huge";
 		argv[argc - 1] = "--no-shconf";
 	}
-	if (ret < 0 || rte_eal_init(argc, argv) < 0)
-		return err_ret(-EIO, "starting DPDK: %s; see the lines above, or give --huge off",
-			       ret < 0 ? strerror(-ret) : rte_strerror(rte_errno));
+	sw_dpdk_listen();
+	if (ret == 0 && rte_eal_init(argc, argv) < 0)
+		ret = -rte_errno;
+	why = sw_dpdk_heard(ret);
+	if (ret < 0)
+		return err_ret(-EIO, "starting DPDK: %s; give --huge off, or less --memory-mb",
+			       why);
 	*mempool = rte_pktmbuf_pool_create(
 		"sw_mbufs", (unsigned int)((uint64_t)conf->memory_mb * 1048576 / MBUF_COST),
 		MBUF_CACHE, 0, MBUF_BYTES, SOCKET_ID_ANY);

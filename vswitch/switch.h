@@ -23,11 +23,11 @@ struct sw_port;
 struct sw_port_conf {
 	struct dp_port_conf dp; /* name, VLANs, addresses, ... */
 	char type[16];
-	char socket[PATH_MAX]; /* vhost-user; "": <run dir>/switch/<switch>/<port>.sock */
-	bool client;           /* vhost-user: we connect, the guest listens */
-	char device[SW_TEXT];  /* eth, vmdq: PCI address, or "net_xxx0,args" of a DPDK vdev */
-	char ifname[16];       /* tap */
-	uint16_t queue_size;   /* eth, tap, vmdq: descriptors; 0: default */
+	char socket[PATH_MAX];   /* vhost-user; "": <run dir>/switch/<switch>/<port>.sock */
+	bool client;             /* vhost-user: we connect, the guest listens */
+	char device[SW_TEXT];    /* eth, vmdq: PCI address, or "net_xxx0,args" of a DPDK vdev */
+	char ifname[16];         /* tap */
+	uint16_t queue_size;     /* eth, tap, vmdq: descriptors; 0: default */
 	char guest[DP_NAME_MAX]; /* vmdq: the guest port that the pool belongs to */
 	bool software;           /* vmdq: the stand-in even if the NIC could */
 };
@@ -39,7 +39,8 @@ struct sw_port_type {
 	 * needs, starts. Negative errno after a message; -EINVAL: wrong words.
 	 */
 	int (*create)(struct sw_port *p);
-	/* Stops and closes; p->dp is removed afterwards by the caller. Also after a failed create. */
+	/* Stops and closes; p->dp is removed afterwards by the caller. Also after a failed create.
+	 */
 	void (*destroy)(struct sw_port *p);
 	/* What is worth showing besides the configuration, as JSON keys of `o`. May be NULL. */
 	void (*show)(const struct sw_port *p, json_t *o);
@@ -57,8 +58,15 @@ struct sw_port {
 struct event_base *sw_base(struct sw *sw);
 struct dp *sw_dp(struct sw *sw);
 const char *sw_name(const struct sw *sw);
-const char *sw_dir(const struct sw *sw); /* where its sockets are */
+const char *sw_dir(const struct sw *sw);       /* where its sockets are */
 struct rte_mempool *sw_mempool(struct sw *sw); /* mbufs of 2 KiB, for all ethdevs */
+/*
+ * sw_dpdk_listen - from here on what DPDK says on this thread is kept for the reason of a failure.
+ * sw_dpdk_heard - ends that and gives the first line, or what the errno `ret` means when there was
+ * none; valid until the next sw_dpdk_listen(). What succeeds says nothing.
+ */
+void sw_dpdk_listen(void);
+const char *sw_dpdk_heard(int ret);
 /* sw_port_find - by name, or NULL. sw_port_at - by number, NULL past the end. */
 struct sw_port *sw_port_find(struct sw *sw, const char *name);
 struct sw_port *sw_port_at(struct sw *sw, unsigned int i);

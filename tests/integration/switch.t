@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 SW=$B/fourlane-switch
 [ -x "$SW" ] || skip_all "fourlane-switch is not built: DPDK is missing; make deps"
-plan 60
+plan 88
 N=fl-sw-$$ M=fl-sw2-$$
 SWITCH_PID=
 switch_kill() { [ -z "$SWITCH_PID" ] || { kill -9 "$SWITCH_PID" 2>/dev/null; wait "$SWITCH_PID" 2>/dev/null; SWITCH_PID=; }; }
@@ -26,6 +26,24 @@ check the_file_is_named grep -q "$TMP/bad.yaml" "$TMP/e"
 "$SW" --workers 1 extra 2>"$TMP/e"; is a_word_too_many_is_a_wrong_call $? 2
 check that_word_is_named grep -q "'extra'" "$TMP/e"
 "$SW" --workers 0 2>"$TMP/e"; is no_workers_is_a_wrong_call $? 2
+"$SW" --cpus , 2>/dev/null; is an_empty_list_of_cpus_is_a_wrong_call $? 2
+"$SW" --config "$TMP" 2>"$TMP/e"; is a_folder_for_a_file_fails $? 1
+check it_is_called_a_folder grep -q folder "$TMP/e"
+# file_start LINE...: with that port in the file
+file_start() { { echo "{name: $N, huge: off, memory_mb: 16, fdb: {entries: 64}, ports: ["; printf '%s,\n' "$@"; echo "]}"; } >"$TMP/bad.yaml"; timeout 20 "$SW" --config "$TMP/bad.yaml" >/dev/null 2>"$TMP/e"; }
+file_start '{name: p, type: eth}'; is a_nic_without_a_device_is_a_wrong_call $? 2
+file_start '{name: p, type: vmdq, device: net_null0, guest: nobody}'; is a_pool_of_nobody_is_a_wrong_call $? 2
+file_start '{name: p, type: vhost-user, trunk: []}'; is an_empty_trunk_is_a_wrong_call $? 2
+file_start '{name: control, type: vhost-user}'; is the_control_sockets_name_is_no_ports $? 2
+file_start '{name: p, type: eth, device: net_bogus0}'; is a_device_that_dpdk_has_not_fails $? 1
+is dpdks_reason_is_in_that_line "$(wc -l <"$TMP/e")/$(grep -c 'bogus0.*EAL.*;' "$TMP/e")" 1/1
+file_start '{name: p, type: vhost-user, trunk: [1-4094], macs: ["52:54:00:00:00:01"]}'; is more_static_addresses_than_room_fails $? 1
+check what_makes_room_is_said grep -q fdb.entries "$TMP/e"
+if [ "$(cat /proc/sys/vm/nr_hugepages)" = 0 ]; then
+	"$SW" --name "$N" --huge on 2>/dev/null; is huge_pages_that_are_not_there_are_the_hosts_lack $? 3
+else
+	skip "there are huge pages"
+fi
 "$FL" switch 2>/dev/null; is switch_alone_is_a_wrong_call $? 2
 fls fly 2>/dev/null; is unknown_word_is_a_wrong_call $? 2
 fls show --vlan 3 2>/dev/null; is an_option_of_port_add_elsewhere_is_a_wrong_call $? 2
@@ -61,6 +79,31 @@ fls port add vm2 --type vhost-user --vlan 4095 2>"$TMP/e"; is wrong_vlan_is_a_wr
 check error_names_the_vlan grep -q 4095 "$TMP/e"
 fls port add vm2 2>/dev/null; is port_without_type_is_a_wrong_call $? 2
 fls port add vm2 --type vhost-user --mac 52:54:00:00:00:01 --vlan 100 2>"$TMP/e"; is another_ports_address_is_refused $? 1
+for words in "--trunk=" "--trunk=,," "--trunk=5,,6" "--vlan=" "--mac=" "--socket=" "--queues="; do
+	fls port add vm2 --type vhost-user "$words" 2>/dev/null; is "an_empty_value_is_a_wrong_call:$words" $? 2
+done
+fls port add control --type vhost-user 2>/dev/null; is the_control_sockets_name_is_refused $? 2
+(FL=$(realpath "$FL"); cd "$TMP" && "$FL" switch port add rel --type vhost-user --socket rel.sock --switch "$N"); is a_socket_here_is_done $? 0
+check it_is_in_the_callers_folder test -S "$TMP/rel.sock"
+fls port remove rel
+if command -v perl >/dev/null; then
+	perl -MIO::Socket::UNIX -e '
+		my $l = IO::Socket::UNIX->new(Local => "'"$TMP"'/taken.sock", Listen => 1) or die;
+		my $ret = system(@ARGV) >> 8; $l->blocking(0);
+		print $ret, $l->accept ? " met" : " alone";' "$FL" switch port add tk --switch "$N" --type vhost-user --socket "$TMP/taken.sock" >"$TMP/o" 2>/dev/null
+	is a_socket_in_use_is_refused_and_left_alone "$(cat "$TMP/o")" "1 alone"
+	perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "'"$TMP"'/dead.sock", Listen => 1) or die'
+	fls port add dead --type vhost-user --socket "$TMP/dead.sock"; is a_dead_ones_socket_is_replaced $? 0
+	fls port remove dead
+else
+	skip "no perl"; skip "no perl"
+fi
+if [ -w /dev/net/tun ] && [ "$(id -u)" = 0 ]; then
+	fls port add lo --type tap --ifname lo 2>"$TMP/e"; is an_interface_that_is_no_tap_fails $? 1
+	check it_is_said_to_be_none grep -q 'lo is no tap' "$TMP/e"
+else
+	skip "no taps here"; skip "no taps here"
+fi
 fls port add vm2 --type vhost-user --vlan 200; is port_add_is_done $? 0
 check its_socket_appears test -S "$d/vm2.sock"
 fls port remove vm2; is port_remove_is_done $? 0
@@ -108,7 +151,7 @@ SWITCH_PID=
 
 # a plain user
 if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
-	skip "not root, or no setpriv"
+	for i in 1 2 3; do skip "not root, or no setpriv"; done
 else
 	p=$(mktemp -d /tmp/fl-sw.XXXXXX)
 	cp "$SW" "$FL" "$p" && mkdir "$p/run" && chmod 755 "$p" && chmod 700 "$p/run" && chown 65534 "$p/run"
@@ -117,6 +160,8 @@ else
 	wait_for 20 grep -qs serves "$TMP/sw.out"
 	(cd "$p" && plain ./fourlane switch port add vm1 --type vhost-user && plain ./fourlane switch show) >"$TMP/o" 2>&1
 	check a_plain_user_runs_a_switch grep -q '^vm1 .*waiting' "$TMP/o"
+	(cd "$p" && plain ./fourlane switch port add t --type tap --ifname flx$$) 2>"$TMP/e"; is a_tap_without_the_right_is_the_hosts_lack $? 3
+	check that_right_is_named grep -q 'CAP_NET_ADMIN\|modprobe' "$TMP/e"
 	kill -TERM $(pgrep -P "$SWITCH_PID"); wait "$SWITCH_PID"
 	SWITCH_PID=
 	rm -rf "$p"
