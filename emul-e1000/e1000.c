@@ -76,24 +76,53 @@ static void e1000_command_changed(struct pci_dev *pci, uint16_t old, uint16_t no
 }
 
 static const struct pci_dev_ops e1000_pci_ops = {
-	.bar_map = e1000_bar_map, .command_changed = e1000_command_changed,
+	.bar_map = e1000_bar_map,
+	.command_changed = e1000_command_changed,
 };
 
 /* --- the I/O thread --- */
+/*
+ * Loopback (13.4.22 RCTL.LBM, and the PHY's own): frames take another back-end, in which they turn
+ * round. The wire is cut off meanwhile, and what was under way on either side is done with.
+ */
+static bool e1000_wants_loop(const struct e1000 *d)
+{
+	uint32_t lbm = e1000_get(d, E1000_RCTL) & E1000_RCTL_LBM;
+
+	return lbm == E1000_RCTL_LBM_MAC || lbm == E1000_RCTL_LBM_PHY || e1000_phy_loopback(d);
+}
+
+static void e1000_turn_loop(struct e1000 *d)
+{
+	nic_reset(e1000_nic(d));
+	e1000_tx_all_sent(d);
+	e1000_rx_restart(d);
+	d->looping = !d->looping;
+	d->filter_dirty = true;
+}
+
 /* What handlers left for the back-end. Under lock. */
 static void e1000_housekeeping(struct e1000 *d)
 {
+	bool partner = atomic_load_explicit(&d->partner, memory_order_relaxed);
+
 	if (d->reset_pending) {
-		nic_reset(d->be);
+		nic_reset(e1000_nic(d));
 		d->tx.orphans = 0;
 		d->reset_pending = false;
 	}
+	if (e1000_wants_loop(d) != d->looping)
+		e1000_turn_loop(d);
 	if (d->filter_dirty) {
 		struct nic_filter f;
 
 		e1000_rx_filter(d, &f);
-		nic_set_filter(d->be, &f);
+		nic_set_filter(e1000_nic(d), &f);
 		d->filter_dirty = false;
+	}
+	if (partner != d->partner_seen) {
+		d->partner_seen = partner;
+		e1000_link_update(d);
 	}
 }
 
@@ -120,7 +149,7 @@ static unsigned int e1000_poll(struct io_poller *p)
 	n += e1000_rx_burst(d);
 	causes = d->causes;
 	d->causes = 0;
-	pthread_mutex_unlock(&d->lock);
+	e1000_unlock(d);
 	if (causes)
 		e1000_irq_raise(d, causes);
 	if (d->awake && atomic_load_explicit(&d->zones_wanted, memory_order_relaxed) &&
@@ -144,7 +173,7 @@ static void e1000_wake(struct io_poller *p)
 	struct e1000 *d = E1000_OF(p, poller);
 
 	d->awake = true;
-	rx_fd_watch(d, false);	/* polled anyway */
+	rx_fd_watch(d, false); /* polled anyway */
 }
 
 /*
@@ -178,6 +207,7 @@ static void e1000_rx_fd_ready(struct io_fd *f, uint32_t events)
 static void e1000_free(struct e1000 *d)
 {
 	nic_backend_destroy(d->be);
+	nic_backend_destroy(d->loop);
 	pthread_mutex_destroy(&d->lock);
 	pthread_mutex_destroy(&d->irq_lock);
 	pthread_mutex_destroy(&d->zone_lock);
@@ -203,22 +233,27 @@ static void e1000_late_fd(struct device *dev, const char *name, int fd)
 }
 
 static const struct device_ops e1000_device_ops = {
-	.destroy = e1000_destroy, .stats = e1000_stats, .late_fd = e1000_late_fd,
+	.destroy = e1000_destroy,
+	.stats = e1000_stats,
+	.late_fd = e1000_late_fd,
 };
 
 /* 4.1: identity, INTA#, and the longest latencies the part asks for. */
 static int e1000_init_pci(struct e1000 *d, const char *name)
 {
 	static const struct pci_id id = {
-		.vendor = E1000_PCI_VENDOR, .device = E1000_PCI_DEVICE,
-		.subsys_vendor = E1000_PCI_VENDOR, .subsys = E1000_SUBSYS,
-		.class_code = E1000_PCI_CLASS, .revision = E1000_PCI_REVISION,
+		.vendor = E1000_PCI_VENDOR,
+		.device = E1000_PCI_DEVICE,
+		.subsys_vendor = E1000_PCI_VENDOR,
+		.subsys = E1000_SUBSYS,
+		.class_code = E1000_PCI_CLASS,
+		.revision = E1000_PCI_REVISION,
 	};
 	int ret;
 
 	pci_init(&d->pci, d->vm, name, &id, &e1000_pci_ops);
-	d->pci.cfg[0x3d] = 1;		/* interrupt pin */
-	d->pci.cfg[0x3e] = 0xff;	/* min_gnt */
+	d->pci.cfg[0x3d] = 1;    /* interrupt pin */
+	d->pci.cfg[0x3e] = 0xff; /* min_gnt */
 	ret = pci_add_bar(&d->pci, 0, PCI_BAR_MMIO, E1000_MEM_BAR_SIZE, false, false,
 			  &e1000_mmio_ops, d);
 	if (ret == 0)
@@ -234,15 +269,32 @@ static void e1000_init(struct e1000 *d, struct vm *vm)
 	d->dev.ops = &e1000_device_ops;
 	d->fe = (struct nic_frontend){ .ops = &e1000_frontend_ops, .max_frame = E1000_MAX_SHORT };
 	d->poller = (struct io_poller){
-		.poll = e1000_poll, .wake = e1000_wake, .rest = e1000_rest,
+		.poll = e1000_poll,
+		.wake = e1000_wake,
+		.rest = e1000_rest,
 		.costly_rest = true,
 	};
 	d->rx_fd = (struct io_fd){
-		.fd = -1, .events = EPOLLIN, .ready = e1000_rx_fd_ready, .opaque = d,
+		.fd = -1,
+		.events = EPOLLIN,
+		.ready = e1000_rx_fd_ready,
+		.opaque = d,
 	};
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->irq_lock, NULL);
 	pthread_mutex_init(&d->zone_lock, NULL);
+}
+
+/* The stand-in of loopback: core's back-end of that name, whose memory costs nothing until used. */
+static int e1000_init_loop(struct e1000 *d, const char *name)
+{
+	struct device_conf conf = { .name = name };
+	int ret = opts_parse("e1000,backend=loop", &conf.opts);
+
+	if (ret == 0)
+		ret = nic_backend_create(d->vm, &conf, &d->fe, &d->loop);
+	opts_free(conf.opts);
+	return ret;
 }
 
 static int e1000_create(struct vm *vm, struct device_conf *conf, struct device **out)
@@ -258,14 +310,16 @@ static int e1000_create(struct vm *vm, struct device_conf *conf, struct device *
 	memcpy(d->mac, no_mac, 6);
 	if ((ret = opts_take_mac(conf->opts, "mac", d->mac)) < 0 ||
 	    (ret = nic_backend_create(vm, conf, &d->fe, &d->be)) < 0 ||
+	    (ret = e1000_init_loop(d, conf->name)) < 0 ||
 	    (ret = e1000_init_pci(d, conf->name)) < 0) {
 		e1000_free(d);
 		return ret;
 	}
-	atomic_store(&d->link, nic_link_up(d->be));
+	d->partner_seen = nic_link_up(d->be);
+	atomic_store(&d->partner, d->partner_seen);
 	e1000_reg_index(d);
 	e1000_eeprom_init(d);
-	e1000_phy_reset(d);
+	e1000_phy_init(d);
 	e1000_reg_reset(d);
 	d->irq_dirty = false;
 	ret = pci_register(&d->pci);
@@ -285,7 +339,8 @@ static int e1000_create(struct vm *vm, struct device_conf *conf, struct device *
 }
 
 static const struct device_type e1000_type = {
-	.name = "e1000", .keys = "mac=, backend=null|loop|tap|switch and its keys",
+	.name = "e1000",
+	.keys = "mac=, backend=null|loop|tap|switch and its keys",
 	.create = e1000_create,
 };
 DEVICE_TYPE(&e1000_type);

@@ -7,6 +7,12 @@
  */
 #include "e1000_priv.h"
 
+void e1000_cause(struct e1000 *d, uint32_t bits)
+{
+	atomic_fetch_or(&d->icr, bits);
+	d->irq_dirty = true;
+}
+
 void e1000_irq_update(struct e1000 *d)
 {
 	bool level;

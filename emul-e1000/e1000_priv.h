@@ -25,20 +25,20 @@
 #include "core/pci.h"
 #include "emul-e1000/e1000_regs.h"
 
-#define E1000_N_WORDS		(E1000_MEM_BAR_SIZE / 4)
-#define E1000_IO_SIZE		64	/* what the part decodes; all beyond IODATA is empty */
-#define E1000_RING_MAX		65536	/* descriptors; TDLEN and RDLEN cannot say more */
-#define E1000_FCS		4
-#define E1000_MIN_FRAME		60	/* without the FCS */
-#define E1000_ETH_HEADER	14
-#define E1000_MAX_SHORT		1518	/* without the FCS, with a VLAN tag; RCTL.LPE off */
-#define E1000_MAX_LONG		(NIC_MAX_FRAME - E1000_FCS)
+#define E1000_N_WORDS    (E1000_MEM_BAR_SIZE / 4)
+#define E1000_IO_SIZE    64    /* what the part decodes; all beyond IODATA is empty */
+#define E1000_RING_MAX   65536 /* descriptors; TDLEN and RDLEN cannot say more */
+#define E1000_FCS        4
+#define E1000_MIN_FRAME  60 /* without the FCS */
+#define E1000_ETH_HEADER 14
+#define E1000_MAX_SHORT  1518 /* without the FCS, with a VLAN tag; RCTL.LPE off */
+#define E1000_MAX_LONG   (NIC_MAX_FRAME - E1000_FCS)
 
-#define E1000_TX_FETCH		128	/* descriptors copied at a time, and at most in a frame */
-#define E1000_TX_SLOTS		1024	/* units under way; a power of two */
-#define E1000_TX_IOVS		256
-#define E1000_RX_CACHE		256	/* posted buffers known; a power of two */
-#define E1000_RX_FETCH		64
+#define E1000_TX_FETCH 128  /* descriptors copied at a time, and at most in a frame */
+#define E1000_TX_SLOTS 1024 /* units under way; a power of two */
+#define E1000_TX_IOVS  256
+#define E1000_RX_CACHE 256 /* posted buffers known; a power of two */
+#define E1000_RX_FETCH 64
 
 _Static_assert(NIC_MAX_FRAME <= UINT16_MAX, "lengths fit uint16_t");
 _Static_assert(E1000_TX_IOVS > NIC_MAX_IOV + 1, "a frame and its padding fit the pool");
@@ -48,13 +48,13 @@ struct e1000;
 /* One row of the register table: `count` registers of one meaning, `stride` bytes apart. */
 struct e1000_reg {
 	uint32_t offset;
-	uint16_t count;			/* 1.. */
-	uint16_t stride;		/* 4 or more, also when count is 1 */
+	uint16_t count;  /* 1.. */
+	uint16_t stride; /* 4 or more, also when count is 1 */
 	const char *name;
 	uint32_t reset;
-	uint32_t wmask;			/* bits a write changes, without a write handler */
-	uint32_t (*read)(struct e1000 *d, uint32_t off);		/* NULL: the stored value */
-	void (*write)(struct e1000 *d, uint32_t off, uint32_t val);	/* NULL: by wmask */
+	uint32_t wmask; /* bits a write changes, without a write handler */
+	uint32_t (*read)(struct e1000 *d, uint32_t off);            /* NULL: the stored value */
+	void (*write)(struct e1000 *d, uint32_t off, uint32_t val); /* NULL: by wmask */
 };
 
 extern const struct e1000_reg e1000_reg_table[];
@@ -62,15 +62,15 @@ extern const unsigned int e1000_n_regs;
 
 /* What became of a run of transmit descriptors. All but FRAME, CONTEXT, REST: a refused frame. */
 enum e1000_tx_what {
-	E1000_TX_FRAME,			/* with the back-end */
+	E1000_TX_FRAME, /* with the back-end */
 	E1000_TX_CONTEXT,
-	E1000_TX_BAD_ADDRESS,		/* a buffer that is not all in guest memory */
-	E1000_TX_BAD_TYPE,		/* a reserved descriptor type */
+	E1000_TX_BAD_ADDRESS, /* a buffer that is not all in guest memory */
+	E1000_TX_BAD_TYPE,    /* a reserved descriptor type */
 	E1000_TX_TOO_SHORT,
 	E1000_TX_TOO_LONG,
-	E1000_TX_TOO_MANY,		/* above NIC_MAX_IOV, or no EOP in a whole fetch */
-	E1000_TX_OFFLOAD,		/* wants segmentation, which is not there */
-	E1000_TX_REST,			/* what followed a frame without end */
+	E1000_TX_TOO_MANY, /* above NIC_MAX_IOV, or no EOP in a whole fetch */
+	E1000_TX_OFFLOAD,  /* wants segmentation, which is not there */
+	E1000_TX_REST,     /* what followed a frame without end */
 	E1000_TX_N_WHAT
 };
 
@@ -78,10 +78,10 @@ enum e1000_cast { E1000_UNICAST, E1000_MULTICAST, E1000_BROADCAST };
 
 struct e1000_tx_slot {
 	uint16_t n_desc;
-	uint16_t len;			/* with padding; 0 when it was refused */
-	uint8_t what;			/* enum e1000_tx_what */
+	uint16_t len; /* with padding; 0 when it was refused */
+	uint8_t what; /* enum e1000_tx_what */
 	uint8_t cast;
-	bool plain;			/* an offload was asked for, the frame went without */
+	bool plain; /* an offload was asked for, the frame went without */
 };
 
 /* Where a burst goes on when the back-end takes only the frames before this one. */
@@ -99,18 +99,19 @@ struct e1000_tx_batch {
 };
 
 struct e1000_tx {
-	struct e1000_tx_data_desc *ring;	/* NULL: none, or not in guest memory */
-	uint32_t size;			/* descriptors */
-	bool stale;			/* a ring register was written: look at them all again */
-	bool reported;			/* the present mistake has been counted */
-	bool dropping;			/* until EOP */
-	uint32_t next;			/* first descriptor that is in no slot */
-	struct e1000_tx_context_desc ctx;	/* the last context: what offloads will use */
+	struct e1000_tx_data_desc *ring;  /* NULL: none, or not in guest memory */
+	uint32_t size;                    /* descriptors */
+	bool stale;                       /* a ring register was written: look at them all again */
+	bool reported;                    /* the present mistake has been counted */
+	bool dropping;                    /* until EOP */
+	uint32_t next;                    /* first descriptor that is in no slot */
+	struct e1000_tx_context_desc ctx; /* the last context: what offloads will use */
 	struct e1000_tx_slot slot[E1000_TX_SLOTS];
-	uint32_t slot_head, slot_tail;	/* free running */
-	uint32_t n_backend;		/* frames among the slots */
-	uint32_t orphans;		/* frames with the back-end from before the ring moved */
-	uint64_t rs[E1000_RING_MAX / 64];	/* descriptors that asked for a status */
+	uint32_t slot_head, slot_tail;    /* free running */
+	uint32_t n_backend;               /* frames among the slots */
+	uint32_t orphans;                 /* frames with the back-end from before the ring moved */
+	uint32_t returned;                /* frames that a reset of the back-end gave back */
+	uint64_t rs[E1000_RING_MAX / 64]; /* descriptors that asked for a status */
 	struct e1000_tx_batch batch;
 };
 
@@ -118,19 +119,19 @@ struct e1000_rx {
 	struct e1000_rx_desc *ring;
 	uint32_t size;
 	bool stale, reported;
-	bool on;			/* this burst: buffers may be given out */
-	uint32_t room;			/* bytes shown of a buffer */
-	uint32_t fcs;			/* bytes added to each frame */
-	void *buf[E1000_RX_CACHE];	/* from RDH on; NULL: not in guest memory */
+	bool on;                   /* this burst: buffers may be given out */
+	uint32_t room;             /* bytes shown of a buffer */
+	uint32_t fcs;              /* bytes added to each frame */
+	void *buf[E1000_RX_CACHE]; /* from RDH on; NULL: not in guest memory */
 	uint32_t first, n;
 };
 
 struct e1000_eeprom {
 	uint16_t word[E1000_EEPROM_N_WORDS];
-	uint32_t in, n_in;		/* microwire: bits shifted in since the start bit */
-	uint32_t n_out;			/* bits shifted out */
-	uint8_t addr;
-	bool reading, out;
+	uint32_t in, n_in; /* microwire: bits shifted in since the start bit */
+	uint32_t n_out;    /* bits shifted out */
+	uint8_t op, addr;
+	bool reading, out, writable;
 };
 
 struct e1000_counters {
@@ -145,43 +146,48 @@ struct e1000 {
 	struct device dev;
 	struct vm *vm;
 	struct guest_mem *mem;
-	struct nic_backend *be;		/* I/O thread */
+	struct nic_backend *be;   /* I/O thread */
+	struct nic_backend *loop; /* what stands in for it in loopback; I/O thread */
 	struct nic_frontend fe;
 	struct io_poller poller;
-	struct io_fd rx_fd;		/* I/O thread; watched only while it rests */
-	bool rx_fd_on, awake;		/* I/O thread */
+	struct io_fd rx_fd;   /* I/O thread; watched only while it rests */
+	bool rx_fd_on, awake; /* I/O thread */
 	uint8_t mac[6];
 
 	pthread_mutex_t lock;
-	_Atomic unsigned int n_waiting;	/* vCPUs that want `lock` */
+	_Atomic unsigned int n_waiting; /* vCPUs that want `lock` */
 	/* under lock */
 	uint32_t reg[E1000_N_WORDS];
-	uint8_t row[E1000_N_WORDS];	/* 1 + index into e1000_reg_table; 0: nothing there */
+	uint8_t row[E1000_N_WORDS]; /* 1 + index into e1000_reg_table; 0: nothing there */
 	uint32_t io_addr;
 	uint16_t phy[E1000_N_PHY];
+	bool phy_link, link_up; /* the PHY's; the MAC's, which is STATUS.LU */
+	bool link_lost;         /* since the PHY's status was read */
+	bool looping;           /* frames go to `loop`; changed by the I/O thread */
 	struct e1000_eeprom eeprom;
 	struct e1000_tx tx;
 	struct e1000_rx rx;
 	struct e1000_counters n;
 	struct err_limit limit;
-	bool reset_pending, filter_dirty;	/* for the I/O thread */
-	bool wake, irq_dirty;		/* for whoever releases the lock */
-	uint32_t causes;		/* I/O thread: raised after the burst */
+	bool reset_pending, filter_dirty; /* for the I/O thread */
+	bool wake, irq_dirty;             /* for whoever releases the lock */
+	uint32_t causes;                  /* I/O thread: raised after the burst */
 
-	_Atomic bool link;		/* the back-end's */
+	_Atomic bool partner; /* the back-end's link */
+	bool partner_seen;    /* I/O thread */
 	_Atomic uint32_t icr, ims;
-	pthread_mutex_t irq_lock;	/* line */
+	pthread_mutex_t irq_lock; /* line */
 	bool line;
 	_Atomic uint64_t n_interrupts;
 
-	pthread_mutex_t zone_lock;	/* bar, zones */
-	uint64_t bar;			/* 0: not mapped */
+	pthread_mutex_t zone_lock; /* bar, zones */
+	uint64_t bar;              /* 0: not mapped */
 	bool tdt_zone, rdt_zone;
 	uint64_t zone_base;
 	_Atomic bool zones, zones_wanted;
 };
 
-#define E1000_OF(ptr, member) ((struct e1000 *)((char *)(ptr) - offsetof(struct e1000, member)))
+#define E1000_OF(ptr, member) ((struct e1000 *)((char *)(ptr)-offsetof(struct e1000, member)))
 
 static inline uint32_t e1000_get(const struct e1000 *d, uint32_t off)
 {
@@ -194,13 +200,12 @@ static inline void e1000_set(struct e1000 *d, uint32_t off, uint32_t val)
 }
 
 /* --- e1000_reg_table.c --- */
-extern const struct bus_ops e1000_mmio_ops, e1000_pio_ops;	/* opaque: struct e1000 */
-void e1000_reg_index(struct e1000 *d);		/* fills row[] */
+extern const struct bus_ops e1000_mmio_ops, e1000_pio_ops; /* opaque: struct e1000 */
+void e1000_reg_index(struct e1000 *d);                     /* fills row[] */
 /* under lock: what CTRL.RST does, but for the back-end */
 void e1000_reg_reset(struct e1000 *d);
 /* NULL: no register there */
 const char *e1000_reg_name(const struct e1000 *d, uint32_t off);
-bool e1000_link_up(const struct e1000 *d);	/* STATUS.LU */
 /*
  * e1000_lock - as a vCPU: the I/O thread lets it in between two bursts. e1000_unlock does what the
  * handlers asked for.
@@ -209,22 +214,19 @@ void e1000_lock(struct e1000 *d);
 void e1000_unlock(struct e1000 *d);
 
 /* --- e1000_irq.c --- */
-void e1000_irq_raise(struct e1000 *d, uint32_t causes);	/* any thread, without lock */
+void e1000_cause(struct e1000 *d, uint32_t bits);       /* handlers: under lock, told at its end */
+void e1000_irq_raise(struct e1000 *d, uint32_t causes); /* any thread, without lock */
 /* after a change of icr or ims; without lock */
 void e1000_irq_update(struct e1000 *d);
 
-/* --- e1000_tx.c, e1000_rx.c: I/O thread, under lock --- */
-unsigned int e1000_tx_burst(struct e1000 *d);
-void e1000_tx_restart(struct e1000 *d);		/* also by handlers: the ring's registers changed */
-unsigned int e1000_rx_burst(struct e1000 *d);
-void e1000_rx_restart(struct e1000 *d);
-bool e1000_rx_shrunk(const struct e1000 *d);
-bool e1000_rx_ready(struct e1000 *d);		/* enabled, and a buffer is posted */
-void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f);
-extern const struct nic_frontend_ops e1000_frontend_ops;
-
 /* --- e1000_phy.c, e1000_eeprom.c: under lock --- */
+void e1000_phy_init(struct e1000 *d); /* power on */
 void e1000_phy_reset(struct e1000 *d);
+bool e1000_phy_powered(const struct e1000 *d);
+bool e1000_phy_loopback(const struct e1000 *d);
+/* after a change of the PHY, of CTRL or of the partner: what follows, with its interrupts */
+void e1000_link_update(struct e1000 *d);
+uint32_t e1000_status_read(struct e1000 *d, uint32_t off);
 void e1000_mdic_write(struct e1000 *d, uint32_t off, uint32_t val);
 void e1000_eeprom_init(struct e1000 *d);
 /* what the part reads from it: the first receive address */
@@ -233,12 +235,38 @@ uint32_t e1000_eecd_read(struct e1000 *d, uint32_t off);
 void e1000_eecd_write(struct e1000 *d, uint32_t off, uint32_t val);
 void e1000_eerd_write(struct e1000 *d, uint32_t off, uint32_t val);
 
+/* --- e1000_tx.c, e1000_rx.c: I/O thread, under lock --- */
+/* where frames go and come from now */
+static inline struct nic_backend *e1000_nic(const struct e1000 *d)
+{
+	return d->looping ? d->loop : d->be;
+}
+
+/* Is there anything to send to and receive from? A PHY without power is no wire. */
+static inline bool e1000_on_wire(const struct e1000 *d)
+{
+	return d->looping || e1000_phy_powered(d);
+}
+
+unsigned int e1000_tx_burst(struct e1000 *d);
+void e1000_tx_all_sent(struct e1000 *d); /* the back-end was reset: nothing is under way */
+void e1000_tx_restart(struct e1000 *d);  /* also by handlers: the ring's registers changed */
+unsigned int e1000_rx_burst(struct e1000 *d);
+void e1000_rx_restart(struct e1000 *d);
+bool e1000_rx_shrunk(const struct e1000 *d);
+bool e1000_rx_ready(struct e1000 *d); /* enabled, and a buffer is posted */
+void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f);
+extern const struct nic_frontend_ops e1000_frontend_ops;
+
 /* --- e1000_stats.c: under lock --- */
 /* A burst's frames, added to the registers once. */
-struct e1000_tally { uint32_t n, n_multicast, n_broadcast, bin[6]; uint64_t bytes; };
+struct e1000_tally {
+	uint32_t n, n_multicast, n_broadcast, bin[6];
+	uint64_t bytes;
+};
 void e1000_stat_add(struct e1000 *d, uint32_t off, uint64_t n);
-uint32_t e1000_stat_read(struct e1000 *d, uint32_t off);	/* clears */
-uint32_t e1000_stat_high_read(struct e1000 *d, uint32_t off);	/* clears both halves */
+uint32_t e1000_stat_read(struct e1000 *d, uint32_t off);      /* clears */
+uint32_t e1000_stat_high_read(struct e1000 *d, uint32_t off); /* clears both halves */
 enum e1000_cast e1000_cast_of(const uint8_t *dst, size_t len);
 /* len without FCS */
 void e1000_tally_frame(struct e1000_tally *t, uint32_t len, enum e1000_cast cast);

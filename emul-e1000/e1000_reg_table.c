@@ -8,24 +8,12 @@
  */
 #include "e1000_priv.h"
 
-
 #define ALL UINT32_C(0xffffffff)
 
 /* --- handlers --- */
 static uint32_t zero_read(struct e1000 *d, uint32_t off)
 {
 	return 0;
-}
-
-static void cause(struct e1000 *d, uint32_t bits)
-{
-	atomic_fetch_or(&d->icr, bits);
-	d->irq_dirty = true;
-}
-
-bool e1000_link_up(const struct e1000 *d)
-{
-	return atomic_load(&d->link) && e1000_get(d, E1000_CTRL) & E1000_CTRL_SLU;
 }
 
 /* RST reads as set until the back-end has let go of the guest's memory, too. */
@@ -37,11 +25,11 @@ static uint32_t ctrl_read(struct e1000 *d, uint32_t off)
 static void ctrl_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
 	const uint32_t wmask = E1000_CTRL_FD | E1000_CTRL_LRST | E1000_CTRL_ASDE | E1000_CTRL_SLU |
-		E1000_CTRL_ILOS | E1000_CTRL_SPEED | E1000_CTRL_FRCSPD | E1000_CTRL_FRCDPLX |
-		E1000_CTRL_SDP0_DATA | E1000_CTRL_SDP1_DATA | E1000_CTRL_SDP0_IODIR |
-		E1000_CTRL_SDP1_IODIR | E1000_CTRL_ADVD3WUC | E1000_CTRL_EN_PHY_PWR_MGMT |
-		E1000_CTRL_RFCE | E1000_CTRL_TFCE | E1000_CTRL_VME;
-	bool up = e1000_link_up(d);
+			       E1000_CTRL_ILOS | E1000_CTRL_SPEED | E1000_CTRL_FRCSPD |
+			       E1000_CTRL_FRCDPLX | E1000_CTRL_SDP0_DATA | E1000_CTRL_SDP1_DATA |
+			       E1000_CTRL_SDP0_IODIR | E1000_CTRL_SDP1_IODIR | E1000_CTRL_ADVD3WUC |
+			       E1000_CTRL_EN_PHY_PWR_MGMT | E1000_CTRL_RFCE | E1000_CTRL_TFCE |
+			       E1000_CTRL_VME;
 
 	if (val & E1000_CTRL_PHY_RST)
 		e1000_phy_reset(d);
@@ -53,25 +41,27 @@ static void ctrl_write(struct e1000 *d, uint32_t off, uint32_t val)
 		return;
 	}
 	e1000_set(d, E1000_CTRL, val & wmask);
-	if (up != e1000_link_up(d))
-		cause(d, E1000_INT_LSC);
+	e1000_link_update(d);
 }
 
 static void ctrl_ext_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
 	const uint32_t wmask = E1000_CTRL_EXT_GPI_EN | E1000_CTRL_EXT_SPD_BYPS |
-		E1000_CTRL_EXT_SDP6_DATA | E1000_CTRL_EXT_SDP7_DATA | E1000_CTRL_EXT_SDP6_IODIR |
-		E1000_CTRL_EXT_SDP7_IODIR | E1000_CTRL_EXT_RO_DIS | E1000_CTRL_EXT_LINK_MODE;
+			       E1000_CTRL_EXT_SDP6_DATA | E1000_CTRL_EXT_SDP7_DATA |
+			       E1000_CTRL_EXT_SDP6_IODIR | E1000_CTRL_EXT_SDP7_IODIR |
+			       E1000_CTRL_EXT_RO_DIS | E1000_CTRL_EXT_LINK_MODE;
 
 	e1000_set(d, off, val & wmask);
 	if (val & E1000_CTRL_EXT_EE_RST)
 		e1000_eeprom_load(d);
 }
 
-static uint32_t status_read(struct e1000 *d, uint32_t off)
+/* The level of the PHY's interrupt is there whether or not it is listened to. */
+static uint32_t ctrl_ext_read(struct e1000 *d, uint32_t off)
 {
-	return E1000_STATUS_FD | E1000_STATUS_SPEED_1000 | (UINT32_C(2) << 8 & E1000_STATUS_ASDV) |
-	       (e1000_link_up(d) ? E1000_STATUS_LU : 0);
+	bool phy = d->phy[E1000_PHY_PINTS] & d->phy[E1000_PHY_PINTE];
+
+	return e1000_get(d, off) | (phy ? E1000_CTRL_EXT_PHYINT : 0);
 }
 
 /* What receive does not get of the 64 KiB, transmit has. */
@@ -96,7 +86,7 @@ static void icr_write(struct e1000 *d, uint32_t off, uint32_t val)
 
 static void ics_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
-	cause(d, val & E1000_INT_ALL);
+	e1000_cause(d, val & E1000_INT_ALL);
 }
 
 static uint32_t ims_read(struct e1000 *d, uint32_t off)
@@ -118,24 +108,26 @@ static void imc_write(struct e1000 *d, uint32_t off, uint32_t val)
 
 static void rctl_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
-	const uint32_t reserved = E1000_BITS(11, 10) | E1000_BIT(14) | E1000_BIT(21) |
-		E1000_BIT(24);
-	const uint32_t buffers = E1000_RCTL_EN | E1000_RCTL_BSIZE | E1000_RCTL_BSEX |
-		E1000_RCTL_SECRC;
+	const uint32_t reserved =
+		E1000_BITS(11, 10) | E1000_BIT(14) | E1000_BIT(21) | E1000_BIT(24);
+	const uint32_t buffers =
+		E1000_RCTL_EN | E1000_RCTL_BSIZE | E1000_RCTL_BSEX | E1000_RCTL_SECRC;
 	uint32_t old = e1000_get(d, off);
 
 	e1000_set(d, off, val & E1000_BITS(26, 1) & ~reserved);
 	d->fe.max_frame = val & E1000_RCTL_LPE ? E1000_MAX_LONG : E1000_MAX_SHORT;
 	d->filter_dirty = d->wake = true;
-	/* new filters alone leave the posted buffers as they are; a queue that stopped tries again */
+	/* new filters alone leave the posted buffers as they are; a queue that stopped tries again
+	 */
 	if ((old ^ e1000_get(d, off)) & buffers || d->rx.reported)
 		e1000_rx_restart(d);
 }
 
 static void tctl_write(struct e1000 *d, uint32_t off, uint32_t val)
 {
-	e1000_set(d, off, val & (E1000_TCTL_EN | E1000_TCTL_PSP | E1000_TCTL_CT | E1000_TCTL_COLD |
-				 E1000_TCTL_RTLC | E1000_TCTL_NRTU));
+	e1000_set(d, off,
+		  val & (E1000_TCTL_EN | E1000_TCTL_PSP | E1000_TCTL_CT | E1000_TCTL_COLD |
+			 E1000_TCTL_RTLC | E1000_TCTL_NRTU));
 	d->wake = true;
 }
 
@@ -143,14 +135,10 @@ static void tctl_write(struct e1000 *d, uint32_t off, uint32_t val)
 static uint32_t ring_mask(uint32_t off)
 {
 	switch (off & 0xff) {
-	case E1000_TDBAL & 0xff:
-		return E1000_TDBAL_MASK;
-	case E1000_TDLEN & 0xff:
-		return E1000_TDLEN_MASK;
-	case E1000_TDH & 0xff:
-		return E1000_TDH_MASK;
-	default:
-		return ALL;
+	case E1000_TDBAL & 0xff: return E1000_TDBAL_MASK;
+	case E1000_TDLEN & 0xff: return E1000_TDLEN_MASK;
+	case E1000_TDH & 0xff: return E1000_TDH_MASK;
+	default: return ALL;
 	}
 }
 
@@ -200,25 +188,39 @@ static void filter_write(struct e1000 *d, uint32_t off, uint32_t val)
 }
 
 /* --- the table --- */
-#define REG(r, rst, mask)		{ E1000_##r, 1, 4, #r, rst, mask, NULL, NULL }
-#define HANDLED(r, rst, rd, wr)		{ E1000_##r, 1, 4, #r, rst, 0, rd, wr }
-#define ARRAY(r, n, step, mask)		{ E1000_##r, n, step, #r, 0, mask, NULL, NULL }
-#define STAT(r)				{ E1000_##r, 1, 4, #r, 0, 0, e1000_stat_read, NULL }
+#define REG(r, rst, mask) \
+	{ \
+		E1000_##r, 1, 4, #r, rst, mask, NULL, NULL \
+	}
+#define HANDLED(r, rst, rd, wr) \
+	{ \
+		E1000_##r, 1, 4, #r, rst, 0, rd, wr \
+	}
+#define ARRAY(r, n, step, mask) \
+	{ \
+		E1000_##r, n, step, #r, 0, mask, NULL, NULL \
+	}
+#define STAT(r) \
+	{ \
+		E1000_##r, 1, 4, #r, 0, 0, e1000_stat_read, NULL \
+	}
 
 const struct e1000_reg e1000_reg_table[] = {
 	/* general */
 	HANDLED(CTRL, E1000_CTRL_FD | E1000_CTRL_SPEED_1000, ctrl_read, ctrl_write),
 	HANDLED(CTRL_DUP, 0, ctrl_read, ctrl_write),
-	HANDLED(STATUS, 0, status_read, NULL),
+	HANDLED(STATUS, 0, e1000_status_read, NULL),
 	HANDLED(EECD, 0, e1000_eecd_read, e1000_eecd_write),
 	HANDLED(EERD, 0, NULL, e1000_eerd_write),
-	HANDLED(CTRL_EXT, 0, NULL, ctrl_ext_write),
+	HANDLED(CTRL_EXT, 0, ctrl_ext_read, ctrl_ext_write),
 	HANDLED(MDIC, 0, NULL, e1000_mdic_write),
 	REG(FCAL, E1000_FCAL_RESET, ALL),
 	REG(FCAH, E1000_FCAH_RESET, 0xffff),
 	REG(FCT, E1000_FCT_RESET, 0xffff),
 	REG(VET, E1000_VET_RESET, 0xffff),
 	REG(FCTTV, 0, E1000_FCTTV_TTV),
+	/* of fibre parts; there to be written by the same drivers */
+	REG(TXCW, 0, E1000_TXCW_MASK),
 	REG(LEDCTL, E1000_LEDCTL_RESET, 0xcfcfcfcf),
 	HANDLED(PBA, E1000_PBA_RESET, NULL, pba_write),
 	/* interrupts; ICR and IMS live in atomics */
@@ -237,12 +239,12 @@ const struct e1000_reg e1000_reg_table[] = {
 	HANDLED(RDH, 0, NULL, rx_ring_write),
 	HANDLED(RDT, 0, NULL, rdt_write),
 	REG(RDTR, 0, E1000_RDTR_DELAY),
-	REG(RXDCTL, E1000_RXDCTL_RESET, E1000_RXDCTL_PTHRESH | E1000_RXDCTL_HTHRESH |
-	    E1000_RXDCTL_WTHRESH | E1000_RXDCTL_GRAN),
+	REG(RXDCTL, E1000_RXDCTL_RESET,
+	    E1000_RXDCTL_PTHRESH | E1000_RXDCTL_HTHRESH | E1000_RXDCTL_WTHRESH | E1000_RXDCTL_GRAN),
 	REG(RADV, 0, E1000_RADV_DELAY),
 	REG(RSRPD, 0, E1000_RSRPD_SIZE),
-	REG(RXCSUM, 0, E1000_RXCSUM_PCSS | E1000_RXCSUM_IPOFLD | E1000_RXCSUM_TUOFLD |
-	    E1000_RXCSUM_IPV6OFL),
+	REG(RXCSUM, 0,
+	    E1000_RXCSUM_PCSS | E1000_RXCSUM_IPOFLD | E1000_RXCSUM_TUOFLD | E1000_RXCSUM_IPV6OFL),
 	/* transmit */
 	HANDLED(TCTL, 0, NULL, tctl_write),
 	REG(TIPG, 0, E1000_TIPG_IPGT | E1000_TIPG_IPGR1 | E1000_TIPG_IPGR2),
@@ -254,8 +256,9 @@ const struct e1000_reg e1000_reg_table[] = {
 	HANDLED(TDH, 0, NULL, tx_ring_write),
 	HANDLED(TDT, 0, NULL, tdt_write),
 	REG(TIDV, 0, E1000_TIDV_IDV),
-	REG(TXDCTL, 0, E1000_TXDCTL_PTHRESH | E1000_TXDCTL_HTHRESH | E1000_TXDCTL_WTHRESH |
-	    E1000_TXDCTL_GRAN | E1000_TXDCTL_LWTHRESH),
+	REG(TXDCTL, 0,
+	    E1000_TXDCTL_PTHRESH | E1000_TXDCTL_HTHRESH | E1000_TXDCTL_WTHRESH | E1000_TXDCTL_GRAN |
+		    E1000_TXDCTL_LWTHRESH),
 	REG(TADV, 0, E1000_TADV_IDV),
 	REG(TSPMT, E1000_TSPMT_RESET, ALL),
 	/* filters */
@@ -276,25 +279,74 @@ const struct e1000_reg e1000_reg_table[] = {
 	ARRAY(FFMT, E1000_N_FFMT, 8, E1000_FFMT_MASK),
 	ARRAY(FFVT, E1000_N_FFVT, 8, ALL),
 	/* statistics */
-	STAT(CRCERRS), STAT(ALGNERRC), STAT(SYMERRS), STAT(RXERRC), STAT(MPC), STAT(SCC),
-	STAT(ECOL), STAT(MCC), STAT(LATECOL), STAT(COLC), STAT(DC), STAT(TNCRS), STAT(SEC),
-	STAT(CEXTERR), STAT(RLEC), STAT(XONRXC), STAT(XONTXC), STAT(XOFFRXC), STAT(XOFFTXC),
-	STAT(FCRUC), STAT(PRC64), STAT(PRC127), STAT(PRC255), STAT(PRC511), STAT(PRC1023),
-	STAT(PRC1522), STAT(GPRC), STAT(BPRC), STAT(MPRC), STAT(GPTC),
-	REG(GORCL, 0, 0), HANDLED(GORCH, 0, e1000_stat_high_read, NULL),
-	REG(GOTCL, 0, 0), HANDLED(GOTCH, 0, e1000_stat_high_read, NULL),
-	STAT(RNBC), STAT(RUC), STAT(RFC), STAT(ROC), STAT(RJC),
-	STAT(MGTPRC), STAT(MGTPDC), STAT(MGTPTC),
-	REG(TORL, 0, 0), HANDLED(TORH, 0, e1000_stat_high_read, NULL),
-	REG(TOTL, 0, 0), HANDLED(TOTH, 0, e1000_stat_high_read, NULL),
-	STAT(TPR), STAT(TPT), STAT(PTC64), STAT(PTC127), STAT(PTC255), STAT(PTC511),
-	STAT(PTC1023), STAT(PTC1522), STAT(MPTC), STAT(BPTC), STAT(TSCTC), STAT(TSCTFC),
+	STAT(CRCERRS),
+	STAT(ALGNERRC),
+	STAT(SYMERRS),
+	STAT(RXERRC),
+	STAT(MPC),
+	STAT(SCC),
+	STAT(ECOL),
+	STAT(MCC),
+	STAT(LATECOL),
+	STAT(COLC),
+	STAT(DC),
+	STAT(TNCRS),
+	STAT(SEC),
+	STAT(CEXTERR),
+	STAT(RLEC),
+	STAT(XONRXC),
+	STAT(XONTXC),
+	STAT(XOFFRXC),
+	STAT(XOFFTXC),
+	STAT(FCRUC),
+	STAT(PRC64),
+	STAT(PRC127),
+	STAT(PRC255),
+	STAT(PRC511),
+	STAT(PRC1023),
+	STAT(PRC1522),
+	STAT(GPRC),
+	STAT(BPRC),
+	STAT(MPRC),
+	STAT(GPTC),
+	REG(GORCL, 0, 0),
+	HANDLED(GORCH, 0, e1000_stat_high_read, NULL),
+	REG(GOTCL, 0, 0),
+	HANDLED(GOTCH, 0, e1000_stat_high_read, NULL),
+	STAT(RNBC),
+	STAT(RUC),
+	STAT(RFC),
+	STAT(ROC),
+	STAT(RJC),
+	STAT(MGTPRC),
+	STAT(MGTPDC),
+	STAT(MGTPTC),
+	REG(TORL, 0, 0),
+	HANDLED(TORH, 0, e1000_stat_high_read, NULL),
+	REG(TOTL, 0, 0),
+	HANDLED(TOTH, 0, e1000_stat_high_read, NULL),
+	STAT(TPR),
+	STAT(TPT),
+	STAT(PTC64),
+	STAT(PTC127),
+	STAT(PTC255),
+	STAT(PTC511),
+	STAT(PTC1023),
+	STAT(PTC1522),
+	STAT(MPTC),
+	STAT(BPTC),
+	STAT(TSCTC),
+	STAT(TSCTFC),
 	/* diagnostics */
-	REG(RDFH, 0, E1000_DFIFO_MASK), REG(RDFT, 0, E1000_DFIFO_MASK),
-	REG(RDFHS, 0, E1000_DFIFO_MASK), REG(RDFTS, 0, E1000_DFIFO_MASK),
+	REG(RDFH, 0, E1000_DFIFO_MASK),
+	REG(RDFT, 0, E1000_DFIFO_MASK),
+	REG(RDFHS, 0, E1000_DFIFO_MASK),
+	REG(RDFTS, 0, E1000_DFIFO_MASK),
 	REG(RDFPC, 0, E1000_DFIFO_MASK),
-	REG(TDFH, 0, E1000_DFIFO_MASK), REG(TDFT, 0, E1000_DFIFO_MASK),
-	REG(TDFHS, 0, E1000_DFIFO_MASK), REG(TDFTS, 0, E1000_DFIFO_MASK),
+	REG(TDFH, 0, E1000_DFIFO_MASK),
+	REG(TDFT, 0, E1000_DFIFO_MASK),
+	REG(TDFHS, 0, E1000_DFIFO_MASK),
+	REG(TDFTS, 0, E1000_DFIFO_MASK),
 	REG(TDFPC, 0, E1000_DFIFO_MASK),
 	ARRAY(PBM, E1000_PBM_SIZE / 4, 4, ALL),
 };
@@ -323,6 +375,7 @@ void e1000_reg_reset(struct e1000 *d)
 	e1000_eeprom_load(d);
 	e1000_tx_restart(d);
 	e1000_rx_restart(d);
+	e1000_link_update(d);
 	atomic_store(&d->ims, 0);
 	atomic_store(&d->icr, 0);
 	d->irq_dirty = true;

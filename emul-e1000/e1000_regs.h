@@ -5,7 +5,7 @@
  * wire structures. Follows Intel's "PCI/PCI-X Family of Gigabit Ethernet Controllers Software
  * Developer's Manual", document 317453, revision 4.0; the numbers at the right are its sections.
  * Left out: what the manual gives to other members of the family only (82542/82544 packet split
- * and burst timer, fibre and SerDes: TXCW, RXCW; the serial flash of the 82541/82547: FLA).
+ * and burst timer, fibre and SerDes: RXCW; the serial flash of the 82541/82547: FLA).
  */
 #ifndef EMUL_E1000_REGS_H
 #define EMUL_E1000_REGS_H
@@ -90,7 +90,8 @@
 #define   E1000_EERD_DATA		E1000_BITS(31, 16)
 
 #define E1000_CTRL_EXT			0x00018		/* extended device control, RW		 13.4.6 */
-#define   E1000_CTRL_EXT_GPI_EN		E1000_BITS(3, 0)	/* SDP pin as interrupt */
+#define   E1000_CTRL_EXT_GPI_EN		E1000_BITS(3, 0)	/* pins as interrupts */
+#define   E1000_CTRL_EXT_GPI_PHY	E1000_BIT(1)	/* the PHY's, of these */
 #define   E1000_CTRL_EXT_PHYINT		E1000_BIT(5)	/* PHY's interrupt line, RO */
 #define   E1000_CTRL_EXT_SDP6_DATA	E1000_BIT(6)
 #define   E1000_CTRL_EXT_SDP7_DATA	E1000_BIT(7)
@@ -126,6 +127,9 @@
 #define E1000_FCTTV			0x00170		/* pause timer value, RW		 13.4.12 */
 #define   E1000_FCTTV_TTV		E1000_BITS(15, 0)
 
+#define E1000_TXCW			0x00178		/* transmit configuration; fibre parts	 13.4.13 */
+#define   E1000_TXCW_MASK		UINT32_C(0xc000ffff)
+
 #define E1000_LEDCTL			0x00e00		/* LED control, RW, 8 bits a LED	 13.4.15 */
 #define   E1000_LEDCTL_MODE		E1000_BITS(3, 0)
 #define   E1000_LEDCTL_IVRT		E1000_BIT(6)
@@ -159,7 +163,8 @@
 #define   E1000_INT_GPI_SDP7		E1000_BIT(14)
 #define   E1000_INT_TXD_LOW		E1000_BIT(15)	/* transmit descriptors below LWTHRESH */
 #define   E1000_INT_SRPD		E1000_BIT(16)	/* small packet received */
-#define   E1000_INT_ALL			UINT32_C(0x0001f6df)
+/* bits 5, 8 and 11 mean nothing, but can be set, masked and read like the others */
+#define   E1000_INT_ALL			UINT32_C(0x0001ffff)
 
 /* ---- Receive -------------------------------------------------------------------------------- */
 #define E1000_RCTL			0x00100		/* receive control, RW			 13.4.22 */
@@ -531,7 +536,11 @@ _Static_assert(offsetof(struct e1000_tx_data_desc, popts) == 13, "data options")
 #define E1000_MICROWIRE_OP_READ		2
 #define E1000_MICROWIRE_OP_WRITE	1
 #define E1000_MICROWIRE_OP_ERASE	3
-#define E1000_MICROWIRE_OP_EXTENDED	0		/* EWEN, EWDS, ERAL, WRAL by address bits 5:4 */
+#define E1000_MICROWIRE_OP_EXTENDED	0		/* by address bits 5:4: */
+#define   E1000_MICROWIRE_EXT_EWDS	0		/* writing off */
+#define   E1000_MICROWIRE_EXT_WRAL	1		/* write all words */
+#define   E1000_MICROWIRE_EXT_ERAL	2		/* erase all words */
+#define   E1000_MICROWIRE_EXT_EWEN	3		/* writing on */
 
 /* ---- PHY registers, by MDIC ---------------------------------------------------------- 13.4.7.1 */
 #define E1000_PHY_ADDR			1
@@ -602,6 +611,7 @@ _Static_assert(offsetof(struct e1000_tx_data_desc, popts) == 13, "data options")
 #define   E1000_PHY_PSSTAT_RESOLVED	E1000_BIT(11)	/* speed and duplex are settled */
 #define   E1000_PHY_PSSTAT_FD		E1000_BIT(13)
 #define   E1000_PHY_PSSTAT_SPEED	E1000_BITS(15, 14)
+#define   E1000_PHY_PSSTAT_SPEED_100	(UINT32_C(1) << 14)
 #define   E1000_PHY_PSSTAT_SPEED_1000	(UINT32_C(2) << 14)
 #define E1000_PHY_PINTE			18		/* interrupt enable */
 #define E1000_PHY_PINTS			19		/* interrupt status, cleared by read */

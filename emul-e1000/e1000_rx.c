@@ -55,7 +55,8 @@ static bool rx_usable(struct e1000 *d)
 	struct e1000_rx *rx = &d->rx;
 	uint32_t rdh, rdt;
 
-	if (!(e1000_get(d, E1000_RCTL) & E1000_RCTL_EN) || !pci_bus_master(&d->pci))
+	if (!(e1000_get(d, E1000_RCTL) & E1000_RCTL_EN) || !pci_bus_master(&d->pci) ||
+	    !e1000_on_wire(d))
 		return false;
 	if (rx->stale)
 		rx_setup(d);
@@ -86,13 +87,12 @@ bool e1000_rx_shrunk(const struct e1000 *d)
 {
 	const struct e1000_rx *rx = &d->rx;
 
-	return !rx->stale && rx->n &&
-	       (e1000_get(d, E1000_RDT) >= rx->size || rx_posted(d) < rx->n);
+	return !rx->stale && rx->n && (e1000_get(d, E1000_RDT) >= rx->size || rx_posted(d) < rx->n);
 }
 
 bool e1000_rx_ready(struct e1000 *d)
 {
-	return rx_usable(d) && rx_posted(d);
+	return !d->looping && rx_usable(d) && rx_posted(d);
 }
 
 /* --- the front-end's side of the seam --- */
@@ -222,18 +222,21 @@ static void rx_link(struct nic_frontend *fe, bool up)
 {
 	struct e1000 *d = E1000_OF(fe, fe);
 
-	if (atomic_exchange(&d->link, up) != up)
-		e1000_irq_raise(d, E1000_INT_LSC);
+	/* on any thread: what follows from it is the poller's */
+	if (atomic_exchange(&d->partner, up) != up)
+		io_wake(vm_io(d->vm));
 }
 
 const struct nic_frontend_ops e1000_frontend_ops = {
-	.rx_buf = rx_buf, .rx_done = rx_done, .link = rx_link,
+	.rx_buf = rx_buf,
+	.rx_done = rx_done,
+	.link = rx_link,
 };
 
 /* --- filters (13.5) --- */
 void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f)
 {
-	static const uint8_t shift[4] = { 4, 3, 2, 0 };		/* 13.5.1, by RCTL.MO */
+	static const uint8_t shift[4] = { 4, 3, 2, 0 }; /* 13.5.1, by RCTL.MO */
 	uint32_t rctl = e1000_get(d, E1000_RCTL);
 
 	memset(f, 0, sizeof(*f));
@@ -263,7 +266,7 @@ _Static_assert(E1000_N_RA <= NIC_FILTER_MACS, "every receive address fits");
 /* What the back-end refused since `before` is what the part would have missed. */
 static void rx_count_drops(struct e1000 *d, const uint64_t before[NIC_N_DROPS])
 {
-	const uint64_t *now = d->be->n.rx_drop;
+	const uint64_t *now = e1000_nic(d)->n.rx_drop;
 	uint64_t missed = now[NIC_DROP_NO_BUFFER] - before[NIC_DROP_NO_BUFFER];
 
 	if (!(e1000_get(d, E1000_RCTL) & E1000_RCTL_EN))
@@ -289,8 +292,8 @@ unsigned int e1000_rx_burst(struct e1000 *d)
 	unsigned int n;
 
 	d->rx.on = rx_usable(d);
-	memcpy(before, d->be->n.rx_drop, sizeof(before));
-	n = nic_receive(d->be, 0, NIC_BURST);
+	memcpy(before, e1000_nic(d)->n.rx_drop, sizeof(before));
+	n = nic_receive(e1000_nic(d), 0, NIC_BURST);
 	if (n)
 		rx_count_drops(d, before);
 	d->rx.on = false;

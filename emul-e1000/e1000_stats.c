@@ -88,23 +88,24 @@ void e1000_tally_rx(struct e1000 *d, const struct e1000_tally *t)
 }
 
 static const char *const tx_name[E1000_TX_N_WHAT] = {
-	[E1000_TX_FRAME] = "guest_tx_frames",
-	[E1000_TX_CONTEXT] = "tx_contexts",
-	[E1000_TX_BAD_ADDRESS] = "tx_bad_address",
-	[E1000_TX_BAD_TYPE] = "tx_bad_type",
-	[E1000_TX_TOO_SHORT] = "tx_too_short",
-	[E1000_TX_TOO_LONG] = "tx_too_long",
-	[E1000_TX_TOO_MANY] = "tx_too_many_pieces",
-	[E1000_TX_OFFLOAD] = "tx_offload_refused",
+	[E1000_TX_FRAME] = "guest_tx_frames",       [E1000_TX_CONTEXT] = "tx_contexts",
+	[E1000_TX_BAD_ADDRESS] = "tx_bad_address",  [E1000_TX_BAD_TYPE] = "tx_bad_type",
+	[E1000_TX_TOO_SHORT] = "tx_too_short",      [E1000_TX_TOO_LONG] = "tx_too_long",
+	[E1000_TX_TOO_MANY] = "tx_too_many_pieces", [E1000_TX_OFFLOAD] = "tx_offload_refused",
 	[E1000_TX_REST] = "tx_endless_rests",
 };
 
-static const struct { const char *name; size_t at; } counter[] = {
-#define COUNTER(c) { #c, offsetof(struct e1000_counters, c) }
-	COUNTER(tx_descriptors), COUNTER(tx_offload_ignored),
-	COUNTER(rx_descriptors), COUNTER(rx_no_descriptor),
-	COUNTER(ring_errors), COUNTER(bad_rx_address),
-	COUNTER(tdt_writes), COUNTER(rdt_writes), COUNTER(resets),
+static const struct {
+	const char *name;
+	size_t at;
+} counter[] = {
+#define COUNTER(c) \
+	{ \
+#c, offsetof(struct e1000_counters, c) \
+	}
+	COUNTER(tx_descriptors),    COUNTER(tx_offload_ignored), COUNTER(rx_descriptors),
+	COUNTER(rx_no_descriptor),  COUNTER(ring_errors),        COUNTER(bad_rx_address),
+	COUNTER(tdt_writes),        COUNTER(rdt_writes),         COUNTER(resets),
 	COUNTER(unknown_registers), COUNTER(odd_accesses),
 #undef COUNTER
 };
@@ -123,5 +124,6 @@ void e1000_stats(struct device *dev, struct stats_sink *s)
 		stats_put(s, counter[i].name,
 			  *(const uint64_t *)((const char *)&n + counter[i].at));
 	stats_put(s, "interrupts", atomic_load_explicit(&d->n_interrupts, memory_order_relaxed));
+	stats_put(s, "loopback_frames", d->loop->n.rx_frames);
 	nic_stats(d->be, s);
 }

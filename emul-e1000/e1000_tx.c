@@ -30,9 +30,15 @@ void e1000_tx_restart(struct e1000 *d)
 
 	tx->orphans += tx->n_backend;
 	tx->n_backend = 0;
-	tx->slot_head = tx->slot_tail = 0;
+	tx->slot_head = tx->slot_tail = tx->returned = 0;
 	tx->dropping = false;
 	tx->stale = true;
+}
+
+void e1000_tx_all_sent(struct e1000 *d)
+{
+	d->tx.returned = d->tx.n_backend;
+	d->tx.orphans = 0;
 }
 
 /*
@@ -55,7 +61,8 @@ static bool tx_usable(struct e1000 *d)
 {
 	struct e1000_tx *tx = &d->tx;
 
-	if (!(e1000_get(d, E1000_TCTL) & E1000_TCTL_EN) || !pci_bus_master(&d->pci))
+	if (!(e1000_get(d, E1000_TCTL) & E1000_TCTL_EN) || !pci_bus_master(&d->pci) ||
+	    !e1000_on_wire(d))
 		return false;
 	if (tx->stale)
 		tx_setup(d);
@@ -105,12 +112,13 @@ static uint32_t tx_complete(struct e1000 *d)
 {
 	struct e1000_tx *tx = &d->tx;
 	struct e1000_tally tally = { 0 };
-	unsigned int done = tx->n_backend + tx->orphans ? nic_sent(d->be, 0) : 0;
+	unsigned int done = tx->n_backend + tx->orphans ? nic_sent(e1000_nic(d), 0) : 0;
 	unsigned int k = done < tx->orphans ? done : tx->orphans;
 	uint32_t n_desc = 0;
 
 	tx->orphans -= k;
-	done -= k;
+	done += tx->returned - k;
+	tx->returned = 0;
 	for (; tx->slot_head != tx->slot_tail; tx->slot_head++) {
 		const struct e1000_tx_slot *s = &tx->slot[tx->slot_head % E1000_TX_SLOTS];
 
@@ -153,7 +161,8 @@ static unsigned int tx_fetch(const struct e1000_tx *tx, uint32_t tail,
 static void tx_push(struct e1000_tx *tx, unsigned int n_desc, enum e1000_tx_what what)
 {
 	tx->slot[tx->slot_tail++ % E1000_TX_SLOTS] = (struct e1000_tx_slot){
-		.n_desc = (uint16_t)n_desc, .what = (uint8_t)what,
+		.n_desc = (uint16_t)n_desc,
+		.what = (uint8_t)what,
 	};
 }
 
@@ -168,8 +177,8 @@ struct tx_walk {
 	struct iovec *iov;
 	unsigned int n_iov;
 	uint32_t len;
-	enum e1000_tx_what what;	/* the first thing that is wrong with it */
-	bool plain;			/* asked for an offload that is not there */
+	enum e1000_tx_what what; /* the first thing that is wrong with it */
+	bool plain;              /* asked for an offload that is not there */
 };
 
 static void tx_add(struct e1000 *d, struct tx_walk *w, const struct e1000_tx_data_desc *desc)
@@ -218,7 +227,8 @@ static void tx_check(struct e1000 *d, struct tx_walk *w)
 		w->what = E1000_TX_TOO_LONG;
 	} else if (pad) {
 		w->iov[w->n_iov++] = (struct iovec){
-			.iov_base = (void *)padding, .iov_len = E1000_MIN_FRAME - w->len,
+			.iov_base = (void *)padding,
+			.iov_len = E1000_MIN_FRAME - w->len,
 		};
 		w->len = E1000_MIN_FRAME;
 	} else if (w->len < E1000_ETH_HEADER) {
@@ -244,7 +254,9 @@ static void tx_commit(struct e1000 *d, struct tx_walk *w, unsigned int n_desc)
 	s->plain = w->plain;
 	s->cast = (uint8_t)e1000_cast_of(w->iov[0].iov_base, w->iov[0].iov_len);
 	b->mark[b->n] = (struct e1000_tx_mark){
-		.next = tx->next, .slot_tail = slot, .ctx = tx->ctx,
+		.next = tx->next,
+		.slot_tail = slot,
+		.ctx = tx->ctx,
 	};
 	b->frame[b->n++] = (struct nic_tx_frame){ .iov = w->iov, .n_iov = w->n_iov, .len = w->len };
 	b->n_iov += w->n_iov;
@@ -271,7 +283,7 @@ static unsigned int tx_frame(struct e1000 *d, const struct e1000_tx_data_desc *d
 
 	for (unsigned int i = 0; i < n; i++) {
 		if (tx_is_context(&desc[i]))
-			continue;	/* within a frame it means nothing */
+			continue; /* within a frame it means nothing */
 		tx_add(d, &w, &desc[i]);
 		if (!(desc[i].cmd_type_len & CMD(EOP)))
 			continue;
@@ -373,7 +385,7 @@ unsigned int e1000_tx_burst(struct e1000 *d)
 		return moved;
 	tx_build(d);
 	if (tx->batch.n)
-		k = nic_send(d->be, 0, tx->batch.frame, tx->batch.n);
+		k = nic_send(e1000_nic(d), 0, tx->batch.frame, tx->batch.n);
 	if (k < tx->batch.n)
 		tx_take_back(tx, k);
 	tx->n_backend += k;
