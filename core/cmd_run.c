@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/cmd.h"
+#include "core/mem.h"
 #include "core/rpc.h"
 #include "core/supervisor.h"
 
@@ -30,6 +31,33 @@ static void warn_of_cpus(const char *name, unsigned int n)
 			name, n, have);
 }
 
+/* --hugepages and --pin, which are looked at when memory and CPUs are known. */
+static int place_guest(struct supervisor_conf *c, const char *hugepages, const char *list,
+		       struct cpu_pin *pin)
+{
+	cpu_set_t allowed;
+	int ret;
+
+	if (hugepages && !strcmp(hugepages, "2M"))
+		c->page_bytes = MEM_PAGE_2M;
+	else if (hugepages && !strcmp(hugepages, "1G"))
+		c->page_bytes = MEM_PAGE_1G;
+	else if (hugepages)
+		return cmd_usage(&run_command, "--hugepages '%s' is neither 2M nor 1G", hugepages);
+	if (c->page_bytes && c->mem_bytes % c->page_bytes)
+		return cmd_usage(&run_command, "--mem is no multiple of --hugepages %s", hugepages);
+	if (!list)
+		return FL_DONE;
+	c->pin = pin;
+	if (cpu_pin_parse(list, c->cpus, pin) < 0)
+		return FL_USAGE;
+	ret = sched_getaffinity(0, sizeof(allowed), &allowed) < 0 ? -errno : 0;
+	if (ret < 0)
+		return err_ret(ret, "asking which CPUs may be used: %s; leave out --pin",
+			       strerror(-ret));
+	return cpu_pin_check(pin, &allowed);
+}
+
 /* The control protocol carries UTF-8 only. */
 static bool words_are_text(int argc, char **argv)
 {
@@ -47,11 +75,17 @@ static int run_run(int argc, char **argv)
 {
 	struct supervisor_conf c = { 0 };
 	const char *mem = "256M", *cpus = "1", *name = NULL, *kernel = NULL, *initrd = NULL,
-		   *append = NULL, **nics = NULL, **disks = NULL;
+		   *append = NULL, *hugepages = NULL, *pin_list = NULL, **nics = NULL,
+		   **disks = NULL;
+	bool prefault = false;
+	struct cpu_pin pin;
 	struct cmd_option opts[] = {
 		{ .name = "name", .value = &name },
 		{ .name = "mem", .value = &mem },
 		{ .name = "cpus", .value = &cpus },
+		{ .name = "hugepages", .value = &hugepages },
+		{ .name = "prefault", .flag = &prefault },
+		{ .name = "pin", .value = &pin_list },
 		{ .name = "kernel", .value = &kernel },
 		{ .name = "initrd", .value = &initrd },
 		{ .name = "append", .value = &append },
@@ -85,14 +119,18 @@ static int run_run(int argc, char **argv)
 	else {
 		c = (struct supervisor_conf){ .name = name ? name : own,
 					      .mem_bytes = mem_bytes,
+					      .prefault = prefault,
 					      .cpus = (unsigned int)n_cpus,
 					      .kernel = kernel,
 					      .initrd = initrd,
 					      .append = append,
 					      .nics = nics,
 					      .disks = disks };
-		warn_of_cpus(c.name, c.cpus);
-		ret = supervisor_run(&c);
+		ret = place_guest(&c, hugepages, pin_list, &pin);
+		if (ret == FL_DONE) {
+			warn_of_cpus(c.name, c.cpus);
+			ret = supervisor_run(&c);
+		}
 	}
 	free(nics);
 	free(disks);
@@ -114,7 +152,12 @@ static const struct command run_command = {
 		 "  --append TEXT     kernel command line\n"
 		 "  --name NAME       for ps, stats and stop (default: guest-PID)\n"
 		 "  --mem SIZE        guest memory, with K, M or G (default 256M)\n"
+		 "  --hugepages SIZE  2M or 1G: guest memory of huge pages that the host has set "
+		 "aside\n"
+		 "  --prefault        find all of the guest's memory before it starts\n"
 		 "  --cpus N          virtual CPUs, 1 to 64 (default 1)\n"
+		 "  --pin LIST        a host CPU for each vCPU, and for the I/O thread: "
+		 "2,4-6,io:1\n"
 		 "  --disk SPEC       a virtio-blk disk; may stand several times:\n"
 		 "      PATH[,ro][,serial=TEXT][,direct=on][,queues=N]         raw image file or "
 		 "block device\n"

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ struct io {
 	int epfd, wakefd;
 	pthread_t thread;
 	bool started;
+	int host_cpu; /* -1: any */
 	_Atomic bool stop;
 	_Atomic bool polling;
 	_Atomic bool asked;   /* io_wake() since the last look */
@@ -56,6 +58,7 @@ int io_create(struct io **out)
 
 	if (!io)
 		return -ENOMEM;
+	io->host_cpu = -1;
 	io->epfd = epoll_create1(EPOLL_CLOEXEC);
 	io->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (io->epfd < 0 || io->wakefd < 0 ||
@@ -319,10 +322,25 @@ static void *io_main(void *arg)
 	return NULL;
 }
 
+void io_pin(struct io *io, int host_cpu)
+{
+	io->host_cpu = host_cpu;
+}
+
 int io_start(struct io *io)
 {
-	int ret = pthread_create(&io->thread, NULL, io_main, io);
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int ret;
 
+	pthread_attr_init(&attr);
+	if (io->host_cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET(io->host_cpu, &set);
+		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	}
+	ret = pthread_create(&io->thread, &attr, io_main, io);
+	pthread_attr_destroy(&attr);
 	if (ret)
 		return err_ret(-ret, "starting the I/O thread: %s; raise 'ulimit -u'",
 			       strerror(ret));

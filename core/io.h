@@ -49,6 +49,8 @@ struct io_poller {
 
 int io_create(struct io **out);
 void io_destroy(struct io *io); /* accepts NULL; the thread must have been stopped */
+/* io_pin - the thread is to stay on that host CPU. Before io_start(). */
+void io_pin(struct io *io, int host_cpu);
 int io_start(struct io *io);
 void io_stop(struct io *io); /* joins the thread; idempotent */
 

@@ -92,7 +92,7 @@ int kvm_vcpu_create(struct vm *vm, unsigned int index)
 	long ring_page;
 	int ret;
 
-	*v = (struct vcpu){ .vm = vm, .index = index, .fd = -1, .stats_fd = -1 };
+	*v = (struct vcpu){ .vm = vm, .index = index, .fd = -1, .stats_fd = -1, .host_cpu = -1 };
 	v->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
 	if (v->fd < 0)
 		return err_ret(-errno, "creating vCPU %u: %s; give the guest fewer CPUs", index,
@@ -318,10 +318,19 @@ static void vcpu_kicked(int sig)
 int kvm_vcpu_start(struct vcpu *v)
 {
 	struct sigaction sa = { .sa_handler = vcpu_kicked };
+	pthread_attr_t attr;
+	cpu_set_t set;
 	int ret;
 
 	sigaction(KICK_SIGNAL, &sa, NULL);
-	ret = pthread_create(&v->thread, NULL, vcpu_main, v);
+	pthread_attr_init(&attr);
+	if (v->host_cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET(v->host_cpu, &set);
+		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	}
+	ret = pthread_create(&v->thread, &attr, vcpu_main, v);
+	pthread_attr_destroy(&attr);
 	if (ret)
 		return err_ret(-ret, "starting vCPU %u: %s; raise 'ulimit -u'", v->index,
 			       strerror(ret));

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Guest memory in shared memfds (see mem.h). Created by the monitor's start and by tests; used by
- * everything that follows an address given by a guest. Huge pages are left to the kernel
- * (MADV_HUGEPAGE), explicit ones are not taken here.
+ * everything that follows an address given by a guest. Pages are the kernel's, which is asked for
+ * huge ones (MADV_HUGEPAGE; it takes shmem_enabled=advise or more), or huge ones that were set
+ * aside (MFD_HUGETLB): those are reserved here, so that a guest never dies for want of one.
  */
 #include "core/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,17 +23,20 @@
 struct guest_mem {
 	struct mem_region region[2];
 	size_t n;
+	uint64_t page_size;
 };
 
 static int mem_add(struct guest_mem *m, gpa_t gpa, uint64_t size, int fd, uint64_t fd_offset)
 {
-	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-			 (off_t)fd_offset);
+	/* huge pages are few: what is mapped is reserved, or mmap() fails */
+	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | (m->page_size ? 0 : MAP_NORESERVE), fd, (off_t)fd_offset);
 
 	if (hva == MAP_FAILED)
 		return err_ret(-errno, "mapping %llu MiB of guest memory: %s; give the guest less",
 			       (unsigned long long)(size >> 20), strerror(errno));
-	madvise(hva, size, MADV_HUGEPAGE);
+	if (!m->page_size)
+		madvise(hva, size, MADV_HUGEPAGE);
 	madvise(hva, size, MADV_DONTDUMP);
 	m->region[m->n++] = (struct mem_region){
 		.gpa = gpa, .size = size, .hva = hva, .fd = fd, .fd_offset = fd_offset
@@ -39,42 +44,70 @@ static int mem_add(struct guest_mem *m, gpa_t gpa, uint64_t size, int fd, uint64
 	return 0;
 }
 
-int mem_create(uint64_t size, struct guest_mem **out)
+/* A descriptor of `size` bytes that whoever gets it (a switch) cannot cut: we use the memory. */
+static int mem_file(uint64_t size, uint64_t page_size)
 {
+	unsigned int huge = page_size == MEM_PAGE_1G   ? MFD_HUGETLB | MFD_HUGE_1GB
+			    : page_size == MEM_PAGE_2M ? MFD_HUGETLB | MFD_HUGE_2MB
+						       : 0;
+	int fd = memfd_create("fourlane-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING | huge), ret;
+
+	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	ret = err_ret(-errno, "making %llu MiB of guest memory: %s; give the guest less",
+		      (unsigned long long)(size >> 20), strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+int mem_create_conf(const struct mem_conf *conf, struct guest_mem **out)
+{
+	uint64_t align = conf->page_size ? conf->page_size : MEM_ALIGN, size = conf->size, low;
 	struct guest_mem *m;
-	uint64_t low;
-	int fd, ret;
+	int fd, ret = 0;
 
 	if (!size || size > MEM_MAX)
 		return err_ret(-EINVAL,
 			       "guest memory of %llu bytes: not between 1 byte and 1 TiB; give "
 			       "another size",
 			       (unsigned long long)size);
-	size = (size + MEM_ALIGN - 1) & ~(MEM_ALIGN - 1);
+	size = (size + align - 1) & ~(align - 1);
+	if (conf->page_size)
+		ret = mem_huge_check(conf->sysfs ? conf->sysfs : MEM_SYSFS, conf->page_size,
+				     size / conf->page_size);
+	if (ret < 0)
+		return ret;
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	fd = memfd_create("fourlane-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	/* a switch gets this descriptor: it must not be able to cut memory that we use */
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-		ret = err_ret(-errno, "making %llu MiB of guest memory: %s; give the guest less",
-			      (unsigned long long)(size >> 20), strerror(errno));
-		goto fail;
-	}
+	m->page_size = conf->page_size;
+	fd = mem_file(size, conf->page_size);
 	low = size < MEM_LOW_END ? size : MEM_LOW_END;
-	ret = mem_add(m, 0, low, fd, 0);
+	ret = fd < 0 ? fd : mem_add(m, 0, low, fd, 0);
 	if (ret == 0 && size > low)
 		ret = mem_add(m, MEM_HIGH_START, size - low, fd, low);
-	if (ret < 0)
-		goto fail;
+	if (ret < 0) {
+		if (!m->n && fd >= 0)
+			close(fd);
+		mem_destroy(m);
+		return ret;
+	}
 	*out = m;
 	return 0;
-fail:
-	if (!m->n && fd >= 0)
-		close(fd);
-	mem_destroy(m);
-	return ret;
+}
+
+int mem_create(uint64_t size, struct guest_mem **out)
+{
+	const struct mem_conf conf = { .size = size };
+
+	return mem_create_conf(&conf, out);
+}
+
+uint64_t mem_page_size(const struct guest_mem *m)
+{
+	return m->page_size;
 }
 
 void mem_destroy(struct guest_mem *m)

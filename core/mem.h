@@ -18,6 +18,10 @@ typedef uint64_t gpa_t;
 #define MEM_LOW_END    0xc0000000ull /* RAM below 4 GiB ends here at the latest */
 #define MEM_HIGH_START 0x100000000ull
 
+/* Sizes of huge pages that an administrator sets aside. */
+#define MEM_PAGE_2M (2ull << 20)
+#define MEM_PAGE_1G (1ull << 30)
+
 struct guest_mem;
 
 struct mem_region {
@@ -33,6 +37,23 @@ struct mem_region {
  * where it fails.
  */
 int mem_create(uint64_t size, struct guest_mem **out);
+
+struct mem_conf {
+	uint64_t size;      /* as above; rounded up to whole pages */
+	uint64_t page_size; /* MEM_PAGE_2M, MEM_PAGE_1G, or 0: the kernel's own pages, huge when it
+			       can */
+	const char *sysfs;  /* where the pages are counted; NULL: MEM_SYSFS */
+};
+#define MEM_SYSFS "/sys/kernel/mm/hugepages"
+
+/*
+ * mem_create_conf - the same from pages of a certain size. Besides, -ENOMEM when fewer of them are
+ * free than it takes (the message says how many, and how to get more), -EOPNOTSUPP when this kernel
+ * has none of that size.
+ */
+int mem_create_conf(const struct mem_conf *conf, struct guest_mem **out);
+/* mem_page_size - of the pages that the memory was made from; 0: the kernel's own. */
+uint64_t mem_page_size(const struct guest_mem *m);
 void mem_destroy(struct guest_mem *m); /* accepts NULL */
 
 size_t mem_n_regions(const struct guest_mem *m);
@@ -53,5 +74,21 @@ int mem_gpa(const struct guest_mem *m, const void *hva, size_t len, gpa_t *gpa);
 /* mem_read / mem_write - copies; -EFAULT when mem_ptr() says no. */
 int mem_read(const struct guest_mem *m, gpa_t gpa, void *dst, size_t len);
 int mem_write(const struct guest_mem *m, gpa_t gpa, const void *src, size_t len);
+
+/* --- mem_huge.c --- */
+/* mem_huge_check - are `n` huge pages of that size to be had? As mem_create_conf(). */
+int mem_huge_check(const char *sysfs, uint64_t page_size, uint64_t n);
+
+/* --- mem_prefault.c --- */
+/*
+ * mem_prefault - every page of guest memory is there when it returns: no first touch costs the
+ * guest an exit. Works with n_threads threads (0: one for each CPU that this process may use, 16 at
+ * most). `progress` (NULL: none) is called on the calling thread several times a second with the
+ * bytes done so far. Negative errno after a message: -ENOMEM when the host has not so much memory,
+ * which is looked at before (meminfo: NULL for /proc/meminfo) because the kernel would kill
+ * somebody for it.
+ */
+int mem_prefault(const struct guest_mem *m, unsigned int n_threads, const char *meminfo,
+		 void (*progress)(void *opaque, uint64_t done), void *opaque);
 
 #endif

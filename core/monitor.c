@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@
 #include "core/rpc.h"
 #include "core/serial.h"
 #include "core/vm_priv.h"
+
+#define PREFAULT_LINE_MS 3000
 
 struct monitor_nic {
 	char name[16];
@@ -110,16 +113,74 @@ static void monitor_want_fd(void *opaque, const char *device, const char *name)
 		 NULL, 0);
 }
 
+/* What the user is told while memory is made present: a line after a second, then every few. */
+struct monitor_prefault {
+	uint64_t bytes;
+	long long next_ms;
+};
+
+static void monitor_prefaulted(void *opaque, uint64_t done)
+{
+	struct monitor_prefault *p = opaque;
+
+	if (rpc_now_ms() < p->next_ms)
+		return;
+	p->next_ms = rpc_now_ms() + PREFAULT_LINE_MS;
+	err_say("making guest memory present: %llu of %llu MiB",
+		(unsigned long long)(done >> 20), (unsigned long long)(p->bytes >> 20));
+}
+
+static int monitor_make_mem(json_t *params, struct guest_mem **mem)
+{
+	const struct mem_conf conf = {
+		.size = (uint64_t)json_integer_value(json_object_get(params, "mem_bytes")),
+		.page_size = (uint64_t)json_integer_value(json_object_get(params, "page_bytes")),
+	};
+	struct monitor_prefault p = { .bytes = conf.size, .next_ms = rpc_now_ms() + 1000 };
+	int ret;
+
+	if (conf.page_size && conf.page_size != MEM_PAGE_2M && conf.page_size != MEM_PAGE_1G)
+		return -EPROTO;
+	ret = mem_create_conf(&conf, mem);
+	if (ret == 0 && json_is_true(json_object_get(params, "prefault"))) {
+		ret = mem_prefault(*mem, 0, NULL, monitor_prefaulted, &p);
+		if (ret < 0)
+			mem_destroy(*mem);
+	}
+	return ret;
+}
+
+/* Host CPUs for the threads: "pin" has one for each vCPU, or is not there; "pin_io". */
+static int monitor_pin(struct monitor *m, json_t *params)
+{
+	json_t *list = json_object_get(params, "pin"), *io = json_object_get(params, "pin_io"), *cpu;
+	size_t i;
+
+	if (list && json_array_size(list) != m->vm->n_vcpus)
+		return -EPROTO;
+	json_array_foreach(list, i, cpu) {
+		json_int_t n = json_integer_value(cpu);
+
+		if (!json_is_integer(cpu) || n < 0 || n >= CPU_SETSIZE)
+			return -EPROTO;
+		m->vm->vcpu[i].host_cpu = (int)n;
+	}
+	if (io && (json_integer_value(io) < 0 || json_integer_value(io) >= CPU_SETSIZE))
+		return -EPROTO;
+	if (io)
+		io_pin(m->vm->io, (int)json_integer_value(io));
+	return 0;
+}
+
 static int monitor_make_vm(struct monitor *m, json_t *params)
 {
-	uint64_t size = (uint64_t)json_integer_value(json_object_get(params, "mem_bytes"));
 	unsigned int cpus = (unsigned int)json_integer_value(json_object_get(params, "cpus"));
 	struct guest_mem *mem;
 	int kvm_fd = monitor_take_fd(m, "kvm"), ret;
 
 	if (kvm_fd < 0 || !cpus || cpus > VM_MAX_VCPUS)
 		return -EPROTO;
-	ret = mem_create(size, &mem);
+	ret = monitor_make_mem(params, &mem);
 	if (ret < 0) {
 		close(kvm_fd);
 		return ret;
@@ -131,7 +192,7 @@ static int monitor_make_vm(struct monitor *m, json_t *params)
 	}
 	for (unsigned int i = 0; i < cpus && ret == 0; i++)
 		ret = kvm_vcpu_create(m->vm, i);
-	return ret;
+	return ret < 0 ? ret : monitor_pin(m, params);
 }
 
 static int monitor_boot(struct monitor *m, json_t *params)

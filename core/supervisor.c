@@ -225,6 +225,25 @@ static int sup_spawn(struct supervisor *s)
 			     : 0;
 }
 
+/* What is said only when the user wants it. */
+static void sup_add_placement(const struct supervisor_conf *c, json_t *params)
+{
+	json_t *pin;
+
+	if (c->page_bytes)
+		json_object_set_new(params, "page_bytes", json_integer((json_int_t)c->page_bytes));
+	if (c->prefault)
+		json_object_set_new(params, "prefault", json_true());
+	if (c->pin && c->pin->n) {
+		pin = json_array();
+		for (unsigned int i = 0; i < c->pin->n; i++)
+			json_array_append_new(pin, json_integer(c->pin->vcpu[i]));
+		json_object_set_new(params, "pin", pin);
+	}
+	if (c->pin && c->pin->io >= 0)
+		json_object_set_new(params, "pin_io", json_integer(c->pin->io));
+}
+
 static int sup_send_start(struct supervisor *s)
 {
 	struct prep_guest *g = &s->guest;
@@ -250,6 +269,7 @@ static int sup_send_start(struct supervisor *s)
 		json_decref(params);
 		return -EILSEQ;
 	}
+	sup_add_placement(s->conf, params);
 	return rpc_send(s->control, rpc_request(1, "start", params), fds, g->n_fds);
 }
 

@@ -7,7 +7,10 @@
 #ifndef CORE_SUPERVISOR_H
 #define CORE_SUPERVISOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "core/cpu_pin.h"
 
 /* How long a guest that was asked to shut down may take, in ms; then it is ended. */
 #define STOP_GRACE_MS 60000
@@ -15,7 +18,10 @@
 struct supervisor_conf {
 	const char *name;
 	uint64_t mem_bytes;
+	uint64_t page_bytes; /* huge pages that guest memory is made of; 0: the kernel's own */
+	bool prefault;       /* make all of it present before the start */
 	unsigned int cpus;
+	const struct cpu_pin *pin; /* host CPUs of the guest's threads, or NULL */
 	const char *kernel, *initrd, *append; /* initrd and append may be NULL */
 	const char **nics;                    /* NULL-ended list of --nic strings, or NULL */
 	const char **disks;                   /* the same of --disk strings */

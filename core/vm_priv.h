@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inside of struct vm, for the files vm.c, vm_fake.c, kvm_*.c, device.c and monitor.c of core only.
- * Everybody else uses vm.h.
+ * The inside of struct vm, for the files vm.c, vm_fake.c, kvm_*.c, device.c and monitor.c of core
+ * only. Everybody else uses vm.h.
  */
 #ifndef CORE_VM_PRIV_H
 #define CORE_VM_PRIV_H
@@ -63,7 +63,8 @@ struct vcpu {
 	int fd, stats_fd;
 	struct kvm_run *run;
 	pthread_t thread;
-	_Atomic bool started; /* `thread` is valid and not joined yet */
+	_Atomic bool started;    /* `thread` is valid and not joined yet */
+	int host_cpu;            /* the thread stays on it; -1: any */
 	struct vcpu_exits exits; /* written by the vCPU's thread */
 };
 
@@ -102,7 +103,8 @@ struct vm {
 	int stop_fd;      /* eventfd: readable when the guest is to end */
 	_Atomic int stop; /* enum vm_stop */
 
-	/* device_want_fd(), from any thread; set before the devices are made. NULL: nobody to ask */
+	/* device_want_fd(), from any thread; set before the devices are made. NULL: nobody to ask
+	 */
 	void (*want_fd)(void *opaque, const char *device, const char *name);
 	void *want_fd_opaque;
 
