@@ -319,8 +319,45 @@ static void frame_that_is_too_long_is_dropped(void **state)
 	drops(f, sg_send(&f->g, frame, DP_MAX_FRAME + 1, &cuts), DP_DROP_TOO_LONG);
 }
 
-/* 8192 pieces of 512 KiB: what a 32-bit sum takes for 64 bytes and a header. */
-static void length_past_32_bits_is_no_short_frame(void **state)
+/* `n` descriptors, all but the first and the last without bytes. */
+static uint16_t send_chain_of(struct fix *f, unsigned int n, const uint8_t *frame, uint32_t len)
+{
+	uint64_t hdr = sg_alloc(&f->g, 12), at = sg_alloc(&f->g, len);
+	uint16_t head = f->g.ring[SG_TX].free, d = head, size = f->g.ring[SG_TX].conf.size;
+
+	memset(sg_ptr(&f->g, hdr), 0, 12);
+	memcpy(sg_ptr(&f->g, at), frame, len);
+	sg_desc(&f->g, SG_TX, d, hdr, 12, VIRTQ_DESC_F_NEXT, (uint16_t)((d + 1) % size));
+	for (unsigned int i = 1; i < n - 1; i++) {
+		d = (uint16_t)((d + 1) % size);
+		sg_desc(&f->g, SG_TX, d, 0, 0, VIRTQ_DESC_F_NEXT, (uint16_t)((d + 1) % size));
+	}
+	d = (uint16_t)((d + 1) % size);
+	sg_desc(&f->g, SG_TX, d, at, len, 0, 0);
+	f->g.ring[SG_TX].free = (uint16_t)((d + 1) % size);
+	sg_post(&f->g, SG_TX, head);
+	return head;
+}
+
+/* A worker looks at so many descriptors of a frame and no more, whatever the others are. */
+static void chain_longer_than_is_looked_at_is_dropped(void **state)
+{
+	struct fix *f = *state;
+	uint8_t frame[64];
+	uint16_t head;
+
+	restart(f, SG_F_ALL, 512, 0);
+	sg_frame(frame, sizeof(frame), 1, 2, SG_NO_TAG);
+	head = send_chain_of(f, DP_CHAIN_MAX, frame, sizeof(frame));
+	assert_int_equal(take(f), 1);
+	frame_is(f, 0, frame, sizeof(frame));
+	done(f, 1);
+	given_back(f, SG_TX, head, 0);
+	drops(f, send_chain_of(f, DP_CHAIN_MAX + 1, frame, sizeof(frame)), DP_DROP_TOO_LONG);
+}
+
+/* In a table of 8192, too; where a 32-bit sum of 512 KiB each would be that of a short frame. */
+static void table_longer_than_is_looked_at_is_dropped(void **state)
 {
 	struct fix *f = *state;
 	uint64_t hdr = sg_alloc(&f->g, 12 + 64), table = sg_alloc(&f->g, 8193 * 16);
@@ -334,6 +371,18 @@ static void length_past_32_bits_is_no_short_frame(void **state)
 					    .flags = i < 8192 ? VIRTQ_DESC_F_NEXT : 0,
 					    .next = (uint16_t)(i + 1) };
 	sg_desc(&f->g, SG_TX, 0, table, 8193 * 16, VIRTQ_DESC_F_INDIRECT, 0);
+	sg_post(&f->g, SG_TX, 0);
+	drops(f, 0, DP_DROP_TOO_LONG);
+}
+
+/* A loop that is longer than that is not told from a long chain: it ends, and is given back. */
+static void loop_longer_than_is_looked_at_is_dropped(void **state)
+{
+	struct fix *f = *state;
+
+	restart(f, SG_F_ALL, 512, 0);
+	f->g.ring[SG_TX].free = 10;
+	sg_desc(&f->g, SG_TX, 0, one_piece(f), 0, VIRTQ_DESC_F_NEXT, 0);
 	sg_post(&f->g, SG_TX, 0);
 	drops(f, 0, DP_DROP_TOO_LONG);
 }
@@ -1247,6 +1296,30 @@ static void receive_buffer_of_empty_descriptors_breaks_the_ring(void **state)
 	breaks_rx(f, "more descriptors than a frame can have");
 }
 
+/* Of all the buffers of a frame together. */
+static void receive_buffers_of_too_many_descriptors_break_the_ring(void **state)
+{
+	struct sg_cuts cuts = { .n = SG_MAX_CUTS - 1 };
+	struct fix *f = *state;
+
+	restart(f, SG_F_ALL, 512, 0);
+	cuts.len[0] = 12;
+	for (unsigned int i = 0; i < 4; i++) {
+		sg_buffer(&f->g, 12 + 20, &cuts);
+		cuts.len[0] = 0;
+	}
+	assert_int_equal(put(f, own_frame(&own, 116)), DP_N_DROPS); /* 4 times 64 */
+	received(f, 116, 4);
+	cuts.len[0] = 12;
+	for (unsigned int i = 0; i < 5; i++) {
+		sg_buffer(&f->g, 12 + 20, &cuts);
+		cuts.len[0] = 0;
+	}
+	assert_int_equal(put(f, own_frame(&own, 117)), DP_DROP_BAD_RING);
+	assert_non_null(strstr(f->last, "more descriptors than a frame can have"));
+	nothing_given_back(f, SG_RX);
+}
+
 static void receive_buffer_outside_of_memory_breaks_the_ring(void **state)
 {
 	struct fix *f = *state;
@@ -1439,7 +1512,9 @@ int main(void)
 		T(bursts_are_bounded),
 		T(disabled_ring_gives_nothing),
 		T(frame_that_is_too_long_is_dropped),
-		T(length_past_32_bits_is_no_short_frame),
+		T(chain_longer_than_is_looked_at_is_dropped),
+		T(table_longer_than_is_looked_at_is_dropped),
+		T(loop_longer_than_is_looked_at_is_dropped),
 		T(frame_in_too_many_pieces_is_dropped),
 		T(chain_of_empty_descriptors_is_not_followed_to_its_end),
 		T(frame_that_is_too_short_is_dropped),
@@ -1497,6 +1572,7 @@ int main(void)
 		T(buffer_too_small_for_a_header_breaks_the_ring),
 		T(receive_chain_without_end_breaks_the_ring),
 		T(receive_buffer_of_empty_descriptors_breaks_the_ring),
+		T(receive_buffers_of_too_many_descriptors_break_the_ring),
 		T(receive_buffer_outside_of_memory_breaks_the_ring),
 		T(bad_second_buffer_breaks_the_ring),
 		T(receive_index_that_jumps_breaks_the_ring),
