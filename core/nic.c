@@ -76,6 +76,26 @@ void nic_use_pairs(struct nic_backend *be, unsigned int n)
 		be->ops->use_pairs(be, n);
 }
 
+void nic_set_offloads(struct nic_backend *be, uint32_t rx)
+{
+	be->rx_offloads = rx;
+	if (be->ops->set_offloads)
+		be->ops->set_offloads(be);
+}
+
+uint32_t nic_needs(const struct virtio_net_hdr *h)
+{
+	uint32_t needs = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? NIC_OFFLOAD_CSUM : 0;
+
+	switch (h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_NONE: break;
+	case VIRTIO_NET_HDR_GSO_TCPV4: needs |= NIC_OFFLOAD_TSO4; break;
+	case VIRTIO_NET_HDR_GSO_TCPV6: needs |= NIC_OFFLOAD_TSO6; break;
+	default: needs |= ~NIC_OFFLOAD_ALL; /* nobody offers it */
+	}
+	return h->gso_type & VIRTIO_NET_HDR_GSO_ECN ? needs | NIC_OFFLOAD_ECN : needs;
+}
+
 void nic_rx_withdraw(struct nic_backend *be, unsigned int q)
 {
 	if (be->ops->rx_withdraw)

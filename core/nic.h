@@ -7,8 +7,9 @@
  * that point into guest memory; the back-end may keep using that memory until it reports the frame
  * done. Receive: the front-end shows the buffers that the guest has posted, the back-end writes the
  * frame straight into them, and says how many it used. Everything below runs on the I/O thread of
- * the monitor, except where a comment says otherwise. Ethernet frames are without FCS and without
- * vnet header.
+ * the monitor, except where a comment says otherwise. Ethernet frames are without FCS. What a frame
+ * still needs (a checksum, cutting into segments) goes beside it as virtio's header, between
+ * front-ends and back-ends that agreed on it; for all others that header is zero.
  *
  * Users of a back-end: nic_backend_create() and the nic_*() calls. Implementers: struct
  * nic_backend_ops. Both sides are short enough for one header.
@@ -21,24 +22,37 @@
 #include <sys/uio.h>
 
 #include "core/device.h"
+#include "core/proto/virtio_net_abi.h"
 #include "core/registry.h"
 #include "core/stats.h"
 #include "core/vm.h"
 
-#define NIC_BURST     64    /* frames a call, at most */
-#define NIC_MAX_IOV   64    /* scatter-gather elements a frame, at most */
-#define NIC_MAX_FRAME 16384 /* bytes; the largest without offloads */
+#define NIC_BURST     64           /* frames a call, at most */
+#define NIC_MAX_IOV   64           /* scatter-gather elements a frame, at most */
+#define NIC_MAX_FRAME 16384        /* bytes; the largest without offloads */
+#define NIC_MAX_GSO   (65535 + 18) /* the largest that is to be cut into segments */
+
+/* What a frame may still need. */
+#define NIC_OFFLOAD_CSUM 1u /* a checksum */
+#define NIC_OFFLOAD_TSO4 2u /* cutting into segments: TCP over IPv4 ... */
+#define NIC_OFFLOAD_TSO6 4u /* ... and IPv6; only together with CSUM */
+#define NIC_OFFLOAD_ECN  8u /* of those, with CWR set */
+#define NIC_OFFLOAD_ALL  15u
 
 struct nic_tx_frame {
 	/* guest memory (or constant padding); the array is valid during send() only */
 	const struct iovec *iov;
 	unsigned int n_iov; /* 1..NIC_MAX_IOV */
-	uint32_t len;       /* sum of iov_len, 14..NIC_MAX_FRAME */
+	uint32_t len;       /* sum of iov_len, 14..NIC_MAX_FRAME, or NIC_MAX_GSO */
+	/* checked against the frame and the back-end's offloads; num_buffers 0 */
+	struct virtio_net_hdr hdr;
 };
 
 struct nic_rx_done {
 	uint32_t len;    /* frame bytes written */
 	uint16_t n_bufs; /* posted buffers it took, in order, all but the last full */
+	struct virtio_net_hdr
+		hdr; /* within the front-end's offloads; num_buffers is not looked at */
 };
 
 /*
@@ -91,6 +105,7 @@ struct nic_frontend_ops {
 struct nic_frontend {
 	const struct nic_frontend_ops *ops;
 	uint32_t max_frame; /* the largest frame it would take now; may change between bursts */
+	uint32_t max_gso;   /* the largest that is to be cut into segments; 0: none */
 };
 
 /*
@@ -129,6 +144,8 @@ struct nic_backend_ops {
 	 * be NULL.
 	 */
 	void (*use_pairs)(struct nic_backend *be, unsigned int n);
+	/* rx_offloads has changed. May be NULL. */
+	void (*set_offloads)(struct nic_backend *be);
 	/*
 	 * A descriptor that is readable when receive() has work while the thread sleeps; -1 when
 	 * there is none. May be NULL.
@@ -142,14 +159,14 @@ struct nic_backend_ops {
 	void (*reset)(struct nic_backend *be);
 	/*
 	 * The guest's posted receive buffers of queue q are not valid any more (its ring was moved,
-	 * shortened or switched off): when this returns nothing writes to a buffer that rx_buf() has
-	 * shown before. NULL for back-ends that look for buffers only when they have a frame.
+	 * shortened or switched off): when this returns nothing writes to a buffer that rx_buf()
+	 * has shown before. NULL for back-ends that look for buffers only when they have a frame.
 	 */
 	void (*rx_withdraw)(struct nic_backend *be, unsigned int q);
 
 	/*
-	 * Back-ends that take virtio rings over: all of these or none. A front-end with virtio rings
-	 * then uses these instead of send(), sent() and receive().
+	 * Back-ends that take virtio rings over: all of these or none. A front-end with virtio
+	 * rings then uses these instead of send(), sent() and receive().
 	 *
 	 * rings_features: which of the virtio features `offered` this back-end can serve, for the
 	 * device to offer. *max_pairs: how many queue pairs. Stays the same for its life.
@@ -157,8 +174,8 @@ struct nic_backend_ops {
 	 * copied, descriptors stay the front-end's. It returns when the back-end has them or has
 	 * failed to answer in time; it goes on trying by itself then (link() tells).
 	 * rings_stop: when it returns nobody touches the rings and the guest's memory. Idempotent.
-	 * ring_enable / ring_call: while started. vCPU threads or the I/O thread, under the device's
-	 * lock; all of them may wait for the other process, but no longer than a deadline.
+	 * ring_enable / ring_call: while started. vCPU threads or the I/O thread, under the
+	 * device's lock; all of them may wait for the other process, but no longer than a deadline.
 	 */
 	uint64_t (*rings_features)(struct nic_backend *be, uint64_t offered,
 				   unsigned int *max_pairs);
@@ -200,6 +217,11 @@ struct nic_backend {
 	const struct nic_backend_type *type;
 	struct nic_frontend *fe;
 	unsigned int n_pairs; /* queue pairs that it moves frames of, set by create(); 0: one */
+	/*
+	 * NIC_OFFLOAD_*: what frames out may need, and what frames in can be made to need, set by
+	 * create(); what the front-end lets frames in need now.
+	 */
+	uint32_t offloads, rx_offloads;
 	struct nic_filter filter;
 	struct nic_counters n;
 };
@@ -245,6 +267,17 @@ void nic_set_filter(struct nic_backend *be, const struct nic_filter *f);
 int nic_rx_fd(struct nic_backend *be, unsigned int q); /* -1: none */
 bool nic_link_up(struct nic_backend *be);
 void nic_use_pairs(struct nic_backend *be, unsigned int n);
+/* nic_set_offloads - what received frames may still need from now on, of be->offloads. */
+void nic_set_offloads(struct nic_backend *be, uint32_t rx);
+/* nic_needs - NIC_OFFLOAD_* that a frame with this header needs. */
+uint32_t nic_needs(const struct virtio_net_hdr *h);
+
+/* nic_max - the largest frame with this header that the front-end would take. */
+static inline uint32_t nic_max(const struct nic_frontend *fe, const struct virtio_net_hdr *h)
+{
+	return h->gso_type ? fe->max_gso : fe->max_frame;
+}
+
 void nic_reset(struct nic_backend *be);
 void nic_rx_withdraw(struct nic_backend *be, unsigned int q);
 /* nic_takes_rings - does it work on virtio rings itself? */

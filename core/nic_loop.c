@@ -3,7 +3,8 @@
  * The back-end `loop`: what the guest sends comes back to it. send() only remembers the frame;
  * receive() copies it from the guest's transmit buffer into a posted receive buffer and is done
  * with it. So a frame never comes back while it is being sent: a front-end is not entered from its
- * own transmit (CVE-2021-3416's class). One queue pair per queue index.
+ * own transmit (CVE-2021-3416's class). What a frame needs comes back with it. One queue pair per
+ * queue index.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct loop_frame {
 	struct iovec iov[NIC_MAX_IOV];
 	unsigned int n_iov;
 	uint32_t len;
+	struct virtio_net_hdr hdr;
 };
 
 struct loop_queue {
@@ -48,6 +50,7 @@ static unsigned int loop_send(struct nic_backend *be, unsigned int qi,
 		memcpy(f->iov, frames[i].iov, frames[i].n_iov * sizeof(f->iov[0]));
 		f->n_iov = frames[i].n_iov;
 		f->len = frames[i].len;
+		f->hdr = frames[i].hdr;
 		q->len++;
 		be->n.tx_frames++;
 		be->n.tx_bytes += f->len;
@@ -97,7 +100,10 @@ static enum nic_drop loop_deliver(struct nic_backend *be, unsigned int qi, unsig
 	unsigned int n_bufs;
 	uint32_t room, n = f->len < sizeof(head) ? f->len : (uint32_t)sizeof(head);
 
-	if (f->len > be->fe->max_frame)
+	/* what the sender left to do is left to the receiver: when it will, else the frame goes */
+	if (nic_needs(&f->hdr) & ~be->rx_offloads)
+		return NIC_DROP_ERROR;
+	if (f->len > nic_max(be->fe, &f->hdr))
 		return NIC_DROP_TOO_LONG;
 	head_iov = (struct iovec){ .iov_base = head, .iov_len = sizeof(head) };
 	copy_iov(&head_iov, f->iov, n);
@@ -107,7 +113,7 @@ static enum nic_drop loop_deliver(struct nic_backend *be, unsigned int qi, unsig
 		return NIC_DROP_NO_BUFFER;
 	copy_iov(iov, f->iov, f->len);
 	be->n.rx_copies++;
-	*done = (struct nic_rx_done){ .len = f->len, .n_bufs = (uint16_t)n_bufs };
+	*done = (struct nic_rx_done){ .len = f->len, .n_bufs = (uint16_t)n_bufs, .hdr = f->hdr };
 	return NIC_N_DROPS;
 }
 
@@ -163,6 +169,7 @@ static int loop_create(struct vm *vm, struct device_conf *conf, struct nic_front
 		return -ENOMEM;
 	s->be.ops = &loop_ops;
 	s->be.n_pairs = LOOP_QUEUES;
+	s->be.offloads = NIC_OFFLOAD_ALL;
 	*out = &s->be;
 	return 0;
 }

@@ -69,6 +69,7 @@ static int null_create(struct vm *vm, struct device_conf *conf, struct nic_front
 		return -ENOMEM;
 	s->be.ops = &null_ops;
 	s->be.n_pairs = NULL_QUEUES;
+	s->be.offloads = NIC_OFFLOAD_ALL;
 	*out = &s->be;
 	return 0;
 }

@@ -39,6 +39,14 @@
 #define FILTER_HEAD 18
 #define ETH_HEADER  14
 
+/* Of the other side's offloads, those that a virtio-net device hands on to its driver; our own
+ * rings use none. */
+#define SWITCH_OFFLOADS \
+	(VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) | \
+	 VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) | \
+	 VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4) | \
+	 VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN))
+
 /* The memory of our own rings. Each part is the other side's to write. */
 struct switch_shared {
 	_Alignas(64) uint8_t rx_ring[VRING_BYTES];
@@ -744,7 +752,7 @@ static int switch_connect(struct nic_switch *s, int fd)
 		.extra = &s->extra,
 		.features = VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) |
 			    VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) |
-			    VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC),
+			    VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC) | SWITCH_OFFLOADS,
 		.link = switch_link,
 		.lost = switch_lost,
 		.opaque = s,

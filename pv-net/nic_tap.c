@@ -3,8 +3,8 @@
  * The back-end `tap`: frames go to and come from a tap interface of the host. The descriptor is
  * opened by prep_tap.c (the monitor has no right to); here it is written and read, one system call
  * a frame, straight from and to guest memory. Several queues are several descriptors of one
- * interface (IFF_MULTI_QUEUE). Follows linux/if_tun.h, IFF_TAP | IFF_NO_PI. Left out: the vnet
- * header (offloads).
+ * interface (IFF_MULTI_QUEUE). When it was opened with IFF_VNET_HDR virtio's header stands before
+ * each frame and the kernel does what it asks for. Follows linux/if_tun.h, IFF_TAP | IFF_NO_PI.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -19,7 +19,8 @@
 #include "core/nic.h"
 #include "pv-net/tap_open.h"
 
-#define TAP_FRAME_MAX 65536 /* more than any frame without vnet header */
+#define TAP_FRAME_MAX 65600 /* more than any frame */
+#define TAP_CALM      64    /* short frames after which no long one is expected any more */
 #define TAP_FRAME_STD 1514
 /* what the kernel's filter compares exactly; further ones would open it */
 #define TAP_EXACT_MACS 8
@@ -28,14 +29,16 @@ struct tap_queue {
 	int fd;
 	bool off;          /* the kernel gives it no frames */
 	unsigned int done; /* sent, not yet reported */
-	uint32_t want;     /* bytes of posted buffers before a read: the longest frame seen */
+	uint32_t want;     /* bytes of posted buffers before a read: the longest frame of late */
+	unsigned int calm; /* short frames since a long one */
 };
 
 struct tap_nic {
 	struct nic_backend be; /* first */
 	struct tap_queue q[TAP_MAX_QUEUES];
-	uint64_t n_send_again;   /* the kernel took no frame: it stays on the guest's ring */
-	uint64_t n_queue_errors; /* the kernel turned no queue on or off */
+	bool vnet_hdr;         /* virtio's header stands before each frame */
+	uint64_t n_send_again; /* the kernel took no frame: it stays on the guest's ring */
+	uint64_t n_errors;     /* the kernel refused to turn a queue or an offload on or off */
 	/* where the rest of a frame goes that is longer than `want` */
 	uint8_t spill[TAP_FRAME_MAX];
 };
@@ -57,8 +60,15 @@ static void tap_destroy(struct nic_backend *be)
 static bool tap_send_one(struct tap_nic *t, int fd, const struct nic_tx_frame *f)
 {
 	struct nic_counters *n = &t->be.n;
+	struct iovec iov[1 + NIC_MAX_IOV];
+	const struct iovec *first = f->iov;
 
-	if (writev(fd, f->iov, (int)f->n_iov) >= 0) {
+	if (t->vnet_hdr) {
+		iov[0] = (struct iovec){ .iov_base = (void *)&f->hdr, .iov_len = sizeof(f->hdr) };
+		memcpy(iov + 1, f->iov, f->n_iov * sizeof(*iov));
+		first = iov;
+	}
+	if (writev(fd, first, (int)f->n_iov + t->vnet_hdr) >= 0) {
 		n->tx_frames++;
 		n->tx_bytes += f->len;
 		return true;
@@ -132,7 +142,6 @@ static bool tap_spilt(struct tap_nic *t, unsigned int q, unsigned int pos, uint3
 	uint32_t skip = had, left = len - had, room;
 	unsigned int n;
 
-	t->q[q].want = len > t->q[q].want ? len : t->q[q].want;
 	n = nic_rx_gather(t->be.fe, q, pos, len, iov, NIC_MAX_IOV, n_bufs, &room);
 	if (!n) {
 		t->be.n.rx_drop[NIC_DROP_NO_BUFFER]++;
@@ -169,40 +178,68 @@ static bool tap_passes(struct tap_nic *t, const struct iovec *iov, uint32_t len)
 	return nic_filter_match(&t->be.filter, head, len);
 }
 
+/*
+ * How many bytes the next frame is expected to have: one that is longer is copied in part, and the
+ * buffers for one that is shorter were looked for in vain.
+ */
+static void tap_expect(struct tap_queue *q, uint32_t len)
+{
+	if (len > q->want)
+		q->want = len;
+	q->calm = len > TAP_FRAME_STD ? 0 : q->calm + 1;
+	if (q->calm > TAP_CALM)
+		q->want = TAP_FRAME_STD;
+}
+
+/* One frame from the kernel into list[1..n] and the rest into spill. Gives its length. */
+static ssize_t tap_read(struct tap_nic *t, unsigned int q, struct iovec *list, unsigned int n,
+			struct virtio_net_hdr *hdr)
+{
+	const ssize_t size = t->vnet_hdr ? (ssize_t)sizeof(*hdr) : 0;
+	ssize_t ret;
+
+	*hdr = (struct virtio_net_hdr){ 0 };
+	list[0] = (struct iovec){ .iov_base = hdr, .iov_len = (size_t)size };
+	list[1 + n] = (struct iovec){ .iov_base = t->spill, .iov_len = sizeof(t->spill) };
+	ret = readv(t->q[q].fd, list, (int)n + 2);
+	if (ret < 0)
+		return -errno;
+	return ret < size ? 0 : ret - size;
+}
+
 /* Reads one frame to position pos. 1: *done is it. 0: it was dropped, its buffers are still free.
  * Negative: nothing there. */
 static int tap_receive_one(struct tap_nic *t, unsigned int q, unsigned int pos,
 			   struct nic_rx_done *done)
 {
-	struct iovec iov[NIC_MAX_IOV + 1];
-	uint32_t room, len, want = t->q[q].want;
+	struct iovec list[1 + NIC_MAX_IOV + 1], *iov = list + 1;
+	const struct nic_frontend *fe = t->be.fe;
+	uint32_t room, len, want = t->q[q].want, max = fe->max_gso ? fe->max_gso : fe->max_frame;
 	unsigned int n_bufs, n;
 	ssize_t ret;
 
-	n = tap_gather(t, q, pos, want < t->be.fe->max_frame ? want : t->be.fe->max_frame, iov,
-		       &n_bufs, &room);
+	n = tap_gather(t, q, pos, want < max ? want : max, iov, &n_bufs, &room);
 	if (!n)
 		return -ENOBUFS; /* frames wait in the interface's own queue */
-	iov[n] = (struct iovec){ .iov_base = t->spill, .iov_len = sizeof(t->spill) };
-	ret = readv(t->q[q].fd, iov, (int)n + 1);
+	ret = tap_read(t, q, list, n, &done->hdr);
 	if (ret < 0)
-		return -errno;
+		return (int)ret;
 	len = (uint32_t)ret;
-	if (len > t->be.fe->max_frame) {
+	if (len > nic_max(fe, &done->hdr)) {
 		t->be.n.rx_drop[NIC_DROP_TOO_LONG]++;
 		return 0;
 	}
+	tap_expect(&t->q[q], len);
 	if (!tap_passes(t, iov, len)) {
 		t->be.n.rx_drop[len < 14 ? NIC_DROP_TOO_SHORT : NIC_DROP_FILTERED]++;
 		return 0;
 	}
-	if (len > room) {
-		if (!tap_spilt(t, q, pos, len, room, &n_bufs))
-			return 0;
-	} else {
+	if (len <= room)
 		n_bufs = tap_bufs_used(t, q, pos, len, n_bufs);
-	}
-	*done = (struct nic_rx_done){ .len = len, .n_bufs = (uint16_t)n_bufs };
+	else if (!tap_spilt(t, q, pos, len, room, &n_bufs))
+		return 0;
+	done->len = len;
+	done->n_bufs = (uint16_t)n_bufs;
 	t->be.n.rx_frames++;
 	t->be.n.rx_bytes += len;
 	return 1;
@@ -276,16 +313,53 @@ static void tap_use_pairs(struct nic_backend *be, unsigned int n)
 		if (t->q[i].off == (i >= n))
 			continue;
 		if (ioctl(t->q[i].fd, TUNSETQUEUE, &r) < 0)
-			t->n_queue_errors++;
+			t->n_errors++;
 		else
 			t->q[i].off = i >= n;
 	}
 }
 
+static unsigned long tap_flags(uint32_t offloads)
+{
+	return (offloads & NIC_OFFLOAD_CSUM ? TUN_F_CSUM : 0) |
+	       (offloads & NIC_OFFLOAD_TSO4 ? TUN_F_TSO4 : 0) |
+	       (offloads & NIC_OFFLOAD_TSO6 ? TUN_F_TSO6 : 0) |
+	       (offloads & NIC_OFFLOAD_ECN ? TUN_F_TSO_ECN : 0);
+}
+
+/* What the interface may leave undone of the frames that it gives us. */
+static void tap_set_offloads(struct nic_backend *be)
+{
+	struct tap_nic *t = tap_of(be);
+
+	if (t->vnet_hdr && ioctl(t->q[0].fd, TUNSETOFFLOAD, tap_flags(be->rx_offloads)) < 0)
+		t->n_errors++;
+}
+
+/* What it was opened for, and whether its kernel knows how. */
+static int tap_look(struct tap_nic *t)
+{
+	const int size = sizeof(struct virtio_net_hdr);
+	struct ifreq r = { 0 };
+
+	if (ioctl(t->q[0].fd, TUNGETIFF, &r) < 0)
+		return -errno;
+	t->vnet_hdr = r.ifr_flags & IFF_VNET_HDR;
+	if (!t->vnet_hdr)
+		return 0;
+	/* both are the interface's: one queue is enough */
+	if (ioctl(t->q[0].fd, TUNSETVNETHDRSZ, &size) < 0)
+		return -errno;
+	if (ioctl(t->q[0].fd, TUNSETOFFLOAD, tap_flags(NIC_OFFLOAD_ALL)) == 0)
+		t->be.offloads = NIC_OFFLOAD_ALL;
+	tap_set_offloads(&t->be);
+	return 0;
+}
+
 static void tap_stats(struct nic_backend *be, struct stats_sink *s)
 {
 	stats_put(s, "tx_again", tap_of(be)->n_send_again);
-	stats_put(s, "tap_queue_errors", tap_of(be)->n_queue_errors);
+	stats_put(s, "tap_errors", tap_of(be)->n_errors);
 }
 
 static const struct nic_backend_ops tap_ops = {
@@ -295,6 +369,7 @@ static const struct nic_backend_ops tap_ops = {
 	.receive = tap_receive,
 	.set_filter = tap_set_filter,
 	.use_pairs = tap_use_pairs,
+	.set_offloads = tap_set_offloads,
 	.rx_fd = tap_rx_fd,
 	.reset = tap_reset,
 	.stats = tap_stats,
@@ -315,6 +390,7 @@ static int tap_create(struct vm *vm, struct device_conf *conf, struct nic_fronte
 		      struct nic_backend **out)
 {
 	struct tap_nic *t = calloc(1, sizeof(*t));
+	int ret;
 
 	opts_take(conf->opts, "ifname"); /* prep_tap.c has seen to it */
 	if (!t)
@@ -327,6 +403,12 @@ static int tap_create(struct vm *vm, struct device_conf *conf, struct nic_fronte
 			       conf->name);
 	}
 	t->be.ops = &tap_ops;
+	ret = tap_look(t);
+	if (ret < 0) {
+		tap_destroy(&t->be);
+		return err_ret(ret, "%s: asking the tap what it can: %s; use a newer kernel",
+			       conf->name, strerror(-ret));
+	}
 	*out = &t->be;
 	return 0;
 }

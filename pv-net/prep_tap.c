@@ -43,10 +43,15 @@ static int prep_tap_tell_name(struct prep_nic *nic, const char *name)
 static int prep_tap_wish(struct prep_nic *nic, struct tap_wish *w)
 {
 	uint64_t queues = 1, mtu = 0;
+	bool offloads = true;
 	int ret = opts_take_number(nic->opts, "queues", 1, TAP_MAX_QUEUES, &queues);
 
 	if (ret >= 0)
 		ret = opts_take_number(nic->opts, "mtu", 0, UINT16_MAX, &mtu);
+	if (ret >= 0)
+		ret = opts_take_bool(nic->opts, "offloads", &offloads);
+	/* other devices have no use for the header */
+	w->vnet_hdr = offloads && !strcmp(opts_type(nic->opts), "virtio");
 	w->n_queues = (unsigned int)queues;
 	w->mtu = (unsigned int)mtu;
 	return ret < 0 ? ret : 0;

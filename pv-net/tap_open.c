@@ -143,14 +143,16 @@ static int tap_first(int fd, const char *name, const struct tap_wish *w, struct 
 {
 	int ret;
 
-	*flags = w->n_queues > 1 ? IFF_MULTI_QUEUE : 0;
+	*flags = (w->n_queues > 1 ? IFF_MULTI_QUEUE : 0) | (w->vnet_hdr ? IFF_VNET_HDR : 0);
 	ret = tap_attach(fd, name, *flags | IFF_TUN_EXCL);
 	t->created = ret == 0;
 	if (ret != -EBUSY || w->must_be_new)
 		return ret;
 	ret = tap_attach(fd, name, *flags);
-	if (ret == -EINVAL && !*flags) /* one of several queues is as good */
-		ret = tap_attach(fd, name, *flags = IFF_MULTI_QUEUE);
+	if (ret == -EINVAL && w->n_queues == 1) { /* one of several queues is as good */
+		*flags |= IFF_MULTI_QUEUE;
+		ret = tap_attach(fd, name, *flags);
+	}
 	return ret;
 }
 
@@ -236,6 +238,7 @@ void tap_put_back(const struct tap_iface *t, int fd)
 	if (ioctl(fd, TUNSETTXFILTER, &none) < 0)
 		err_say("taking the filter off tap %s: %s; delete the interface", t->name,
 			strerror(errno));
+	ioctl(fd, TUNSETOFFLOAD, 0ul); /* no header, no offloads: a refusal changes nothing */
 	if (t->raised)
 		tap_set_up(t->name, false);
 }

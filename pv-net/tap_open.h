@@ -18,6 +18,7 @@ struct tap_wish {
 	bool must_be_new;
 	unsigned int n_queues; /* 1..TAP_MAX_QUEUES */
 	unsigned int mtu;      /* that it has to carry at least; 0: as it is */
+	bool vnet_hdr;         /* virtio's header before each frame: offloads */
 };
 
 struct tap_iface {
@@ -45,8 +46,8 @@ int tap_name_check(const char *name);
 int tap_open(const char *name, const struct tap_wish *w, struct tap_iface *t,
 	     int fd[TAP_MAX_QUEUES]);
 
-/* tap_put_back - an interface that was there before: its filter off, and down again if we put it
- * up. `fd` is it, still open. */
+/* tap_put_back - an interface that was there before: its filter and offloads off, and down again if
+ * we put it up. `fd` is it, still open. */
 void tap_put_back(const struct tap_iface *t, int fd);
 
 #endif

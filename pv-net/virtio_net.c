@@ -5,7 +5,9 @@
  * virtio_dev.c, commands through virtio_net_ctrl.c. A back-end that works on rings itself gets them
  * by virtio_net_rings.c. VIRTIO 1.2 section 5.1. Offered: MAC, STATUS, MRG_RXBUF, the ring's
  * features, packed rings when asked for, CTRL_VQ with receive modes, addresses and VLANs,
- * GUEST_ANNOUNCE, MTU when one is given, and MQ for several pairs. Left out: offloads.
+ * GUEST_ANNOUNCE, MTU when one is given, MQ for several pairs, and the offloads that the back-end
+ * has: checksums and TCP segmentation, both ways. Left out: UFO, USO, RSS, hash reports,
+ * SPEED_DUPLEX.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,6 +44,22 @@ void vnet_forget(struct vnet *v)
 	vnet_filter_reset(v);
 }
 
+bool vnet_set_offloads(struct vnet *v, uint64_t guest)
+{
+	bool csum = guest & VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM),
+	     tso4 = guest & VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4),
+	     tso6 = guest & VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6),
+	     ecn = guest & VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN);
+
+	if (((tso4 || tso6) && !csum) || (ecn && !tso4 && !tso6))
+		return false;
+	v->fe.max_gso = tso4 || tso6 ? NIC_MAX_GSO : 0;
+	nic_set_offloads(v->be, (csum ? NIC_OFFLOAD_CSUM : 0) | (tso4 ? NIC_OFFLOAD_TSO4 : 0) |
+					(tso6 ? NIC_OFFLOAD_TSO6 : 0) |
+					(ecn ? NIC_OFFLOAD_ECN : 0));
+	return true;
+}
+
 static void vnet_start(struct virtio_dev *vd)
 {
 	struct vnet *v = vnet_of_vd(vd);
@@ -50,6 +68,7 @@ static void vnet_start(struct virtio_dev *vd)
 	v->fresh = true;
 	vnet_prepare(v);
 	nic_use_pairs(v->be, 1);
+	vnet_set_offloads(v, vd->features & VNET_GUEST_OFFLOADS);
 }
 
 static void vnet_stop(struct virtio_dev *vd)
@@ -62,6 +81,7 @@ static void vnet_stop(struct virtio_dev *vd)
 		vnet_tx_forget(&v->tx[i]);
 		vnet_rx_forget(&v->rx[i]);
 	}
+	vnet_set_offloads(v, 0);
 	vnet_forget(v);
 }
 
@@ -79,22 +99,30 @@ static void vnet_config(struct virtio_dev *vd, uint8_t cfg[VIRTIO_CONFIG_MAX])
 	memcpy(cfg, &c, sizeof(c));
 }
 
-/* Which features a feature cannot be without, 5.1.3.1. */
+/* Which features a feature cannot be without, 5.1.3.1: one of the two. */
 static bool vnet_features_ok(const struct virtio_dev *vd)
 {
 	static const struct {
-		uint8_t feature, needs;
+		uint8_t feature, needs, or ;
 	} row[] = {
-		{ VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_CTRL_VQ },
-		{ VIRTIO_NET_F_CTRL_RX_EXTRA, VIRTIO_NET_F_CTRL_RX },
-		{ VIRTIO_NET_F_CTRL_VLAN, VIRTIO_NET_F_CTRL_VQ },
-		{ VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_CTRL_VQ },
-		{ VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_VQ },
-		{ VIRTIO_NET_F_MQ, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM },
+		{ VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM },
+		{ VIRTIO_NET_F_GUEST_ECN, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6 },
+		{ VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM },
+		{ VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM },
+		{ VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6 },
+		{ VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_CTRL_RX_EXTRA, VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_CTRL_RX },
+		{ VIRTIO_NET_F_CTRL_VLAN, VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ },
+		{ VIRTIO_NET_F_MQ, VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ },
 	};
 
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
-		if (virtio_has(vd, row[i].feature) && !virtio_has(vd, row[i].needs))
+		if (virtio_has(vd, row[i].feature) && !virtio_has(vd, row[i].needs) &&
+		    !virtio_has(vd, row[i].or))
 			return false;
 	/*
 	 * Without MQ the control queue's place is that of the second pair's receive queue, whose
@@ -300,6 +328,7 @@ static int vnet_take_options(struct vnet *v, struct device_conf *conf, struct vn
 	static const uint8_t some_mac[6] = {
 		0x02, 'f', 'l', 0, 0, 1
 	}; /* `fourlane run` always gives one */
+	bool offloads = true;
 	int ret;
 
 	*o = (struct vnet_options){ .queue_size = VNET_QUEUE_SIZE, .queues = 1 };
@@ -317,10 +346,31 @@ static int vnet_take_options(struct vnet *v, struct device_conf *conf, struct vn
 		ret = opts_take_number(conf->opts, "mtu", VNET_MTU_MIN, VNET_MTU_MAX, &o->mtu);
 	if (ret >= 0)
 		ret = opts_take_bool(conf->opts, "packed", &v->packed);
+	if (ret >= 0)
+		ret = opts_take_bool(conf->opts, "offloads", &offloads);
+	v->no_offloads = !offloads;
 	memcpy(v->mac, v->own_mac, sizeof(v->mac));
 	v->n_pairs = (unsigned int)o->queues;
 	v->mtu = (uint16_t)o->mtu;
 	return ret < 0 ? ret : 0;
+}
+
+/* The offloads of a back-end that moves frames. A driver may turn those of received frames on and
+ * off. */
+static uint64_t vnet_offloads(uint32_t offloads)
+{
+	uint64_t f = 0;
+
+	if (offloads & NIC_OFFLOAD_CSUM)
+		f |= VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) |
+		     VIRTIO_BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
+	if (offloads & NIC_OFFLOAD_TSO4)
+		f |= VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4);
+	if (offloads & NIC_OFFLOAD_TSO6)
+		f |= VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6);
+	if (offloads & NIC_OFFLOAD_ECN)
+		f |= VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN);
+	return f;
 }
 
 /* What the back-end can serve of the rings' features, and whether it has what was asked for. */
@@ -334,7 +384,13 @@ static int vnet_ask_backend(struct vnet *v, const char *name, uint64_t *served)
 		  VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC) |
 		  packed;
 	if (nic_takes_rings(v->be))
-		*served = v->be->ops->rings_features(v->be, *served, &max_pairs);
+		*served = v->be->ops->rings_features(
+			v->be, *served | VNET_GUEST_OFFLOADS | VNET_HOST_OFFLOADS, &max_pairs);
+	else
+		*served |= vnet_offloads(v->be->offloads);
+	if (v->no_offloads)
+		*served &= ~(VNET_GUEST_OFFLOADS | VNET_HOST_OFFLOADS |
+			     VIRTIO_BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS));
 	if (packed & ~*served)
 		return err_ret(
 			-EOPNOTSUPP,
@@ -447,7 +503,8 @@ static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **
 
 static const struct device_type vnet_type = {
 	.name = "virtio",
-	.keys = "mac=, queue_size=, queues=, mtu=, packed=, backend=null|loop|tap|switch and its "
+	.keys = "mac=, queue_size=, queues=, mtu=, packed=, offloads=, "
+		"backend=null|loop|tap|switch and its "
 		"keys",
 	.create = vnet_create,
 };

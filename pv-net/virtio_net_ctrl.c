@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The control queue of virtio-net: receive modes, addresses and VLANs, the number of queue pairs,
- * the announcement's end. It stays with the monitor also when the other rings are handed over.
- * Called by the pollers of virtio_net.c and virtio_net_rings.c. VIRTIO 1.2 section 5.1.6.5. A
- * command whose feature was not negotiated is answered with an error; so are RSS and hash reports,
- * which are not offered.
+ * offloads of received frames, the announcement's end. It stays with the monitor also when the
+ * other rings are handed over. Called by the pollers of virtio_net.c and virtio_net_rings.c.
+ * VIRTIO 1.2 section 5.1.6.5. A command whose feature was not negotiated is answered with an error;
+ * so are RSS and hash reports, which are not offered.
  */
 #include <errno.h>
 
@@ -35,6 +35,20 @@ static bool ctrl_announced(struct vnet *v, struct vnet_command *c, uint8_t comma
 	return !c->left;
 }
 
+/* Of the features that were negotiated, those that are to count now (5.1.6.5.8). */
+static bool ctrl_offloads(struct vnet *v, struct vnet_command *c, uint8_t command)
+{
+	uint64_t guest = 0;
+	uint8_t le[8];
+
+	if (!vnet_command_take(c, le, sizeof(le)) || c->left)
+		return false;
+	for (unsigned int i = 0; i < sizeof(le); i++)
+		guest |= (uint64_t)le[i] << (8 * i);
+	return !(guest & ~VNET_GUEST_OFFLOADS) && !(guest & ~v->vd.features) &&
+	       vnet_set_offloads(v, guest);
+}
+
 static const struct ctrl_command {
 	uint8_t class, command;
 	unsigned int feature; /* that it belongs to */
@@ -61,6 +75,8 @@ static const struct ctrl_command {
 	{ VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, VIRTIO_NET_F_GUEST_ANNOUNCE,
 	  ctrl_announced },
 	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, VIRTIO_NET_F_MQ, ctrl_pairs },
+	{ VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET,
+	  VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, ctrl_offloads },
 };
 
 /* What the driver asks for in iov[0..c->n_out). */

@@ -20,7 +20,14 @@
 #define VNET_CHAIN_IOV (NIC_MAX_IOV + 1) /* the header may be an element of its own */
 #define VNET_LINK_HEAD 18                /* Ethernet with a VLAN tag, before the MTU's bytes */
 #define VNET_MTU_MIN   68
-#define VNET_MTU_MAX   (NIC_MAX_FRAME - VNET_LINK_HEAD)
+/* offloads of received frames, and of those that are sent */
+#define VNET_GUEST_OFFLOADS \
+	(VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4) | \
+	 VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN))
+#define VNET_HOST_OFFLOADS \
+	(VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) | \
+	 VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN))
+#define VNET_MTU_MAX (NIC_MAX_FRAME - VNET_LINK_HEAD)
 
 /* Transmit side of a pair. I/O thread, under the device's lock. */
 struct vnet_tx {
@@ -79,7 +86,7 @@ struct vnet {
 	struct io_fd rx_fd[VNET_MAX_PAIRS];
 	uint8_t own_mac[6], mac[6]; /* as created; as the driver set it since its last reset */
 	uint16_t mtu;               /* 0: none was given */
-	bool packed;                /* packed rings are offered */
+	bool packed, no_offloads;   /* packed rings are offered; offloads are not */
 	unsigned int n_pairs;
 	struct vnet_tx tx[VNET_MAX_PAIRS];
 	struct vnet_rx rx[VNET_MAX_PAIRS];
@@ -90,7 +97,7 @@ struct vnet {
 	bool announce;         /* the driver is asked to announce itself; under the lock */
 	struct vnet_filter filter;
 	unsigned int used_pairs; /* as the driver asked for, from the first on; under the lock */
-	uint64_t n_tx_refused;   /* frames with a header that nobody negotiated; I/O thread */
+	uint64_t n_tx_refused;   /* frames that asked for what they may not; I/O thread */
 
 	/* With a back-end that takes rings: under the lock. */
 	struct nic_ring ring[2 * VNET_MAX_PAIRS]; /* as it was told */
@@ -157,6 +164,9 @@ bool vnet_set_pairs(struct vnet *v, unsigned int pairs);
  */
 void vnet_prepare(struct vnet *v);
 void vnet_forget(struct vnet *v);
+/* vnet_set_offloads - received frames may be as these GUEST_* features say; false: they do not go
+ * together. Under the lock. */
+bool vnet_set_offloads(struct vnet *v, uint64_t guest);
 /* vnet_link_news - tells the driver of a changed link. I/O thread, under the lock. */
 void vnet_link_news(struct vnet *v);
 

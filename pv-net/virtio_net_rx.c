@@ -109,11 +109,13 @@ static unsigned int vnet_rx_buf(struct nic_frontend *fe, unsigned int pair, unsi
 	return n;
 }
 
-/* Everything 0 but the number of buffers; set also without MRG_RXBUF (5.1.6.4.1). */
-static void rx_write_header(const struct vnet_rx_slot *s, uint16_t n_bufs)
+/* What the back-end left to do, and the number of buffers, set also without MRG_RXBUF (5.1.6.4.1).
+ */
+static void rx_write_header(const struct vnet_rx_slot *s, const struct nic_rx_done *done)
 {
-	const struct virtio_net_hdr h = { .num_buffers = n_bufs };
+	struct virtio_net_hdr h = done->hdr;
 
+	h.num_buffers = done->n_bufs;
 	if (s->header) {
 		memcpy(s->header, &h, sizeof(h));
 		return;
@@ -133,7 +135,7 @@ static void rx_give_back(struct vnet *v, unsigned int pair, unsigned int pos,
 		uint32_t part = left < s->room ? left : s->room;
 
 		if (i == 0)
-			rx_write_header(s, done->n_bufs);
+			rx_write_header(s, done);
 		left -= part;
 		vq_put_used(vnet_rxq(v, pair), s->head,
 			    part + (s->first ? VIRTIO_NET_HDR_SIZE : 0));

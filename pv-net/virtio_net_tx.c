@@ -2,7 +2,9 @@
 /*
  * virtio-net, from the guest: chains become frames that point into guest memory, go to the back-end
  * in bursts and come back to the driver in bursts. Called by the poller of virtio_net.c. VIRTIO 1.2
- * section 5.1.6.2. No offload is offered, so a frame that asks for one is dropped and counted.
+ * section 5.1.6.2. What a frame's header asks for is checked against the features and the
+ * frame, in a copy that goes on with it; a frame that asks for what it may not is dropped and
+ * counted.
  */
 #include <errno.h>
 
@@ -14,30 +16,55 @@ void vnet_tx_forget(struct vnet_tx *t)
 	t->in_flight_first = t->n_in_flight = 0;
 }
 
-/* Bits of `flags` that we do not know are ignored (5.1.6.2.2); a checksum or a segmentation was not
- * negotiated. */
-static bool tx_wants_offload(const struct virtio_net_hdr *h)
+static bool tx_may(const struct vnet *v, uint32_t needs)
 {
-	return h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM || h->gso_type != VIRTIO_NET_HDR_GSO_NONE;
+	return !(needs & NIC_OFFLOAD_CSUM && !virtio_has(&v->vd, VIRTIO_NET_F_CSUM)) &&
+	       !(needs & NIC_OFFLOAD_TSO4 && !virtio_has(&v->vd, VIRTIO_NET_F_HOST_TSO4)) &&
+	       !(needs & NIC_OFFLOAD_TSO6 && !virtio_has(&v->vd, VIRTIO_NET_F_HOST_TSO6)) &&
+	       !(needs & NIC_OFFLOAD_ECN && !virtio_has(&v->vd, VIRTIO_NET_F_HOST_ECN)) &&
+	       !(needs & ~NIC_OFFLOAD_ALL);
+}
+
+/*
+ * Whether a frame of `len` bytes may ask for what *h says (5.1.6.2.1); what does not count is
+ * cleared. Bits of `flags` that we do not know are ignored (5.1.6.2.2).
+ */
+static bool tx_offload_ok(const struct vnet *v, struct virtio_net_hdr *h, uint64_t len)
+{
+	bool tso = h->gso_type != VIRTIO_NET_HDR_GSO_NONE;
+
+	h->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	h->num_buffers = 0;
+	if (!tx_may(v, nic_needs(h)))
+		return false;
+	if (!h->flags) {
+		*h = (struct virtio_net_hdr){ 0 };
+		return !tso; /* segments need checksums */
+	}
+	if (h->csum_start < VNET_FRAME_MIN || h->csum_start + h->csum_offset + 2ull > len)
+		return false;
+	if (!tso)
+		h->gso_size = h->hdr_len = 0;
+	/* ECN alone is no kind of segmentation */
+	return !tso || (h->gso_size && h->hdr_len <= len && h->gso_type != VIRTIO_NET_HDR_GSO_ECN);
 }
 
 /* The reason to drop what stands in iov[0..*n), or NIC_N_DROPS; then *iov and *n describe the frame
- * without its header. */
+ * without its header, and *h is the one copy of that which was looked at. */
 static enum nic_drop tx_check(struct vnet *v, const struct vq_chain *c, struct iovec **iov,
-			      unsigned int *n)
+			      unsigned int *n, struct virtio_net_hdr *h)
 {
-	struct virtio_net_hdr h; /* the one copy that is looked at */
-
 	*n = c->n_out;
-	if (!vq_pull(iov, n, &h, sizeof(h)))
+	if (!vq_pull(iov, n, h, sizeof(*h)))
 		return NIC_DROP_TOO_SHORT;
-	if (tx_wants_offload(&h)) {
+	if (!tx_offload_ok(v, h, c->out_len - sizeof(*h))) {
 		v->n_tx_refused++;
 		return NIC_DROP_ERROR;
 	}
-	if (c->out_len < sizeof(h) + VNET_FRAME_MIN)
+	if (c->out_len < sizeof(*h) + VNET_FRAME_MIN)
 		return NIC_DROP_TOO_SHORT;
-	if (c->out_len > sizeof(h) + NIC_MAX_FRAME || *n > NIC_MAX_IOV)
+	if (c->out_len > sizeof(*h) + (h->gso_type ? NIC_MAX_GSO : NIC_MAX_FRAME) ||
+	    *n > NIC_MAX_IOV)
 		return NIC_DROP_TOO_LONG;
 	return NIC_N_DROPS;
 }
@@ -50,6 +77,7 @@ static int tx_walk_one(struct vnet *v, unsigned int pair, unsigned int pos, stru
 	struct vnet_tx *t = &v->tx[pair];
 	enum nic_drop why = NIC_DROP_TOO_LONG;
 	struct iovec *frame = *iov;
+	struct virtio_net_hdr h;
 	struct vq_chain c;
 	unsigned int n;
 	int ret = vq_walk(vq, pos, frame, VNET_CHAIN_IOV, &c);
@@ -62,7 +90,7 @@ static int tx_walk_one(struct vnet *v, unsigned int pair, unsigned int pos, stru
 		return ret;
 	if (ret == 0) {
 		*iov += c.n_out;
-		why = tx_check(v, &c, &frame, &n);
+		why = tx_check(v, &c, &frame, &n, &h);
 	}
 	if (why != NIC_N_DROPS) {
 		v->be->n.tx_drop[why]++;
@@ -72,7 +100,8 @@ static int tx_walk_one(struct vnet *v, unsigned int pair, unsigned int pos, stru
 	t->frame[t->n] = (struct nic_tx_frame){
 		.iov = frame,
 		.n_iov = n,
-		.len = (uint32_t)(c.out_len - sizeof(struct virtio_net_hdr)),
+		.len = (uint32_t)(c.out_len - sizeof(h)),
+		.hdr = h,
 	};
 	t->head[t->n++] = c.head;
 	return 0;

@@ -84,9 +84,9 @@ static void offered_features_are_those_of_the_slice(void **state)
 	struct vg *g = *state;
 
 	vg_write(g, 0, 4, 0);
-	assert_int_equal(vg_read(g, 4, 4), 1u << 5 | 1u << 15 | 1u << 16 | 1u << 17 | 1u << 18 |
-						   1u << 19 | 1u << 20 | 1u << 21 | 1u << 23 |
-						   1u << 28 | 1u << 29);
+	/* all but UFO (10, 14), MTU (3) and MQ (22), which nobody asked for, and what is reserved
+	 */
+	assert_int_equal(vg_read(g, 4, 4), 0x30bfbba7);
 	vg_write(g, 0, 4, 1);
 	assert_int_equal(vg_read(g, 4, 4), 1);
 	vg_write(g, 0, 4, 2);
