@@ -37,7 +37,9 @@
 #define E1000_TX_FETCH 128  /* descriptors copied at a time, and at most in a frame */
 #define E1000_TX_SLOTS 1024 /* units under way; a power of two */
 #define E1000_TX_IOVS  256
-#define E1000_RX_CACHE 256 /* posted buffers known; a power of two */
+#define E1000_TX_HDR   264      /* bytes that offloads can change: offsets have 8 bits; and a tag */
+#define E1000_TSO_MAX  0x100000 /* bytes of a message; the context cannot say more */
+#define E1000_RX_CACHE 256      /* posted buffers known; a power of two */
 #define E1000_RX_FETCH 64
 
 _Static_assert(NIC_MAX_FRAME <= UINT16_MAX, "lengths fit uint16_t");
@@ -69,7 +71,7 @@ enum e1000_tx_what {
 	E1000_TX_TOO_SHORT,
 	E1000_TX_TOO_LONG,
 	E1000_TX_TOO_MANY, /* above NIC_MAX_IOV, or no EOP in a whole fetch */
-	E1000_TX_OFFLOAD,  /* wants segmentation, which is not there */
+	E1000_TX_OFFLOAD,  /* wants segmentation by a context that makes no sense */
 	E1000_TX_REST,     /* what followed a frame without end */
 	E1000_TX_N_WHAT
 };
@@ -81,13 +83,16 @@ struct e1000_tx_slot {
 	uint16_t len; /* with padding; 0 when it was refused */
 	uint8_t what; /* enum e1000_tx_what */
 	uint8_t cast;
-	bool plain; /* an offload was asked for, the frame went without */
+	uint8_t flags; /* E1000_SLOT_* */
 };
+#define E1000_SLOT_PLAIN   1 /* an offload was asked for, the frame went without */
+#define E1000_SLOT_SEGMENT 2 /* of a long message; its descriptors are the last one's */
+#define E1000_SLOT_LAST    4 /* the last of these */
 
 /* Where a burst goes on when the back-end takes only the frames before this one. */
 struct e1000_tx_mark {
-	uint32_t next, slot_tail;
-	struct e1000_tx_context_desc ctx;
+	uint32_t next, slot_tail, tso_done;
+	struct e1000_tx_context_desc ctx[2];
 };
 
 struct e1000_tx_batch {
@@ -96,19 +101,23 @@ struct e1000_tx_batch {
 	struct e1000_tx_mark mark[NIC_BURST];
 	struct iovec iov[E1000_TX_IOVS];
 	struct e1000_tx_data_desc desc[E1000_TX_FETCH];
+	struct iovec message[E1000_TX_FETCH]; /* what is being cut into segments */
 };
 
 struct e1000_tx {
-	struct e1000_tx_data_desc *ring;  /* NULL: none, or not in guest memory */
-	uint32_t size;                    /* descriptors */
-	bool stale;                       /* a ring register was written: look at them all again */
-	bool reported;                    /* the present mistake has been counted */
-	bool dropping;                    /* until EOP */
-	uint32_t next;                    /* first descriptor that is in no slot */
-	struct e1000_tx_context_desc ctx; /* the last context: what offloads will use */
+	struct e1000_tx_data_desc *ring; /* NULL: none, or not in guest memory */
+	uint32_t size;                   /* descriptors */
+	bool stale;                      /* a ring register was written: look at them all again */
+	bool reported;                   /* the present mistake has been counted */
+	bool dropping;                   /* until EOP */
+	uint32_t next;                   /* first descriptor that is in no slot */
+	uint32_t tso_done; /* payload of the message at `next` that is in slots already */
+	/* the last contexts: [1] for segmentation, [0] for everything else */
+	struct e1000_tx_context_desc ctx[2];
 	struct e1000_tx_slot slot[E1000_TX_SLOTS];
-	uint32_t slot_head, slot_tail;    /* free running */
-	uint32_t n_backend;               /* frames among the slots */
+	uint8_t hdr[E1000_TX_SLOTS][E1000_TX_HDR]; /* where offloads change bytes of a frame */
+	uint32_t slot_head, slot_tail;             /* free running */
+	uint32_t n_backend;                        /* frames among the slots */
 	uint32_t orphans;                 /* frames with the back-end from before the ring moved */
 	uint32_t returned;                /* frames that a reset of the back-end gave back */
 	uint64_t rs[E1000_RING_MAX / 64]; /* descriptors that asked for a status */
@@ -136,8 +145,8 @@ struct e1000_eeprom {
 
 struct e1000_counters {
 	uint64_t tx_what[E1000_TX_N_WHAT];
-	uint64_t tx_descriptors, tx_offload_ignored, rx_descriptors, rx_no_descriptor, ring_errors,
-		bad_rx_address;
+	uint64_t tx_descriptors, tx_offload_ignored, tx_segments, rx_descriptors, rx_no_descriptor,
+		ring_errors, bad_rx_address;
 	uint64_t tdt_writes, rdt_writes, resets, unknown_registers, odd_accesses;
 };
 
@@ -257,6 +266,48 @@ bool e1000_rx_shrunk(const struct e1000 *d);
 bool e1000_rx_ready(struct e1000 *d); /* enabled, and a buffer is posted */
 void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f);
 extern const struct nic_frontend_ops e1000_frontend_ops;
+
+/* --- e1000_offload.c --- */
+/* A sum in the making; all zero at the start. */
+struct e1000_sum {
+	uint64_t acc;
+	bool odd; /* so many bytes came before */
+};
+void e1000_sum_add(struct e1000_sum *s, const void *p, size_t len);
+/* of the bytes [start, end) of what iov[0..n) hold, as far as there are any */
+void e1000_sum_range(struct e1000_sum *s, const struct iovec *iov, unsigned int n, uint32_t start,
+		     uint32_t end);
+uint16_t e1000_sum_end(const struct e1000_sum *s); /* not inverted, in the order of memory */
+/* up to len bytes from the front; gives how many */
+uint32_t e1000_iov_copy(void *dst, const struct iovec *iov, unsigned int n, uint32_t len);
+
+/* What is to be done to a frame. Offsets have been held against it. */
+struct e1000_tx_job {
+	struct {
+		uint32_t start, end, at; /* sums [start, end), into [at, at + 2) */
+	} sum[2];
+	unsigned int n_sums;
+	bool ip_sum, l4_sum; /* of a segment: by the context's offsets */
+	bool udp, tag;
+	uint16_t vet, tci;
+};
+/*
+ * Does the job to the frame in iov[0..n), room for max: its first bytes go to hdr, which becomes
+ * iov[0]. Gives the new n; 0 when it is above max.
+ */
+unsigned int e1000_offload_frame(const struct e1000_tx_job *job, uint8_t *hdr, struct iovec *iov,
+				 unsigned int n, unsigned int max);
+struct e1000_segment {
+	uint32_t offset, len, idx; /* of its payload; in the order of segments */
+	bool last;
+};
+/* Can a message be cut by this context? Every field it changes lies in the header, then. */
+bool e1000_tso_sane(const struct e1000_tx_context_desc *ctx, uint32_t payload);
+/* Makes hdr, a copy of the message's, that of one segment. Gives its length. */
+uint32_t e1000_offload_segment(const struct e1000_tx_job *job,
+			       const struct e1000_tx_context_desc *ctx, uint8_t *hdr,
+			       const struct e1000_segment *seg, const struct iovec *payload,
+			       unsigned int n);
 
 /* --- e1000_stats.c: under lock --- */
 /* A burst's frames, added to the registers once. */

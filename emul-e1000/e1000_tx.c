@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Transmit of the 82540EM (manual, 3.3 and 3.4): legacy and data descriptors become scatter-gather
+ * Transmit of the 82540EM (manual, 3.3 to 3.5): legacy and data descriptors become scatter-gather
  * lists into guest memory, contexts are remembered. Called by the poller with the device locked;
  * calls the back-end.
  *
@@ -8,9 +8,12 @@
  * that are with the back-end or need nothing more; they are finished in order (status written, TDH
  * moved) as the back-end reports. From `next` to TDT lie descriptors not looked at, or of a frame
  * whose end is not there yet, or that the back-end had no room for: those are read again. A
- * descriptor is copied once for each look and only the copy is used. Offloads (checksums,
- * segmentation, VLAN tags) are not done: segmentation is refused, the others are counted and the
- * frame leaves as it is.
+ * descriptor is copied once for each look and only the copy is used.
+ *
+ * A frame that asks for checksums or a tag has its first bytes copied to the slot's own memory and
+ * changed there (e1000_offload.c). A message to be segmented takes a slot a segment, the last of
+ * which has all its descriptors; when a burst ends in the middle, `tso_done` says where the next
+ * one goes on. Left out: the FCS of a driver that brings its own (IFCS off), collisions.
  */
 #include "e1000_priv.h"
 
@@ -31,6 +34,7 @@ void e1000_tx_restart(struct e1000 *d)
 	tx->orphans += tx->n_backend;
 	tx->n_backend = 0;
 	tx->slot_head = tx->slot_tail = tx->returned = 0;
+	tx->tso_done = 0;
 	tx->dropping = false;
 	tx->stale = true;
 }
@@ -107,14 +111,28 @@ static void tx_write_back(struct e1000 *d, uint32_t n_desc)
 		d->causes |= E1000_INT_TXQE;
 }
 
-/* Finishes the slots whose frames the back-end is done with. Gives the number of descriptors. */
+/* Statistics that few frames touch. */
+static void tx_count_flags(struct e1000 *d, const struct e1000_tx_slot *s)
+{
+	if (s->flags & E1000_SLOT_PLAIN)
+		d->n.tx_offload_ignored++;
+	if (!(s->flags & E1000_SLOT_SEGMENT))
+		return;
+	d->n.tx_segments += s->what == E1000_TX_FRAME;
+	if (s->what != E1000_TX_FRAME)
+		e1000_stat_add(d, E1000_TSCTFC, 1);
+	else if (s->flags & E1000_SLOT_LAST)
+		e1000_stat_add(d, E1000_TSCTC, 1);
+}
+
+/* Finishes the slots whose frames the back-end is done with. Gives descriptors and frames. */
 static uint32_t tx_complete(struct e1000 *d)
 {
 	struct e1000_tx *tx = &d->tx;
 	struct e1000_tally tally = { 0 };
 	unsigned int done = tx->n_backend + tx->orphans ? nic_sent(e1000_nic(d), 0) : 0;
 	unsigned int k = done < tx->orphans ? done : tx->orphans;
-	uint32_t n_desc = 0;
+	uint32_t n_desc = 0, n_frames = 0;
 
 	tx->orphans -= k;
 	done += tx->returned - k;
@@ -127,9 +145,11 @@ static uint32_t tx_complete(struct e1000 *d)
 				break;
 			done--;
 			tx->n_backend--;
-			d->n.tx_offload_ignored += s->plain;
+			n_frames++;
 			e1000_tally_frame(&tally, s->len, s->cast);
 		}
+		if (s->flags)
+			tx_count_flags(d, s);
 		d->n.tx_what[s->what]++;
 		n_desc += s->n_desc;
 	}
@@ -137,7 +157,7 @@ static uint32_t tx_complete(struct e1000 *d)
 		e1000_tally_tx(d, &tally);
 	if (n_desc)
 		tx_write_back(d, n_desc);
-	return n_desc;
+	return n_desc + n_frames;
 }
 
 /* --- building --- */
@@ -172,13 +192,13 @@ static bool tx_is_context(const struct e1000_tx_data_desc *desc)
 	       (desc->cmd_type_len & E1000_TXX_DTYP) == E1000_TXX_DTYP_CONTEXT;
 }
 
-/* A frame being put together in the batch's free iov entries. */
+/* A frame being put together: in the batch's free iov entries, or a message in its own. */
 struct tx_walk {
 	struct iovec *iov;
-	unsigned int n_iov;
+	unsigned int n_iov, max_iov;
 	uint32_t len;
 	enum e1000_tx_what what; /* the first thing that is wrong with it */
-	bool plain;              /* asked for an offload that is not there */
+	uint8_t flags;
 };
 
 static void tx_add(struct e1000 *d, struct tx_walk *w, const struct e1000_tx_data_desc *desc)
@@ -192,7 +212,7 @@ static void tx_add(struct e1000 *d, struct tx_walk *w, const struct e1000_tx_dat
 		return;
 	if (extended && (desc->cmd_type_len & E1000_TXX_DTYP) != E1000_TXX_DTYP_DATA) {
 		w->what = E1000_TX_BAD_TYPE;
-	} else if (w->n_iov == NIC_MAX_IOV) {
+	} else if (w->n_iov == w->max_iov) {
 		w->what = E1000_TX_TOO_MANY;
 	} else {
 		p = mem_ptr(d->mem, desc->addr, len);
@@ -202,66 +222,260 @@ static void tx_add(struct e1000 *d, struct tx_walk *w, const struct e1000_tx_dat
 	}
 }
 
-/* What the frame asks for beyond its bytes (3.3.7.1: the options of its first descriptor count). */
-static void tx_offloads(const struct e1000 *d, struct tx_walk *w,
-			const struct e1000_tx_data_desc *first, uint32_t last_cmd)
+/* Is there room for any frame, and its padding? */
+static bool tx_has_room(const struct e1000_tx *tx)
 {
-	bool extended = first->cmd_type_len & CMD(DEXT);
-
-	if (extended && (first->cmd_type_len | last_cmd) & CMD(TSE))
-		w->what = E1000_TX_OFFLOAD;
-	if (extended)
-		w->plain = first->popts & (E1000_TXD_POPTS_IXSM | E1000_TXD_POPTS_TXSM);
-	else
-		w->plain = last_cmd & CMD(IC);
-	if (last_cmd & CMD(VLE) && e1000_get(d, E1000_CTRL) & E1000_CTRL_VME)
-		w->plain = true;
+	return tx->batch.n < NIC_BURST && tx->batch.n_iov + NIC_MAX_IOV + 1 <= E1000_TX_IOVS &&
+	       tx->slot_tail - tx->slot_head < E1000_TX_SLOTS;
 }
 
-/* Lengths; padding (TCTL.PSP) comes from zeros of our own. */
-static void tx_check(struct e1000 *d, struct tx_walk *w)
+/*
+ * A good frame into the batch and into a slot: w->iov is the batch's next free entry. Padding
+ * (TCTL.PSP) comes from zeros of our own.
+ */
+static void tx_put(struct e1000 *d, struct tx_walk *w, unsigned int n_desc)
 {
-	bool pad = w->len && w->len < E1000_MIN_FRAME && e1000_get(d, E1000_TCTL) & E1000_TCTL_PSP;
+	struct e1000_tx *tx = &d->tx;
+	struct e1000_tx_batch *b = &tx->batch;
+	struct e1000_tx_mark *mark = &b->mark[b->n];
 
-	if (w->len > NIC_MAX_FRAME) {
-		w->what = E1000_TX_TOO_LONG;
-	} else if (pad) {
+	if (w->len < E1000_MIN_FRAME && e1000_get(d, E1000_TCTL) & E1000_TCTL_PSP) {
 		w->iov[w->n_iov++] = (struct iovec){
 			.iov_base = (void *)padding,
 			.iov_len = E1000_MIN_FRAME - w->len,
 		};
 		w->len = E1000_MIN_FRAME;
-	} else if (w->len < E1000_ETH_HEADER) {
-		w->what = E1000_TX_TOO_SHORT;
 	}
-}
-
-/* The frame has its end: into the batch with it, or into a slot that says why not. */
-static void tx_commit(struct e1000 *d, struct tx_walk *w, unsigned int n_desc)
-{
-	struct e1000_tx *tx = &d->tx;
-	struct e1000_tx_batch *b = &tx->batch;
-	struct e1000_tx_slot *s;
-	uint32_t slot = tx->slot_tail;
-
-	if (w->what == E1000_TX_FRAME)
-		tx_check(d, w);
-	tx_push(tx, n_desc, w->what);
-	if (w->what != E1000_TX_FRAME)
-		return;
-	s = &tx->slot[slot % E1000_TX_SLOTS];
-	s->len = (uint16_t)w->len;
-	s->plain = w->plain;
-	s->cast = (uint8_t)e1000_cast_of(w->iov[0].iov_base, w->iov[0].iov_len);
-	b->mark[b->n] = (struct e1000_tx_mark){
-		.next = tx->next,
-		.slot_tail = slot,
-		.ctx = tx->ctx,
+	mark->next = tx->next;
+	mark->slot_tail = tx->slot_tail;
+	mark->tso_done = tx->tso_done;
+	memcpy(mark->ctx, tx->ctx, sizeof(mark->ctx));
+	tx->slot[tx->slot_tail++ % E1000_TX_SLOTS] = (struct e1000_tx_slot){
+		.n_desc = (uint16_t)n_desc,
+		.len = (uint16_t)w->len,
+		.what = E1000_TX_FRAME,
+		.cast = (uint8_t)e1000_cast_of(w->iov[0].iov_base, w->iov[0].iov_len),
+		.flags = w->flags,
 	};
 	b->frame[b->n++] = (struct nic_tx_frame){ .iov = w->iov, .n_iov = w->n_iov, .len = w->len };
 	b->n_iov += w->n_iov;
 }
 
+/* --- what a frame asks for beyond its bytes --- */
+/*
+ * 3.3.3.1, 3.3.7.1: checksums of data descriptors by the first one's options, all else by the
+ * last's.
+ */
+static bool tx_wants_job(const struct e1000 *d, const struct e1000_tx_data_desc *first,
+			 const struct e1000_tx_data_desc *last)
+{
+	if (first->cmd_type_len & CMD(DEXT)
+		    ? first->popts & (E1000_TXD_POPTS_IXSM | E1000_TXD_POPTS_TXSM)
+		    : last->cmd_type_len & CMD(IC))
+		return true;
+	return last->cmd_type_len & CMD(VLE) && e1000_get(d, E1000_CTRL) & E1000_CTRL_VME;
+}
+
+/* A checksum whose place is not in the frame is not made, and counted. `end` 0: to the end. */
+static void job_add_sum(struct e1000_tx_job *job, struct tx_walk *w, uint32_t start, uint32_t end,
+			uint32_t at)
+{
+	if (!end || end > w->len)
+		end = w->len;
+	if (start >= end || at + 2 > w->len) {
+		w->flags |= E1000_SLOT_PLAIN;
+		return;
+	}
+	job->sum[job->n_sums].start = start;
+	job->sum[job->n_sums].end = end;
+	job->sum[job->n_sums++].at = at;
+}
+
+static void job_tag(const struct e1000 *d, struct e1000_tx_job *job,
+		    const struct e1000_tx_data_desc *last)
+{
+	job->tag = last->cmd_type_len & CMD(VLE) && e1000_get(d, E1000_CTRL) & E1000_CTRL_VME;
+	job->tci = last->special;
+	job->vet = (uint16_t)e1000_get(d, E1000_VET);
+}
+
+static void tx_do_job(struct e1000 *d, struct tx_walk *w, const struct e1000_tx_data_desc *first,
+		      const struct e1000_tx_data_desc *last)
+{
+	const struct e1000_tx_context_desc *ctx = &d->tx.ctx[0];
+	struct e1000_tx_legacy_desc old;
+	struct e1000_tx_job job = { 0 };
+	unsigned int n;
+
+	memcpy(&old, last, sizeof(old));
+	job_tag(d, &job, last);
+	if (!(first->cmd_type_len & CMD(DEXT))) {
+		if (old.cmd & E1000_TXC_IC)
+			job_add_sum(&job, w, old.css, 0, old.cso);
+	} else {
+		job.udp = !(ctx->cmd_type_len & CMD(TCP));
+		if (first->popts & E1000_TXD_POPTS_IXSM)
+			job_add_sum(&job, w, ctx->ipcss, ctx->ipcse ? ctx->ipcse + 1u : 0,
+				    ctx->ipcso);
+		if (first->popts & E1000_TXD_POPTS_TXSM)
+			job_add_sum(&job, w, ctx->tucss, ctx->tucse ? ctx->tucse + 1u : 0,
+				    ctx->tucso);
+	}
+	if (!job.n_sums && !job.tag)
+		return;
+	n = e1000_offload_frame(&job, d->tx.hdr[d->tx.slot_tail % E1000_TX_SLOTS], w->iov, w->n_iov,
+				w->max_iov);
+	if (!n)
+		w->what = E1000_TX_TOO_MANY;
+	w->n_iov = n;
+	w->len += job.tag ? 4 : 0;
+}
+
+static bool tx_length_ok(struct e1000 *d, struct tx_walk *w)
+{
+	bool pad = w->len && e1000_get(d, E1000_TCTL) & E1000_TCTL_PSP;
+
+	if (w->len > NIC_MAX_FRAME)
+		w->what = E1000_TX_TOO_LONG;
+	else if (w->len < E1000_ETH_HEADER && !pad)
+		w->what = E1000_TX_TOO_SHORT;
+	return w->what == E1000_TX_FRAME;
+}
+
+/* The frame has its end: into the batch with it, or into a slot that says why not. */
+static void tx_commit(struct e1000 *d, struct tx_walk *w, const struct e1000_tx_data_desc *first,
+		      unsigned int n_desc)
+{
+	const struct e1000_tx_data_desc *last = first + n_desc - 1;
+
+	if (w->what == E1000_TX_FRAME && tx_length_ok(d, w) && tx_wants_job(d, first, last) &&
+	    w->len >= E1000_ETH_HEADER) {
+		tx_do_job(d, w, first, last);
+		if (w->what == E1000_TX_FRAME)
+			tx_length_ok(d, w);
+	}
+	if (w->what == E1000_TX_FRAME)
+		tx_put(d, w, n_desc);
+	else
+		tx_push(&d->tx, n_desc, w->what);
+}
+
+/* --- segmentation --- */
+/* What is left of a message's payload. */
+struct tx_rest {
+	const struct iovec *iov;
+	unsigned int n;
+	size_t off; /* into iov[0] */
+};
+
+static void rest_skip(struct tx_rest *r, uint32_t len)
+{
+	for (r->off += len; r->n && r->off >= r->iov->iov_len; r->iov++, r->n--)
+		r->off -= r->iov->iov_len;
+}
+
+/* The next len bytes as iov[0..max), without moving on. Gives the elements; 0: too many. */
+static unsigned int rest_slice(const struct tx_rest *rest, uint32_t len, struct iovec *iov,
+			       unsigned int max)
+{
+	struct tx_rest r = *rest;
+	unsigned int n = 0;
+
+	while (len) {
+		size_t part;
+
+		if (n == max || !r.n)
+			return 0;
+		part = r.iov->iov_len - r.off < len ? r.iov->iov_len - r.off : len;
+		iov[n++] = (struct iovec){
+			.iov_base = (char *)r.iov->iov_base + r.off,
+			.iov_len = part,
+		};
+		len -= (uint32_t)part;
+		rest_skip(&r, (uint32_t)part);
+	}
+	return n;
+}
+
+/* The segment at tso_done. False when it has too many pieces. */
+static bool tx_segment(struct e1000 *d, const struct e1000_tx_job *job, const uint8_t *header,
+		       uint32_t payload, struct tx_rest *rest, unsigned int n_desc)
+{
+	struct e1000_tx *tx = &d->tx;
+	const struct e1000_tx_context_desc *ctx = &tx->ctx[1];
+	uint8_t *hdr = tx->hdr[tx->slot_tail % E1000_TX_SLOTS];
+	struct tx_walk w = { .iov = tx->batch.iov + tx->batch.n_iov, .flags = E1000_SLOT_SEGMENT };
+	struct e1000_segment seg = { .offset = tx->tso_done, .idx = tx->tso_done / ctx->mss };
+	uint32_t left = payload - seg.offset;
+
+	seg.last = left <= ctx->mss;
+	seg.len = seg.last ? left : ctx->mss;
+	w.n_iov = rest_slice(rest, seg.len, w.iov + 1, NIC_MAX_IOV - 1);
+	if (!w.n_iov)
+		return false;
+	memcpy(hdr, header, ctx->hdr_len);
+	w.iov[0] = (struct iovec){ .iov_base = hdr };
+	w.iov[0].iov_len = e1000_offload_segment(job, ctx, hdr, &seg, w.iov + 1, w.n_iov);
+	w.n_iov++;
+	w.len = (uint32_t)w.iov[0].iov_len + seg.len;
+	w.flags |= seg.last ? E1000_SLOT_LAST : 0;
+	tx_put(d, &w, seg.last ? n_desc : 0);
+	rest_skip(rest, seg.len);
+	tx->tso_done += seg.len;
+	return true;
+}
+
+/* A message that cannot be cut, or cannot be cut any further. */
+static unsigned int tx_refuse_message(struct e1000 *d, enum e1000_tx_what what, unsigned int n_desc)
+{
+	struct e1000_tx *tx = &d->tx;
+
+	tx_push(tx, n_desc, what);
+	tx->slot[(tx->slot_tail - 1) % E1000_TX_SLOTS].flags = E1000_SLOT_SEGMENT;
+	tx->tso_done = 0;
+	return n_desc;
+}
+
+/*
+ * A message with its end, in n_desc descriptors: as many segments as there is room for. Gives
+ * n_desc when that was all of them, else 0: the next burst goes on. The descriptors are read anew
+ * then, and all of this is checked again.
+ */
+static unsigned int tx_message(struct e1000 *d, struct tx_walk *w,
+			       const struct e1000_tx_data_desc *first, unsigned int n_desc)
+{
+	struct e1000_tx *tx = &d->tx;
+	const struct e1000_tx_context_desc *ctx = &tx->ctx[1];
+	uint32_t hdr_len = ctx->hdr_len, payload = w->len > hdr_len ? w->len - hdr_len : 0;
+	struct tx_rest rest = { .iov = w->iov, .n = w->n_iov };
+	struct e1000_tx_job job = { .udp = !(ctx->cmd_type_len & CMD(TCP)) };
+	uint8_t header[UINT8_MAX];
+
+	if (w->what == E1000_TX_FRAME && !e1000_tso_sane(ctx, payload))
+		w->what = E1000_TX_OFFLOAD;
+	else if (w->what == E1000_TX_FRAME &&
+		 (hdr_len + 4 + ctx->mss > NIC_MAX_FRAME || payload >= E1000_TSO_MAX))
+		w->what = E1000_TX_TOO_LONG;
+	else if (w->what == E1000_TX_FRAME && tx->tso_done >= payload)
+		w->what = E1000_TX_OFFLOAD; /* it shrank while it was sent */
+	if (w->what != E1000_TX_FRAME)
+		return tx_refuse_message(d, w->what, n_desc);
+	job_tag(d, &job, first + n_desc - 1);
+	job.ip_sum = first->popts & E1000_TXD_POPTS_IXSM;
+	job.l4_sum = first->popts & E1000_TXD_POPTS_TXSM;
+	e1000_iov_copy(header, w->iov, w->n_iov, hdr_len);
+	rest_skip(&rest, hdr_len + tx->tso_done);
+	while (tx->tso_done < payload) {
+		if (!tx_has_room(tx))
+			return 0;
+		if (!tx_segment(d, &job, header, payload, &rest, n_desc))
+			return tx_refuse_message(d, E1000_TX_TOO_MANY, n_desc);
+	}
+	tx->tso_done = 0;
+	return n_desc;
+}
+
+/* --- descriptors --- */
 /*
  * How many descriptors without EOP are too many: more are never fetched, or do not fit into the
  * ring.
@@ -272,29 +486,38 @@ static bool tx_endless(const struct e1000_tx *tx, unsigned int n)
 }
 
 /*
- * One frame from desc[0..n), all of them fetched. Gives the descriptors it took; 0 when its end is
- * not there yet. A frame that can have no end is given up: everything up to the next EOP goes with
- * it.
+ * One frame or message from desc[0..n), all of them fetched. Gives the descriptors it took; 0 when
+ * its end is not there yet, or the batch is full. A frame that can have no end is given up:
+ * everything up to the next EOP goes with it.
  */
 static unsigned int tx_frame(struct e1000 *d, const struct e1000_tx_data_desc *desc, unsigned int n)
 {
+	const uint32_t segmented = CMD(DEXT) | CMD(TSE);
 	struct e1000_tx *tx = &d->tx;
-	struct tx_walk w = { .iov = tx->batch.iov + tx->batch.n_iov };
+	struct tx_walk w = { .iov = tx->batch.iov + tx->batch.n_iov, .max_iov = NIC_MAX_IOV };
+	bool message = (desc[0].cmd_type_len & segmented) == segmented;
 
+	if (message) {
+		w.iov = tx->batch.message;
+		w.max_iov = E1000_TX_FETCH;
+	} else {
+		tx->tso_done = 0;
+	}
 	for (unsigned int i = 0; i < n; i++) {
 		if (tx_is_context(&desc[i]))
 			continue; /* within a frame it means nothing */
 		tx_add(d, &w, &desc[i]);
 		if (!(desc[i].cmd_type_len & CMD(EOP)))
 			continue;
-		if (w.what == E1000_TX_FRAME)
-			tx_offloads(d, &w, &desc[0], desc[i].cmd_type_len);
-		tx_commit(d, &w, i + 1);
+		if (message)
+			return tx_message(d, &w, desc, i + 1);
+		tx_commit(d, &w, desc, i + 1);
 		return i + 1;
 	}
 	if (!tx_endless(tx, n))
 		return 0;
 	tx->dropping = true;
+	tx->tso_done = 0;
 	tx_push(tx, n, E1000_TX_TOO_MANY);
 	return n;
 }
@@ -321,7 +544,9 @@ static unsigned int tx_unit(struct e1000 *d, const struct e1000_tx_data_desc *de
 		return tx_skip(d, desc, n);
 	if (!tx_is_context(desc))
 		return tx_frame(d, desc, n);
-	memcpy(&d->tx.ctx, desc, sizeof(d->tx.ctx));
+	/* 3.3.6: the part keeps one for segmentation and one for the rest */
+	memcpy(&d->tx.ctx[!!(desc->cmd_type_len & CMD(TSE))], desc, sizeof(*d->tx.ctx));
+	d->tx.tso_done = 0;
 	tx_push(&d->tx, 1, E1000_TX_CONTEXT);
 	return 1;
 }
@@ -345,8 +570,7 @@ static void tx_build(struct e1000 *d)
 	unsigned int n = tx_fetch(tx, e1000_get(d, E1000_TDT), b->desc), i = 0, used;
 
 	b->n = b->n_iov = 0;
-	while (i < n && b->n < NIC_BURST && b->n_iov + NIC_MAX_IOV + 1 <= E1000_TX_IOVS &&
-	       tx->slot_tail - tx->slot_head < E1000_TX_SLOTS) {
+	while (i < n && tx_has_room(tx)) {
 		used = tx_unit(d, b->desc + i, n - i);
 		if (!used)
 			break;
@@ -360,7 +584,8 @@ static void tx_take_back(struct e1000_tx *tx, unsigned int k)
 {
 	tx->next = tx->batch.mark[k].next;
 	tx->slot_tail = tx->batch.mark[k].slot_tail;
-	tx->ctx = tx->batch.mark[k].ctx;
+	tx->tso_done = tx->batch.mark[k].tso_done;
+	memcpy(tx->ctx, tx->batch.mark[k].ctx, sizeof(tx->ctx));
 	tx->dropping = false;
 }
 

@@ -233,7 +233,7 @@ static void e1000_tx_context_is_taken_and_finished(void **state)
 	eg_write(g, E1000_TDT, 1);
 	eg_poll(g, 1);
 	assert_int_equal(eg_tx_status(g, 0) & 1, 1);
-	assert_int_equal(g->d->tx.ctx.mss, 1460);
+	assert_int_equal(g->d->tx.ctx[0].mss, 1460);
 	eg_write(g, E1000_TDT, 2);
 	eg_poll(g, 1);
 	assert_int_equal(g->tap->n_taken, 1);
