@@ -529,6 +529,14 @@ static void sup_tty(struct supervisor *s)
 	s->tty_changed = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 
+/* Room for one read of ours. What the guest has not taken yet stays with whoever types it. */
+static bool sup_console_room(const struct supervisor *s)
+{
+	struct pollfd p = { .fd = s->console_w, .events = POLLOUT };
+
+	return s->stdin_open && poll(&p, 1, 0) > 0;
+}
+
 static void sup_stdin(struct supervisor *s)
 {
 	char buf[256];
@@ -578,12 +586,14 @@ static void sup_loop(struct supervisor *s)
 	long long deadline = 0;
 
 	for (;;) {
+		bool room = sup_console_room(s);
 		struct pollfd p[] = {
 			{ .fd = s->pid_fd, .events = POLLIN },
 			{ .fd = s->sig_fd, .events = POLLIN },
 			{ .fd = gone ? -1 : s->control, .events = POLLIN },
 			{ .fd = rpc_server_fd(s->server), .events = POLLIN },
-			{ .fd = s->stdin_open ? STDIN_FILENO : -1, .events = POLLIN },
+			{ .fd = room ? STDIN_FILENO : -1, .events = POLLIN },
+			{ .fd = s->stdin_open && !room ? s->console_w : -1, .events = POLLOUT },
 		};
 		struct signalfd_siginfo si;
 
