@@ -22,6 +22,7 @@
 #include <rte_ethdev.h>
 
 #include "helper_sw_guest.h"
+#include "vmdq/vmdq.h"
 #include "vswitch/dp_priv.h"
 #include "vswitch/sw_priv.h"
 
@@ -37,7 +38,8 @@ struct net {
 	struct dp_port *port[N_PORTS];
 	struct sg *g[N_PORTS]; /* NULL: an ethdev */
 	uint16_t ethdev[N_PORTS];
-	uint64_t sent; /* by all guests and by the wire */
+	struct vmdq_nic *nic[N_PORTS]; /* of a pool */
+	uint64_t sent;                 /* by all guests and by the wire */
 };
 
 static struct rte_mempool *mempool;
@@ -74,6 +76,14 @@ static struct dp_port_conf trunk_port(uint16_t native, const uint16_t *vids)
 	return c;
 }
 #define VIDS(...) ((const uint16_t[]){ __VA_ARGS__, 0 })
+
+static struct dp_port_conf with_macs(struct dp_port_conf c, uint8_t a, uint8_t b)
+{
+	c.n_macs = 2;
+	memcpy(c.mac[0], (uint8_t[]){ 2, 0, 0, 0, 0, a }, 6);
+	memcpy(c.mac[1], (uint8_t[]){ 2, 0, 0, 0, 0, b }, 6);
+	return c;
+}
 
 static unsigned int add_port(struct net *n, struct dp_port_conf *c)
 {
@@ -115,24 +125,47 @@ static unsigned int add_frozen(struct net *n, struct dp_port_conf c)
 }
 
 /* A NIC whose wire is a loop. */
+static uint16_t open_loop(unsigned int i)
+{
+	char name[16];
+	uint16_t dev;
+
+	snprintf(name, sizeof(name), "net_ring%u", i);
+	assert_int_equal(rte_eal_hotplug_add("vdev", name, ""), 0);
+	assert_int_equal(rte_eth_dev_get_port_by_name(name, &dev), 0);
+	return dev;
+}
+
 static unsigned int add_loop(struct net *n, struct dp_port_conf c)
 {
 	const struct rte_eth_conf conf = { 0 };
-	char name[16];
 	unsigned int i;
 	uint16_t dev;
 
 	c.kind = DP_ETH;
 	i = add_port(n, &c);
-	snprintf(name, sizeof(name), "net_ring%u", i);
-	assert_int_equal(rte_eal_hotplug_add("vdev", name, ""), 0);
-	assert_int_equal(rte_eth_dev_get_port_by_name(name, &dev), 0);
+	n->ethdev[i] = dev = open_loop(i);
 	assert_int_equal(rte_eth_dev_configure(dev, 1, 1, &conf), 0);
 	assert_int_equal(rte_eth_rx_queue_setup(dev, 0, 256, 0, NULL, mempool), 0);
 	assert_int_equal(rte_eth_tx_queue_setup(dev, 0, 256, 0, NULL), 0);
 	assert_int_equal(rte_eth_dev_start(dev), 0);
-	n->ethdev[i] = dev;
 	assert_int_equal(dp_eth_start(n->port[i], dev, 1), 0);
+	return i;
+}
+
+/* The pool of a guest on such a NIC, by the stand-in: all frames of that VLAN. */
+static unsigned int add_pool(struct net *n, uint16_t vlan, unsigned int guest)
+{
+	const struct vmdq_key key = { .vlan = vlan };
+	struct vmdq_nic_conf conf = { .mp = mempool, .n_pools = 1, .key = &key };
+	struct dp_port_conf c = access_port(vlan);
+	unsigned int i;
+
+	c.kind = DP_POOL;
+	i = add_port(n, &c);
+	n->ethdev[i] = conf.ethdev = open_loop(i);
+	assert_int_equal(vmdq_nic_create(&conf, &n->nic[i]), 0);
+	assert_int_equal(dp_pool_start(n->port[i], vmdq_pool(n->nic[i], 0), n->port[guest]), 0);
 	return i;
 }
 
@@ -151,6 +184,7 @@ static void remove_port(struct net *n, unsigned int i)
 		return;
 	}
 	snprintf(name, sizeof(name), "net_ring%u", i);
+	vmdq_nic_destroy(n->nic[i]);
 	rte_eth_dev_stop(n->ethdev[i]);
 	rte_eth_dev_close(n->ethdev[i]);
 	rte_eal_hotplug_remove("vdev", name);
@@ -451,6 +485,29 @@ static void static_address_is_of_its_vlan_only(void **state)
 	all_quiet(n);
 }
 
+/* 0 and 4095 are no VLANs, also for a trunk that has all bits set. */
+static void trunk_of_all_vlans_has_no_reserved_ones(void **state)
+{
+	struct net *n = *state;
+	struct dp_port_conf c = trunk_port(0, VIDS(1));
+	uint8_t frame[LEN];
+
+	memset(c.trunk_vlan, 0xff, sizeof(c.trunk_vlan));
+	add(n, c);
+	add(n, c);
+	add(n, access_port(0));
+	send_to(n, 0, BCAST, 1, 4095, frame);
+	send_to(n, 0, BCAST, 1, SG_NO_TAG, frame);
+	send_to(n, 0, BCAST, 1, 0xe000, frame);
+	all_quiet(n);
+	assert_int_equal(in_drop(n, 0, DP_DROP_VLAN), 3);
+	send_to(n, 0, BCAST, 1, 4094, frame);
+	gets(n, 1, frame, LEN, 4094);
+	send_to(n, 0, BCAST, 1, 1, frame);
+	gets(n, 1, frame, LEN, 1);
+	all_quiet(n);
+}
+
 /* Frames of one burst that look alike but for their tags. */
 static void frames_of_one_burst_are_each_in_their_vlan(void **state)
 {
@@ -477,6 +534,43 @@ static void frames_of_one_burst_are_each_in_their_vlan(void **state)
 			gets(n, T, frame[i], LEN, 20);
 		}
 	all_quiet(n);
+	/* as it leaves: three had no tag before, and two have none now */
+	assert_int_equal(counters(n, U).in_bytes, 8 * LEN);
+	assert_int_equal(counters(n, T).out_bytes, 7 * LEN + 3 * 4);
+	assert_int_equal(counters(n, A).out_bytes, 2 * (LEN - 4));
+}
+
+/* ... and but for whom they are for. */
+static void frames_of_one_burst_go_each_to_their_own(void **state)
+{
+	static const uint8_t dst[] = { 2, 3, BCAST, 2, 2, 3, 9, 3 };
+	struct net *n = *state;
+	uint8_t frame[8][LEN];
+
+	add(n, with_macs(access_port(0), 1, 11));
+	add(n, with_macs(access_port(0), 2, 12));
+	add(n, with_macs(access_port(0), 3, 13));
+	dp_ring_enable(n->port[0], SG_TX, false);
+	for (unsigned int i = 0; i < 8; i++) {
+		sg_frame(frame[i], LEN, dst[i], 1, SG_NO_TAG);
+		sg_send(n->g[0], frame[i], LEN, NULL);
+		n->sent++;
+	}
+	dp_ring_enable(n->port[0], SG_TX, true);
+	settle(n, 0);
+	/* those for one port go together, before or after those for all */
+	for (unsigned int i = 0; i < 8; i++)
+		if (dst[i] == 2)
+			gets(n, 1, frame[i], LEN, SG_NO_TAG);
+	for (unsigned int i = 0; i < 8; i++)
+		if (dst[i] == 3)
+			gets(n, 2, frame[i], LEN, SG_NO_TAG);
+	for (unsigned int i = 1; i < 3; i++) {
+		gets(n, i, frame[2], LEN, SG_NO_TAG);
+		gets(n, i, frame[6], LEN, SG_NO_TAG);
+	}
+	all_quiet(n);
+	nothing_dropped(n);
 }
 
 /* A frame with two tags, or the beginning of one, gets into no VLAN by losing the first. */
@@ -484,12 +578,13 @@ static void second_tag_is_no_way_into_another_vlan(void **state)
 {
 	static const uint16_t type[] = { 0x8100, 0x88a8, 0x9100 };
 	struct net *n = *state;
+	unsigned int native, nic;
 	uint8_t frame[LEN];
-	unsigned int native;
 
 	assert_int_equal(add(n, access_port(10)), A);
 	assert_int_equal(add(n, access_port(10)), B);
 	native = add(n, trunk_port(10, VIDS(10, 20)));
+	nic = add_loop(n, access_port(10));
 	for (unsigned int i = 0; i < 3; i++) {
 		sg_frame(frame, LEN, BCAST, 1, 0x6000); /* a priority, then a tag of VLAN 20 */
 		frame[16] = (uint8_t)(type[i] >> 8);
@@ -506,17 +601,10 @@ static void second_tag_is_no_way_into_another_vlan(void **state)
 	send_one(n, A, frame, 16);
 	gets_nothing(n, native);
 	assert_int_equal(out_drop(n, native, DP_DROP_VLAN), 4);
+	assert_int_equal(out_drop(n, nic, DP_DROP_VLAN), 4);
 }
 
 /* --- who may say what --- */
-static struct dp_port_conf with_macs(struct dp_port_conf c, uint8_t a, uint8_t b)
-{
-	c.n_macs = 2;
-	memcpy(c.mac[0], (uint8_t[]){ 2, 0, 0, 0, 0, a }, 6);
-	memcpy(c.mac[1], (uint8_t[]){ 2, 0, 0, 0, 0, b }, 6);
-	return c;
-}
-
 static void source_that_is_not_the_guests_is_dropped(void **state)
 {
 	struct net *n = *state;
@@ -587,13 +675,15 @@ static void port_with_anothers_address_is_not_added(void **state)
 {
 	struct net *n = *state;
 	struct dp_port_conf c = with_macs(access_port(0), 3, 2);
+	struct dp_fdb_info info;
 	struct dp_port *p;
 
 	add(n, with_macs(access_port(0), 1, 2));
 	snprintf(c.name, sizeof(c.name), "q");
 	assert_int_equal(dp_port_add(n->dp, &c, &p), -EEXIST);
 	is_at(n, 2, 0, "p0");
-	is_at(n, 3, 0, ""); /* nothing of it stays */
+	dp_fdb_info(n->dp, &info);
+	assert_int_equal(info.n, 2); /* nothing of it stays */
 	c.vlan = 5;
 	assert_int_equal(dp_port_add(n->dp, &c, &p), 0);
 	dp_port_remove(p);
@@ -856,6 +946,44 @@ static void guest_that_is_down_is_counted_so(void **state)
 	n->n = 2;
 }
 
+/* What was sent while a ring was off has had its kick; the worker sleeps. */
+static void ring_that_is_enabled_is_looked_at(void **state)
+{
+	struct net *n = *state;
+	struct dp_worker_info info[DP_MAX_WORKERS];
+	struct sg_ring *r;
+	uint64_t slept;
+	uint8_t frame[LEN];
+	unsigned int us;
+
+	add(n, access_port(0));
+	add(n, access_port(0));
+	r = &n->g[0]->ring[SG_TX];
+	dp_ring_enable(n->port[0], SG_TX, false);
+	for (us = 0; !atomic_load(&n->dp->worker[0]->asleep); us += 20) {
+		assert_true(us < PATIENCE);
+		nap(n);
+	}
+	dp_workers(n->dp, info);
+	slept = info[0].sleeps;
+	sg_frame(frame, LEN, BCAST, 1, SG_NO_TAG);
+	sg_send(n->g[0], frame, LEN, NULL);
+	n->sent++;
+	sg_kick(n->g[0]);
+	for (; info[0].sleeps == slept || !atomic_load(&n->dp->worker[0]->asleep); us += 20) {
+		assert_true(us < PATIENCE);
+		nap(n);
+		dp_workers(n->dp, info);
+	}
+	gets_nothing(n, 1);
+	dp_ring_enable(n->port[0], SG_TX, true);
+	for (; __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) != r->avail->idx; us += 20) {
+		assert_true(us < PATIENCE);
+		nap(n);
+	}
+	gets(n, 1, frame, LEN, SG_NO_TAG);
+}
+
 static void sender_that_breaks_the_rules_stops_alone(void **state)
 {
 	struct net *n = *state;
@@ -882,6 +1010,7 @@ static void sender_that_breaks_the_rules_stops_alone(void **state)
 	gets(n, 2, frame, LEN, SG_NO_TAG);
 	gets(n, 0, frame, LEN, SG_NO_TAG); /* its other ring works */
 	all_quiet(n);
+	assert_int_equal(n->g[0]->ring[SG_TX].used->idx, 65500); /* nothing is given back */
 	assert_int_equal(in_drop(n, 0, DP_DROP_BAD_RING), 1);
 	dp_ring_stop(n->port[0], SG_TX);
 	assert_int_equal(counters(n, 0).bad_rings, 1); /* it is not forgotten */
@@ -1143,6 +1272,95 @@ static void frame_from_nic_to_nic_is_not_copied(void **state)
 	assert_int_equal(counters(n, 1).copied_bytes, 0);
 }
 
+/* A copy for each of several, though one of them is a NIC. */
+static void frame_from_a_nic_to_several_is_copied(void **state)
+{
+	struct net *n = *state;
+	uint8_t frame[LEN];
+
+	add_loop(n, trunk_port(0, VIDS(5)));
+	add_loop(n, with_macs(trunk_port(0, VIDS(5)), 8, 9)); /* what it gives back is refused */
+	add(n, trunk_port(0, VIDS(5)));
+	add(n, access_port(5));
+	for (unsigned int i = 1; i <= 10; i++) {
+		sg_frame(frame, LEN, BCAST, 2, 5);
+		wire_sends(n, 0, frame, LEN);
+		comes_in(n, 1, i);
+		n->sent++;
+		gets(n, 2, frame, LEN, 5);
+		gets(n, 3, frame, LEN, SG_NO_TAG);
+		assert_int_equal(counters(n, 1).copied_bytes, i * LEN);
+	}
+	all_quiet(n);
+	assert_int_equal(in_drop(n, 1, DP_DROP_SOURCE), 10);
+}
+
+static void frame_from_a_nic_that_is_too_short_is_dropped(void **state)
+{
+	struct net *n = *state;
+	uint8_t frame[14];
+
+	add_loop(n, access_port(0));
+	add(n, access_port(0));
+	sg_frame(frame, 14, BCAST, 2, SG_NO_TAG);
+	wire_sends(n, 0, frame, 13);
+	wire_sends(n, 0, frame, 14);
+	comes_in(n, 0, 2);
+	assert_int_equal(in_drop(n, 0, DP_DROP_TOO_SHORT), 1);
+	gets(n, 1, frame, 14, SG_NO_TAG);
+	all_quiet(n);
+}
+
+/* --- a guest's own queue of a NIC --- */
+static void pool_is_the_way_out_for_what_is_not_local(void **state)
+{
+	struct net *n = *state;
+	uint8_t frame[LEN];
+
+	add(n, with_macs(access_port(10), 1, 11));
+	add(n, with_macs(access_port(10), 2, 12));
+	add_pool(n, 10, 0);
+	send_to(n, 0, 2, 1, SG_NO_TAG, frame); /* local */
+	gets(n, 1, frame, LEN, SG_NO_TAG);
+	assert_int_equal(counters(n, 2).out_frames, 0);
+	send_to(n, 0, 9, 1, SG_NO_TAG, frame); /* unknown: out, and to nobody else */
+	comes_in(n, 2, 1);
+	assert_int_equal(counters(n, 2).out_frames, 1);
+	send_to(n, 0, BCAST, 1, SG_NO_TAG, frame); /* both */
+	comes_in(n, 2, 2);
+	gets(n, 1, frame, LEN, SG_NO_TAG);
+	assert_int_equal(counters(n, 0).replicated, 1);
+	all_quiet(n);
+	/* the NIC has given them back, and they are the guest's own */
+	assert_int_equal(in_drop(n, 2, DP_DROP_OWN), 2);
+	n->sent += 2;
+	send_to(n, 1, BCAST, 2, SG_NO_TAG, frame); /* another's pool is nobody's way out */
+	gets(n, 0, frame, LEN, SG_NO_TAG);
+	assert_int_equal(counters(n, 2).out_frames, 2);
+	all_quiet(n);
+}
+
+static void what_a_pool_receives_is_its_guests(void **state)
+{
+	struct net *n = *state;
+	uint8_t frame[LEN];
+
+	add(n, with_macs(access_port(10), 1, 11));
+	add(n, with_macs(access_port(10), 2, 12));
+	add_pool(n, 10, 0);
+	sg_frame(frame, LEN, 2, 7, 10); /* also what the table would give to another */
+	wire_sends(n, 2, frame, LEN);
+	comes_in(n, 2, 1);
+	gets(n, 0, frame, LEN, SG_NO_TAG);
+	sg_frame(frame, LEN, BCAST, 7, 10);
+	wire_sends(n, 2, frame, LEN);
+	comes_in(n, 2, 2);
+	gets(n, 0, frame, LEN, SG_NO_TAG);
+	all_quiet(n);
+	nothing_dropped(n);
+	is_at(n, 7, 10, "");
+}
+
 /* --- ports that go --- */
 static void port_that_goes_leaves_nothing_behind(void **state)
 {
@@ -1277,7 +1495,9 @@ int main(void)
 		T(every_frame_is_in_its_vlan_only),
 		T(known_address_is_not_reached_from_another_vlan),
 		T(static_address_is_of_its_vlan_only),
+		T(trunk_of_all_vlans_has_no_reserved_ones),
 		T(frames_of_one_burst_are_each_in_their_vlan),
+		T(frames_of_one_burst_go_each_to_their_own),
 		T(second_tag_is_no_way_into_another_vlan),
 		T(source_that_is_not_the_guests_is_dropped),
 		T(source_that_is_no_unicast_address_is_dropped),
@@ -1293,6 +1513,7 @@ int main(void)
 		T(pushed_down_filter_refuses_before_a_buffer_is_spent),
 		T(frozen_guest_is_nobody_elses_concern),
 		T(guest_that_is_down_is_counted_so),
+		T(ring_that_is_enabled_is_looked_at),
 		T(sender_that_breaks_the_rules_stops_alone),
 		T(receiver_that_breaks_the_rules_stops_alone),
 		T(frames_of_a_wrong_shape_are_counted),
@@ -1306,6 +1527,10 @@ int main(void)
 		T(nic_that_is_stopped_is_down),
 		T(priority_tag_leaves_a_nic_with_its_vlan),
 		T(frame_from_nic_to_nic_is_not_copied),
+		T(frame_from_a_nic_to_several_is_copied),
+		T(frame_from_a_nic_that_is_too_short_is_dropped),
+		T(pool_is_the_way_out_for_what_is_not_local),
+		T(what_a_pool_receives_is_its_guests),
 		T(port_that_goes_leaves_nothing_behind),
 		T(ports_have_names_of_their_own),
 		T(traffic_both_ways_keeps_bytes_and_order),
