@@ -117,7 +117,8 @@ static int sup_open(struct supervisor *s, const char *what, const char *path, in
 			       "virtualisation on in the firmware",
 			       strerror(errno));
 	if (fd < 0 && !strcmp(what, "kvm"))
-		return err_ret(-errno, "opening /dev/kvm: %s; join the group 'kvm' or run as root",
+		return err_ret(errno == EACCES || errno == EPERM ? -EOPNOTSUPP : -errno,
+			       "opening /dev/kvm: %s; join the group 'kvm' or run as root",
 			       strerror(errno));
 	if (fd < 0)
 		return err_ret(-errno, "opening the %s %s: %s; check the path", what, path,
@@ -712,6 +713,11 @@ int supervisor_run(const struct supervisor_conf *conf)
 	if ((ret = sup_check_limits(s)) < 0 || (ret = sup_lock(s)) < 0 || (ret = sup_listen(s)) < 0)
 		goto out;
 	ret = sup_prepare(s);
+	if (ret == -EINTR)
+		ret = err_ret(-ECANCELED,
+			      "starting guest '%s': a signal came while its devices were waited "
+			      "for, nothing has run; run it again",
+			      conf->name);
 	if (ret == -EINVAL)
 		ret = FL_USAGE; /* a wrong --nic or --disk, and only that gives EINVAL here */
 	if (ret == 0)

@@ -82,6 +82,12 @@ static int switch_default_path(struct prep_switch *p, const char *name, char *pa
 	return switch_make_dir(dir);
 }
 
+/* NULL: not given. */
+static bool switch_name_ok(const char *name)
+{
+	return !name || (rpc_name_ok(name) && strlen(name) < RPC_PORT_NAME_BYTES);
+}
+
 static int switch_words(struct prep_guest *g, struct prep_nic *nic, struct prep_switch *p)
 {
 	const char *socket = opts_take(nic->opts, "socket"), *name = opts_take(nic->opts, "switch"),
@@ -94,16 +100,21 @@ static int switch_words(struct prep_guest *g, struct prep_nic *nic, struct prep_
 	if (socket && (name || port))
 		return err_ret(-EINVAL, "%s: socket= and %s= both say where: give one", nic->name,
 			       name ? "switch" : "port");
-	if ((name && !rpc_name_ok(name)) || (port && !rpc_name_ok(port)))
+	if (!switch_name_ok(name) || !switch_name_ok(port))
 		return err_ret(-EINVAL,
-			       "%s: a switch and a port are called by 1 to 32 letters, digits, "
-			       "'_', '-', '.'",
-			       nic->name);
+			       "%s: a switch and a port are called by 1 to %d letters, digits, "
+			       "'_', '-', '.'; give such a switch= and port=",
+			       nic->name, RPC_PORT_NAME_BYTES - 1);
 	p->own_path = socket;
 	if (port)
 		snprintf(p->port, sizeof(p->port), "%s", port);
 	else
 		snprintf(p->port, sizeof(p->port), "%s-%s", prep_guest_name(g), nic->name);
+	if (!socket && !switch_name_ok(p->port))
+		return err_ret(-EINVAL,
+			       "%s: port %s: the name has %zu letters, a switch's port has at most "
+			       "%d; give port=NAME",
+			       nic->name, p->port, strlen(p->port), RPC_PORT_NAME_BYTES - 1);
 	if (socket)
 		snprintf(path, sizeof(path), "%s", socket);
 	else

@@ -507,13 +507,17 @@ static void vu_set_link(struct vhost_user *vu, bool up)
 
 static void vu_say(struct vhost_user *vu, int why)
 {
-	static const char next[] = "waiting for the next connection; look at the back-end";
+	const bool first = !vu->features; /* the guest does not start without it */
+	const char *next = first ? "the guest cannot start; look at the back-end"
+				 : "waiting for the next connection; look at the back-end";
 	const char *name = vu->conf.name, *request = request_name(vu->request);
 
 	switch (why) {
 	case -EPIPE:
-		err_limited(&vu->limit, "%s: the vhost-user back-end is gone; start it again",
-			    name);
+		err_limited(&vu->limit, "%s: the vhost-user back-end %s", name,
+			    first ? "closed the connection: it has another guest at that port, or "
+				    "refuses us; end that guest, or give another port"
+				  : "is gone; start it again");
 		break;
 	case -ETIMEDOUT:
 		err_limited(&vu->limit, "%s: the vhost-user back-end did not answer %s in time: %s",

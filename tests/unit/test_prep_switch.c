@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,8 @@ static void wrong_words_are_wrong_words(void **state)
 		"e1000,backend=switch,wait=-1",
 		"e1000,backend=switch,port=../etc",
 		"e1000,backend=switch,switch=a/b",
+		"e1000,backend=switch,port=a-name-of-32-letters-0123456789ab",
+		"e1000,backend=switch,switch=a-name-of-32-letters-0123456789a",
 		"e1000,backend=switch,socket=%s,port=p",
 		"e1000,backend=switch,socket=%s,switch=default",
 		"e1000,backend=switch,socket=/a-path-that-is-longer-than-the-108-bytes-of-an-"
@@ -124,6 +127,19 @@ static void wrong_words_are_wrong_words(void **state)
 		assert_non_null(strstr(f->said, "nic") ? f->said : strstr(f->said, "options"));
 		prep_guest_release(&f->g);
 	}
+}
+
+static void a_port_called_after_the_guest_may_be_too_long(void **state)
+{
+	struct fixture *f = *state;
+
+	f->g.name = "a-guest-with-a-name-of-27-bytes"; /* and "-nic0" */
+	assert_int_equal(add(f, "e1000,backend=switch"), -EINVAL);
+	assert_non_null(strstr(f->said, "; give port=NAME"));
+	prep_guest_release(&f->g);
+	/* elsewhere nobody asks for its name */
+	switch_listens(f, true);
+	assert_int_equal(add(f, "e1000,backend=switch,socket=%s"), 0);
 }
 
 static void a_switch_that_is_not_there_is_named_with_what_to_do(void **state)
@@ -245,8 +261,12 @@ static void server_disturbs_nobody_who_is_there(void **state)
 	FILE *file;
 
 	switch_listens(f, true);
+	assert_int_equal(fcntl(f->listen, F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(add(f, "e1000,backend=switch,socket=%s,role=server,wait=0"), -EADDRINUSE);
 	assert_int_equal(access(f->path, F_OK), 0);
+	/* one that waits for a single connection has it still before it */
+	assert_int_equal(accept4(f->listen, NULL, NULL, SOCK_CLOEXEC), -1);
+	assert_int_equal(errno, EAGAIN);
 	prep_guest_release(&f->g);
 	unlink(f->path);
 	file = fopen(f->path, "w");
@@ -272,6 +292,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(wrong_words_are_wrong_words),
+		T(a_port_called_after_the_guest_may_be_too_long),
 		T(a_switch_that_is_not_there_is_named_with_what_to_do),
 		T(client_connects_now_and_again),
 		T(server_gives_up_when_nobody_comes_and_leaves_nothing),
