@@ -411,27 +411,28 @@ static const struct command switch_command = {
 	.name = "switch",
 	.group = CMD_SWITCH,
 	.summary = "ports, addresses and counters of a fourlane-switch",
-	.usage = "show|stats|table [--json] [--switch NAME]\n"
-		 "       fourlane switch table --flush [PORT]\n"
-		 "       fourlane switch port add NAME --type TYPE [options]\n"
-		 "       fourlane switch port remove NAME\n\n"
-		 "Asks or changes a running fourlane-switch ('default' unless --switch names "
-		 "another).\n\n"
-		 "  show     its ports      stats   frames in, out and dropped, each drop by name\n"
-		 "  table    the addresses it knows; --flush forgets those learned (on PORT)\n\n"
-		 "options of port add:\n"
-		 "  --type vhost-user|eth|tap|vmdq\n"
-		 "  --vlan N            access VLAN (0: none), or the native one of a trunk\n"
-		 "  --trunk LIST        VLANs of a trunk: 100,200-210\n"
-		 "  --mac MAC           source address allowed there; may stand several times\n"
-		 "  --max-learned N     addresses learned there, at most\n"
-		 "  --uplink on|off     our own frames that come back there are dropped\n"
-		 "  --socket PATH --role server|client --queues N        vhost-user\n"
-		 "  --device PCI|VDEV --queue-size N                     eth, vmdq\n"
-		 "  --ifname NAME                                        tap\n"
-		 "  --guest PORT --software                              vmdq: the guest's port; "
-		 "no VMDq\n\n"
-		 "example: fourlane switch port add vm1-nic0 --type vhost-user --vlan 100\n",
+	.usage =
+		"show|stats|table [--json] [--switch NAME]\n"
+		"       fourlane switch table --flush [PORT]\n"
+		"       fourlane switch port add NAME --type TYPE [options]\n"
+		"       fourlane switch port remove NAME\n\n"
+		"Asks or changes a running fourlane-switch ('default' unless --switch names "
+		"another).\n\n"
+		"  show     its ports      stats   frames in, out and dropped, each drop by name\n"
+		"  table    the addresses it knows; --flush forgets those learned (on PORT)\n\n"
+		"options of port add:\n"
+		"  --type vhost-user|eth|tap|vmdq\n"
+		"  --vlan N            access VLAN (0: none), or the native one of a trunk\n"
+		"  --trunk LIST        VLANs of a trunk: 100,200-210\n"
+		"  --mac MAC           source address allowed there; may stand several times\n"
+		"  --max-learned N     addresses learned there, at most\n"
+		"  --uplink on|off     our own frames that come back there are dropped\n"
+		"  --socket PATH --role server|client --queues N        vhost-user\n"
+		"  --device PCI|VDEV --queue-size N                     eth, vmdq (--queues: eth)\n"
+		"  --ifname NAME                                        tap\n"
+		"  --guest PORT --software                              vmdq: the guest's port; "
+		"no VMDq\n\n"
+		"example: fourlane switch port add vm1-nic0 --type vhost-user --vlan 100\n",
 	.run = switch_run,
 };
 COMMAND(&switch_command);

@@ -30,9 +30,9 @@ static const char usage[] =
 	"  --huge WORD     huge pages for frame buffers: auto takes them when enough are free\n"
 	"  --memory-mb N   for frame buffers of NICs (64)\n\n"
 	"keys of a port:\n"
-	"  all              name, type, vlan, trunk, macs, max_learned, queues\n"
-	"  type vhost-user  socket, role\n"
-	"  type eth         device, queue_size, uplink\n"
+	"  all              name, type, vlan, trunk, macs, max_learned\n"
+	"  type vhost-user  socket, role, queues\n"
+	"  type eth         device, queues, queue_size, uplink\n"
 	"  type tap         ifname, queue_size, uplink\n"
 	"  type vmdq        device, guest, software, queue_size\n\n"
 	"exit status: 0 ended by a signal, 1 failed, 2 wrong words, 3 this host cannot do it\n";

@@ -185,6 +185,7 @@ static int port_foreign_keys(const char *what, const struct port_words *w,
 		{ "ifname", w->ifname, !strcmp(c->type, "tap") },
 		{ "guest", w->guest, c->dp.kind == DP_POOL },
 		{ "software", w->software, c->dp.kind == DP_POOL },
+		{ "queues", w->queues, c->dp.kind == DP_GUEST || !strcmp(c->type, "eth") },
 		{ "queue_size", w->queue_size, c->dp.kind != DP_GUEST },
 		{ "uplink", w->uplink, c->dp.kind == DP_ETH },
 	};

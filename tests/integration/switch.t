@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 SW=$B/fourlane-switch
 [ -x "$SW" ] || skip_all "fourlane-switch is not built: DPDK is missing; make deps"
-plan 88
+plan 91
 N=fl-sw-$$ M=fl-sw2-$$
 SWITCH_PID=
 switch_kill() { [ -z "$SWITCH_PID" ] || { kill -9 "$SWITCH_PID" 2>/dev/null; wait "$SWITCH_PID" 2>/dev/null; SWITCH_PID=; }; }
@@ -147,6 +147,13 @@ check two_hundred_ports_start switch_start --config "$TMP/many.yaml"
 is stats_of_two_hundred_ports "$(fls stats --json | grep -c '"name": "port-number-')" 200
 is show_of_two_hundred_ports "$(fls show | grep -c '^port-number-')" 200
 kill -TERM "$SWITCH_PID"; wait "$SWITCH_PID"; is all_of_them_end $? 0
+SWITCH_PID=
+
+# the README's example, as it stands there
+awk '/^```yaml/ { f = 1; next } /^```/ { f = 0 } f' README.md >"$TMP/readme.yaml"
+check the_readmes_example_starts switch_start --config "$TMP/readme.yaml" --name "$N" --huge off --memory-mb 16
+fls show >"$TMP/o"; check with_its_ports grep -q '^vm1-nic0 *vhost-user *100 ' "$TMP/o"
+kill -TERM "$SWITCH_PID"; wait "$SWITCH_PID"; is it_ends $? 0
 SWITCH_PID=
 
 # a plain user

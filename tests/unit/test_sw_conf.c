@@ -180,6 +180,7 @@ static void wrong_values_are_named(void **state)
 		{ PORT("ifname: x"), "ifname" },
 		{ PORT("uplink: true"), "uplink" },
 		{ PORT("queue_size: 64"), "queue_size" },
+		{ "ports:\n  - {name: p, type: tap, queues: 2}\n", "queues" },
 		{ "ports:\n  - {name: p, type: tap, uplink: perhaps}\n", "perhaps" },
 		{ "ports:\n  - {name: p, type: tap, ifname: a-name-that-is-too-long}\n", "ifname" },
 		{ "ports:\n  - {name: p, type: vmdq, trunk: [1]}\n", "trunk" },
