@@ -25,13 +25,19 @@ QEMU_PACKAGES="qemu-system-x86 e2fsprogs libarchive13t64 kmod cpio zstd xz-utils
 USERLAND_PACKAGES="base-files base-passwd bash coreutils dash debianutils diffutils findutils grep gzip hostname libc-bin mawk mount
 	ncurses-base ncurses-bin sed tar util-linux perl-base perl busybox-static
 	iproute2 kmod pciutils pci.ids ethtool iputils-ping procps psmisc udev tcpdump strace socat jq
+	iperf3 fio e2fsprogs acpica-tools dpdk-dev
 	libpci3 libnl-3-200 libnl-route-3-200 libjansson4 libcyaml1 libyaml-0-2 libsqlite3-0 libseccomp2 liburing2 libcmocka0 libasan8 libubsan1
 	libevent-core-2.1-7 librte-bus-pci23 librte-bus-vdev23 librte-mempool-ring23 librte-hash23 librte-rcu23 librte-meter23
 	librte-gso23 librte-gro23 librte-pcapng23 librte-net-e1000-23 librte-net-ixgbe23 librte-net-i40e23 librte-net-ice23
 	librte-net-virtio23 librte-net-vhost23 librte-net-tap23 librte-net-ring23 librte-net-null23 librte-net-af-packet23"
 
+# What those depend on and nothing here uses: apt is told that it is there.
+LEFT_OUT="python3 libdpdk-dev init-system-helpers media-types"
+# Programs whose libraries are looked for when the userland is whole.
+PROGRAMS="fio iperf3 dpdk-testpmd iasl mke2fs ethtool tcpdump socat"
+
 MODULES="igb igbvf e1000 e1000e ixgbe ixgbevf vfio vfio-pci vfio_iommu_type1 kvm kvm-amd kvm-intel irqbypass tun tap macvtap macvlan
-	bridge br_netfilter 8021q veth dummy bonding vhost vhost_net vhost_vsock virtio_blk virtio_net virtio_console virtio_balloon
+	bridge br_netfilter 8021q veth dummy bonding vhost vhost_net vhost_vsock virtio_pci virtio_blk virtio_net virtio_console virtio_balloon
 	nvme pktgen ext4 overlay loop 9p 9pnet_virtio uio_pci_generic sch_htb sch_ingress act_mirred act_gact cls_flower cls_u32
 	af_packet_diag button evdev"
 STAGE1_MODULES="virtio_pci virtio_blk ext4 overlay virtio_console"
@@ -143,6 +149,14 @@ unpack() {	# unpack DEB... FOLDER: paths under the merged /usr
 }
 unpack_archives() { unpack "$new/apt-$1"/var/cache/apt/archives/*.deb "$2"; }
 
+leave_out() {	# leave_out NAME PACKAGE...
+	local p
+	for p in "${@:2}"; do
+		printf 'Package: %s\nStatus: install ok installed\nArchitecture: amd64\nMulti-Arch: allowed\n' "$p"
+		printf 'Version: 99:0\nMaintainer: nobody\nDescription: left out\n\n'
+	done >"$new/apt-$1/var/lib/dpkg/status"
+}
+
 # --- the tools that came with QEMU, run with their own dynamic linker ----------------------------------------------
 tool() {
 	local q=$new/qemu
@@ -154,8 +168,22 @@ tool_path() { local p; for p in "$new/qemu"/usr/{bin,sbin}/"$1"; do if [ -e "$p"
 fetch_userland() {
 	apt_new debian12 "$keyring" bookworm bookworm-security bookworm-backports
 	# shellcheck disable=SC2086
+	leave_out debian12 $LEFT_OUT
+	# shellcheck disable=SC2086
 	quietly apt_in debian12 apt-get -q -y --download-only install $USERLAND_PACKAGES
 	quietly unpack_archives debian12 "$new/root"
+	# shellcheck disable=SC2086
+	quietly have_libraries $PROGRAMS
+}
+# Every library that the programs name is one of the userland's own.
+have_libraries() {
+	local l=$new/root/usr/lib/x86_64-linux-gnu p
+	for p in "$@"; do
+		p=$new/root/usr/bin/$p
+		[ -e "$p" ] || p=${p/usr\/bin/usr\/sbin}
+		"$l/ld-linux-x86-64.so.2" --library-path "$l:$l/ceph" --list "$p" >"$new/libraries" || return 1
+		awk -v own="$l/" '/=>/ && index($3, own) != 1 { print "of another system:", $0; bad = 1 } END { exit bad }' "$new/libraries" || return 1
+	done
 }
 
 fetch_kernel() {
@@ -181,7 +209,7 @@ fetch_qemu() {
 		die 1 "trixie-backports has QEMU $qemu_version, 11.1 or newer is needed; is the mirror whole?"
 }
 
-# The ELF inside bzImage boots by PVH and saves the decompression by emulated code. vmlinuz itself stays for guests of tests.
+# The ELF inside bzImage boots by PVH and saves the decompression by emulated code.
 extract_vmlinux() {
 	local z=$new/kernel/boot/vmlinuz-$kver offset length start setup
 	# boot protocol 2.08: setup_sects at 0x1f1, payload_offset at 0x248, payload_length at 0x24c
@@ -256,6 +284,7 @@ finish_userland() {
 	echo '127.0.0.1 localhost lab' >"$r/etc/hosts"
 	[ -e "$r/usr/bin/awk" ] || ln -s mawk "$r/usr/bin/awk"
 	[ -e "$r/usr/bin/which" ] || ln -s which.debianutils "$r/usr/bin/which"
+	cp "$new"/{vmlinux,vmlinuz,stage1.cpio} "$r/boot/"	# for guests in the software host; their root is this image, too
 	[ -e "$r/var/run" ] || ln -s /run "$r/var/run"
 	rm -rf "$r/usr/share/keyrings" "$r/etc/apt" "$r/var/cache"
 }
@@ -272,7 +301,7 @@ kernel=$kver
 qemu=$qemu_version
 built=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 E
-	rm -rf "$new"/{apt-debian12,apt-debian13,kernel-deb,kernel,payload,modules,stage1,root,root.tar,log}
+	rm -rf "$new"/{apt-debian12,apt-debian13,kernel-deb,kernel,payload,modules,libraries,stage1,root,root.tar,log}
 	rm -rf "$new"/qemu/{var,etc/ssl} "$new"/qemu/usr/share/{bash-completion,zoneinfo}
 	mv "$new/info.tmp" "$new/info"
 	chmod 755 "$new"
