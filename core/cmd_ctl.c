@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `fourlane ps`, `stats`, `stop`: clients of the guests' sockets. */
+/* `fourlane ps`, `stats`, `pause`, `resume`, `stop`: clients of the guests' sockets. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,9 +16,10 @@
 #include "core/supervisor.h"
 
 #define ANSWER_MS    5000
+#define PAUSE_MS     25000 /* the supervisor waits for its monitor a little less */
 #define STOP_WAIT_MS 10000 /* the monitor's own end */
 
-static const struct command ps_command, stats_command, stop_command;
+static const struct command ps_command, stats_command, pause_command, resume_command, stop_command;
 
 static int print_json(json_t *v)
 {
@@ -60,12 +61,14 @@ static void ps_table(json_t *list)
 	json_t *g;
 	size_t i;
 
-	printf("%-32s %8s %10s %5s\n", "GUEST", "PID", "MEMORY", "CPUS");
+	printf("%-32s %8s %10s %5s %s\n", "GUEST", "PID", "MEMORY", "CPUS", "STATE");
 	json_array_foreach(list, i, g)
-		printf("%-32s %8lld %9lldM %5lld\n", json_string_value(json_object_get(g, "guest")),
+		printf("%-32s %8lld %9lldM %5lld %s\n",
+		       json_string_value(json_object_get(g, "guest")),
 		       (long long)json_integer_value(json_object_get(g, "pid")),
 		       (long long)json_integer_value(json_object_get(g, "mem_bytes")) >> 20,
-		       (long long)json_integer_value(json_object_get(g, "cpus")));
+		       (long long)json_integer_value(json_object_get(g, "cpus")),
+		       json_string_value(json_object_get(g, "state")));
 }
 
 static int ps_run(int argc, char **argv)
@@ -153,6 +156,40 @@ static int stats_run(int argc, char **argv)
 	return FL_DONE;
 }
 
+/* `pause` and `resume`: one question; what it did to real hardware is told. */
+static int ask_run(const struct command *cmd, int argc, char **argv)
+{
+	struct cmd_option opts[] = { { 0 } };
+	int n = cmd_options(cmd, argc, argv, opts, false), ret;
+	json_t *answer, *off, *name;
+	size_t i;
+
+	if (n < 0)
+		return FL_USAGE;
+	if (n != 1)
+		return cmd_usage(cmd, "one guest's name is wanted");
+	ret = rpc_call(argv[1], cmd->name, NULL, PAUSE_MS, &answer);
+	if (ret < 0)
+		return ret;
+	off = json_object_get(answer, "bus_master_off");
+	json_array_foreach(off, i, name)
+		printf("%s%s%s", i ? ", " : "bus mastering is off: ",
+		       json_string_value(name) ? json_string_value(name) : "?",
+		       i + 1 == json_array_size(off) ? "\n" : "");
+	json_decref(answer);
+	return FL_DONE;
+}
+
+static int pause_run(int argc, char **argv)
+{
+	return ask_run(&pause_command, argc, argv);
+}
+
+static int resume_run(int argc, char **argv)
+{
+	return ask_run(&resume_command, argc, argv);
+}
+
 static int stop_run(int argc, char **argv)
 {
 	bool now = false;
@@ -201,6 +238,32 @@ static const struct command stats_command = {
 	.usage = "NAME [--json]\n",
 };
 COMMAND(&stats_command);
+
+static const struct command pause_command = {
+	.name = "pause",
+	.group = CMD_RUN,
+	.summary = "let a running guest stand still",
+	.run = pause_run,
+	.usage =
+		"NAME\n"
+		"\n"
+		"Returns when none of the guest's CPUs runs and nobody moves frames for it. A "
+		"device of the host that\n"
+		"it was given (vfio, vf) loses its bus mastering until the guest is resumed, which "
+		"is said; when that\n"
+		"is not possible the guest is not paused. Pausing twice is no error; a paused "
+		"guest can be stopped.\n",
+};
+COMMAND(&pause_command);
+
+static const struct command resume_command = {
+	.name = "resume",
+	.group = CMD_RUN,
+	.summary = "let a paused guest go on",
+	.run = resume_run,
+	.usage = "NAME\n",
+};
+COMMAND(&resume_command);
 
 static const struct command stop_command = {
 	.name = "stop",

@@ -44,6 +44,15 @@ struct device_ops {
 	 * everything runs. NULL: the device never asks.
 	 */
 	void (*late_fd)(struct device *d, const char *name, int fd);
+	/*
+	 * The vCPUs and the I/O thread stand still. pause: when it returns nothing else that works
+	 * for the device (hardware, another process) reads or writes guest memory, until resume.
+	 * Gives 1 when it has switched off the bus mastering of hardware for that, else 0; a
+	 * negative errno when it cannot: the guest is not paused then. Main thread. Both NULL: there
+	 * is nothing else.
+	 */
+	int (*pause)(struct device *d);
+	void (*resume)(struct device *d);
 };
 
 struct device {

@@ -348,6 +348,17 @@ int io_start(struct io *io)
 	return 0;
 }
 
+/* Whatever the thread calls it calls under the lock. */
+void io_pause(struct io *io)
+{
+	pthread_mutex_lock(&io->lock);
+}
+
+void io_resume(struct io *io)
+{
+	pthread_mutex_unlock(&io->lock);
+}
+
 void io_stop(struct io *io)
 {
 	if (!io->started)

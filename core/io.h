@@ -53,6 +53,13 @@ void io_destroy(struct io *io); /* accepts NULL; the thread must have been stopp
 void io_pin(struct io *io, int host_cpu);
 int io_start(struct io *io);
 void io_stop(struct io *io); /* joins the thread; idempotent */
+/*
+ * io_pause - when it returns the thread is in no handler and no poller, and stays so until
+ * io_resume(). One thread calls both, and may use the other calls meanwhile; those of other threads
+ * wait. Before io_stop() it has to be resumed.
+ */
+void io_pause(struct io *io);
+void io_resume(struct io *io);
 
 /*
  * From any thread; adding and removing take effect before they return, also while the thread runs.

@@ -19,7 +19,8 @@
 #include "core/err.h"
 #include "core/vm_priv.h"
 
-#define KICK_SIGNAL SIGUSR1
+#define KICK_SIGNAL   SIGUSR1
+#define PAUSE_SECONDS 2
 
 /* Model specific registers that firmware sets on a PC: SDM volume 4 table 2-2. */
 #define MSR_MISC_ENABLE   0x1a0
@@ -289,6 +290,22 @@ static void vcpu_serve(struct vcpu *v)
 	}
 }
 
+/* Stands still until the guest goes on or ends. */
+static void vcpu_park(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+
+	pthread_mutex_lock(&vm->pause_lock);
+	vm->n_parked++;
+	pthread_cond_broadcast(&vm->pause_changed);
+	while (atomic_load(&vm->paused) && atomic_load(&vm->stop) == VM_STOP_NONE)
+		pthread_cond_wait(&vm->pause_changed, &vm->pause_lock);
+	vm->n_parked--;
+	pthread_mutex_unlock(&vm->pause_lock);
+	/* before the loop looks at `paused` and `stop` again: who sets them sets this afterwards */
+	__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
@@ -297,7 +314,9 @@ static void *vcpu_main(void *arg)
 	snprintf(name, sizeof(name), "vcpu%u", v->index);
 	prctl(PR_SET_NAME, name);
 	while (atomic_load(&v->vm->stop) == VM_STOP_NONE) {
-		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
+		if (atomic_load(&v->vm->paused)) {
+			vcpu_park(v);
+		} else if (ioctl(v->fd, KVM_RUN, 0) == 0) {
 			vcpu_serve(v);
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vcpu_count(&v->exits.intr);
@@ -338,7 +357,7 @@ int kvm_vcpu_start(struct vcpu *v)
 	return 0;
 }
 
-void kvm_vcpu_kick_all(struct vm *vm)
+static void vcpu_kick_all(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->n_vcpus; i++) {
 		struct vcpu *v = &vm->vcpu[i];
@@ -349,6 +368,59 @@ void kvm_vcpu_kick_all(struct vm *vm)
 		if (atomic_load(&v->started) && !pthread_equal(v->thread, pthread_self()))
 			pthread_kill(v->thread, KICK_SIGNAL);
 	}
+}
+
+void kvm_vcpu_kick_all(struct vm *vm)
+{
+	vcpu_kick_all(vm);
+	/* those that stand still */
+	pthread_mutex_lock(&vm->pause_lock);
+	pthread_cond_broadcast(&vm->pause_changed);
+	pthread_mutex_unlock(&vm->pause_lock);
+}
+
+static unsigned int vcpu_n_started(const struct vm *vm)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		n += atomic_load(&vm->vcpu[i].started);
+	return n;
+}
+
+int kvm_vcpu_pause_all(struct vm *vm)
+{
+	struct timespec until;
+	int ret = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += PAUSE_SECONDS;
+	atomic_store(&vm->paused, true);
+	vcpu_kick_all(vm);
+	pthread_mutex_lock(&vm->pause_lock);
+	while (ret == 0 && atomic_load(&vm->stop) == VM_STOP_NONE &&
+	       vm->n_parked < vcpu_n_started(vm))
+		ret = -pthread_cond_timedwait(&vm->pause_changed, &vm->pause_lock, &until);
+	pthread_mutex_unlock(&vm->pause_lock);
+	if (ret == 0 && atomic_load(&vm->stop) != VM_STOP_NONE)
+		ret = -ECANCELED;
+	if (ret < 0)
+		kvm_vcpu_resume_all(vm);
+	return ret;
+}
+
+void kvm_vcpu_resume_all(struct vm *vm)
+{
+	if (!atomic_load(&vm->paused))
+		return;
+	/* a guest that uses KVM's clock learns that time has passed without it, and does not take
+	 * itself for hung; one that does not has nothing to be told */
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		ioctl(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
+	pthread_mutex_lock(&vm->pause_lock);
+	atomic_store(&vm->paused, false);
+	pthread_cond_broadcast(&vm->pause_changed);
+	pthread_mutex_unlock(&vm->pause_lock);
 }
 
 void kvm_vcpu_join_all(struct vm *vm)

@@ -49,6 +49,7 @@ struct monitor {
 	unsigned int n_fds;
 	int console_in;
 	const char *jail;
+	json_t *paused;   /* NULL: it runs; else names of devices whose bus mastering is off */
 	bool wrong_words; /* the start failed for a device's options */
 	struct timespec started;
 };
@@ -126,8 +127,8 @@ static void monitor_prefaulted(void *opaque, uint64_t done)
 	if (rpc_now_ms() < p->next_ms)
 		return;
 	p->next_ms = rpc_now_ms() + PREFAULT_LINE_MS;
-	err_say("making guest memory present: %llu of %llu MiB",
-		(unsigned long long)(done >> 20), (unsigned long long)(p->bytes >> 20));
+	err_say("making guest memory present: %llu of %llu MiB", (unsigned long long)(done >> 20),
+		(unsigned long long)(p->bytes >> 20));
 }
 
 static int monitor_make_mem(json_t *params, struct guest_mem **mem)
@@ -153,7 +154,8 @@ static int monitor_make_mem(json_t *params, struct guest_mem **mem)
 /* Host CPUs for the threads: "pin" has one for each vCPU, or is not there; "pin_io". */
 static int monitor_pin(struct monitor *m, json_t *params)
 {
-	json_t *list = json_object_get(params, "pin"), *io = json_object_get(params, "pin_io"), *cpu;
+	json_t *list = json_object_get(params, "pin"), *io = json_object_get(params, "pin_io"),
+	       *cpu;
 	size_t i;
 
 	if (list && json_array_size(list) != m->vm->n_vcpus)
@@ -277,6 +279,8 @@ static void monitor_destroy(struct monitor *m)
 {
 	if (m->vm) {
 		vm_request_stop(m->vm, VM_STOP_ASKED);
+		if (m->paused)
+			io_resume(m->vm->io);
 		kvm_vcpu_join_all(m->vm);
 		io_stop(m->vm->io);
 	}
@@ -287,6 +291,7 @@ static void monitor_destroy(struct monitor *m)
 			if (m->nic[i].conf.fds[k].fd >= 0)
 				close(m->nic[i].conf.fds[k].fd);
 	}
+	json_decref(m->paused);
 	serial_destroy(m->serial);
 	pm_destroy(m->pm);
 	vm_destroy(m->vm);
@@ -394,10 +399,86 @@ static bool monitor_late_fd(struct monitor *m, const json_t *params, int fd)
 	return false;
 }
 
+/* --- standing still --- */
+/* The first n devices go on. */
+static void monitor_resume_devices(struct monitor *m, unsigned int n)
+{
+	while (n-- > 0)
+		if (m->nic[n].dev->ops->resume)
+			m->nic[n].dev->ops->resume(m->nic[n].dev);
+}
+
+/* Names of those whose bus mastering is off go into `off`. */
+static int monitor_pause_devices(struct monitor *m, json_t *off)
+{
+	for (unsigned int i = 0; i < m->n_nics; i++) {
+		struct device *d = m->nic[i].dev;
+		int ret = d->ops->pause ? d->ops->pause(d) : 0;
+
+		if (ret > 0)
+			json_array_append_new(off, json_string(m->nic[i].name));
+		if (ret < 0) {
+			monitor_resume_devices(m, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* Nobody moves in the guest or for it when this returns 0. Pausing twice is pausing once. */
+static int monitor_pause(struct monitor *m)
+{
+	json_t *off = json_array();
+	int ret = kvm_vcpu_pause_all(m->vm);
+
+	if (ret == 0) {
+		io_pause(m->vm->io);
+		ret = monitor_pause_devices(m, off);
+		if (ret == 0) {
+			m->paused = off;
+			return 0;
+		}
+		io_resume(m->vm->io);
+		kvm_vcpu_resume_all(m->vm);
+	}
+	json_decref(off);
+	return ret;
+}
+
+static json_t *monitor_answer_pause(struct monitor *m, json_int_t id)
+{
+	int ret = m->paused ? 0 : monitor_pause(m);
+
+	if (ret == -ETIMEDOUT)
+		return rpc_error(id, RPC_FAILED,
+				 "a CPU of the guest does not come to rest; try again, or stop it");
+	if (ret == -ECANCELED)
+		return rpc_error(id, RPC_FAILED, "the guest is ending");
+	if (ret < 0)
+		return rpc_error(id, RPC_FAILED,
+				 "a device cannot be kept from the guest's memory (what the guest "
+				 "was started by says which); stop the guest instead");
+	return rpc_result(id, json_pack("{s:O}", "bus_master_off", m->paused));
+}
+
+static json_t *monitor_answer_resume(struct monitor *m, json_int_t id)
+{
+	if (m->paused) {
+		monitor_resume_devices(m, m->n_nics);
+		io_resume(m->vm->io);
+		kvm_vcpu_resume_all(m->vm);
+		json_decref(m->paused);
+		m->paused = NULL;
+	}
+	return rpc_result(id, json_object());
+}
+
 /* The guest is asked to shut down when it listens to its power button, ended when not or `now`. */
 static json_t *monitor_stop(struct monitor *m, json_int_t id, const json_t *params)
 {
-	bool asked = !json_is_true(json_object_get(params, "now")) && pm_press_power_button(m->pm);
+	/* who stands still hears no button */
+	bool asked = !json_is_true(json_object_get(params, "now")) && !m->paused &&
+		     pm_press_power_button(m->pm);
 
 	if (!asked)
 		vm_request_stop(m->vm, VM_STOP_ASKED);
@@ -428,6 +509,10 @@ static bool monitor_answer(struct monitor *m)
 		rpc_send(m->control, rpc_result(id, monitor_stats(m)), NULL, 0);
 	} else if (method && !strcmp(method, "stop")) {
 		rpc_send(m->control, monitor_stop(m, id, json_object_get(msg, "params")), NULL, 0);
+	} else if (method && !strcmp(method, "pause")) {
+		rpc_send(m->control, monitor_answer_pause(m, id), NULL, 0);
+	} else if (method && !strcmp(method, "resume")) {
+		rpc_send(m->control, monitor_answer_resume(m, id), NULL, 0);
 	} else if (json_object_get(msg, "id")) {
 		rpc_send(m->control, rpc_error(id, RPC_NO_METHOD, "no such method"), NULL, 0);
 	}

@@ -115,6 +115,18 @@ void nic_late_fd(struct nic_backend *be, const char *name, int fd)
 		close(fd);
 }
 
+void nic_pause(struct nic_backend *be)
+{
+	if (be->ops->pause)
+		be->ops->pause(be);
+}
+
+void nic_resume(struct nic_backend *be)
+{
+	if (be->ops->resume)
+		be->ops->resume(be);
+}
+
 void nic_reset(struct nic_backend *be)
 {
 	if (be->ops->reset)

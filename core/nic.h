@@ -191,6 +191,13 @@ struct nic_backend_ops {
 	void (*late_fd)(struct nic_backend *be, const char *name, int fd);
 	void (*stats)(struct nic_backend *be,
 		      struct stats_sink *s); /* further counters; may be NULL */
+	/*
+	 * The guest is paused, or goes on. When pause() returns another process works neither on
+	 * rings nor on guest memory; the front-end is not told. Main thread, while the I/O thread
+	 * and the vCPUs stand still. May be NULL, both: nobody else moves frames.
+	 */
+	void (*pause)(struct nic_backend *be);
+	void (*resume)(struct nic_backend *be);
 };
 
 /* Why a frame went nowhere: each has one cause, and in = out + sum of the causes. */
@@ -284,6 +291,9 @@ void nic_rx_withdraw(struct nic_backend *be, unsigned int q);
 bool nic_takes_rings(const struct nic_backend *be);
 /* nic_late_fd - for the device's own late_fd(): hands the descriptor on, or closes it. */
 void nic_late_fd(struct nic_backend *be, const char *name, int fd);
+/* nic_pause / nic_resume - for the device's own pause() and resume(). */
+void nic_pause(struct nic_backend *be);
+void nic_resume(struct nic_backend *be);
 void nic_stats(struct nic_backend *be,
 	       struct stats_sink *s); /* all counters, with the names of enum nic_drop */
 

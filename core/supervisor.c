@@ -33,10 +33,11 @@
 #include "core/prep_priv.h"
 #include "core/rpc_server.h"
 
-#define ANSWER_MS   3000
-#define STOP_MS     5000
-#define MIN_FILES   64
-#define START_MS    300000 /* pinning a large guest takes its time */
+#define ANSWER_MS 3000
+#define STOP_MS   5000
+#define PAUSE_MS  20000 /* a switch that does not let go of its rings is cut off after a while */
+#define MIN_FILES 64
+#define START_MS  300000 /* pinning a large guest takes its time */
 
 struct supervisor {
 	const struct supervisor_conf *conf;
@@ -46,7 +47,8 @@ struct supervisor {
 	int console_w; /* to the monitor's UART; -1: closed */
 	pid_t pid;
 	bool stdin_open, tty_changed, stopping, started, locked;
-	bool deaf; /* the monitor has let a question go unanswered */
+	bool paused;
+	bool deaf;           /* the monitor has let a question go unanswered */
 	long long grace_end; /* the guest was asked to shut down and may until then; 0: not asked */
 	struct termios tty;
 	struct rpc_server *server;
@@ -480,6 +482,25 @@ static bool sup_stop(struct supervisor *s, bool now)
 	return !s->stopping;
 }
 
+/* `pause` or `resume`. */
+static json_t *sup_pause(struct supervisor *s, const char *method, json_int_t id)
+{
+	json_t *answer, *reply;
+	const char *why;
+
+	if (sup_ask(s, method, NULL, PAUSE_MS, &answer) < 0)
+		return rpc_error(id, RPC_FAILED, "the monitor does not answer; stop the guest");
+	why = json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
+	if (why) {
+		reply = rpc_error(id, RPC_FAILED, why);
+	} else {
+		s->paused = !strcmp(method, "pause");
+		reply = rpc_result(id, json_incref(json_object_get(answer, "result")));
+	}
+	json_decref(answer);
+	return reply;
+}
+
 static json_t *sup_method(void *opaque, const char *method, json_t *params, json_int_t id)
 {
 	struct supervisor *s = opaque;
@@ -487,18 +508,22 @@ static json_t *sup_method(void *opaque, const char *method, json_t *params, json
 	int ret;
 
 	if (!strcmp(method, "info"))
-		return rpc_result(id, json_pack("{s:s, s:i, s:i, s:I, s:i}", "guest", s->conf->name,
-						"pid", (int)getpid(), "monitor_pid", (int)s->pid,
-						"mem_bytes", (json_int_t)s->conf->mem_bytes, "cpus",
-						(int)s->conf->cpus));
+		return rpc_result(
+			id, json_pack("{s:s, s:i, s:i, s:I, s:i, s:s}", "guest", s->conf->name,
+				      "pid", (int)getpid(), "monitor_pid", (int)s->pid, "mem_bytes",
+				      (json_int_t)s->conf->mem_bytes, "cpus", (int)s->conf->cpus,
+				      "state", s->paused ? "paused" : "running"));
 	if (!strcmp(method, "stop")) {
 		bool now = json_is_true(json_object_get(params, "now"));
 
 		return rpc_result(id, json_pack("{s:b}", "asked", sup_stop(s, now)));
 	}
+	if (!strcmp(method, "pause") || !strcmp(method, "resume"))
+		return sup_pause(s, method, id);
 	if (strcmp(method, "stats"))
 		return rpc_error(id, RPC_NO_METHOD,
-				 "there is no such method; there are: info, stats, stop");
+				 "there is no such method; there are: info, pause, resume, stats, "
+				 "stop");
 	ret = sup_ask(s, method, NULL, ANSWER_MS, &answer);
 	if (ret < 0)
 		return rpc_error(id, RPC_FAILED, "the monitor does not answer; stop the guest");
@@ -673,8 +698,7 @@ static void sup_cleanup(struct supervisor *s)
 	prep_guest_release(&s->guest);
 	if (s->locked)
 		unlink(s->lock_path);
-	for (int *fd = (int[]){ s->lock_fd, s->sig_fd, s->control, s->pid_fd,
-				s->console_w, -2 };
+	for (int *fd = (int[]){ s->lock_fd, s->sig_fd, s->control, s->pid_fd, s->console_w, -2 };
 	     *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);

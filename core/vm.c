@@ -36,9 +36,15 @@ struct pci_bus *vm_pci(struct vm *vm)
 }
 int vm_init(struct vm *vm, const struct vm_ops *ops)
 {
+	pthread_condattr_t clock;
 	int ret;
 
 	vm->ops = ops;
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&vm->pause_changed, &clock);
+	pthread_condattr_destroy(&clock);
+	pthread_mutex_init(&vm->pause_lock, NULL);
 	pthread_mutex_init(&vm->drain_lock, NULL);
 	pthread_mutex_init(&vm->irq_lock, NULL);
 	pthread_mutex_init(&vm->slot_lock, NULL);
@@ -72,6 +78,8 @@ void vm_destroy(struct vm *vm)
 	pthread_mutex_destroy(&vm->drain_lock);
 	pthread_mutex_destroy(&vm->irq_lock);
 	pthread_mutex_destroy(&vm->slot_lock);
+	pthread_mutex_destroy(&vm->pause_lock);
+	pthread_cond_destroy(&vm->pause_changed);
 	free(vm);
 }
 

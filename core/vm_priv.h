@@ -98,6 +98,11 @@ struct vm {
 
 	struct vm_shared_entry shared[VM_MAX_SHARED]; /* main thread */
 
+	pthread_mutex_t pause_lock;
+	pthread_cond_t pause_changed;
+	_Atomic bool paused;   /* the vCPUs' threads are to stand still; written under the lock */
+	unsigned int n_parked; /* of them do; under the lock */
+
 	int vfio_dev; /* the KVM-VFIO device, made at first use; -1 */
 
 	int stop_fd;      /* eventfd: readable when the guest is to end */
@@ -144,6 +149,14 @@ int kvm_vcpu_set_entry(struct vcpu *v, const struct boot_entry *e);
 int kvm_vcpu_start(struct vcpu *v);
 void kvm_vcpu_kick_all(struct vm *vm);
 void kvm_vcpu_join_all(struct vm *vm);
+/*
+ * kvm_vcpu_pause_all - when it returns 0 no vCPU runs and none is in a device. -ETIMEDOUT: one did
+ * not come out in time, and all go on; -ECANCELED: the guest is about to end. Main thread; not
+ * twice.
+ */
+int kvm_vcpu_pause_all(struct vm *vm);
+/* kvm_vcpu_resume_all - they go on; nothing when they do not stand still. */
+void kvm_vcpu_resume_all(struct vm *vm);
 void kvm_vcpu_destroy(struct vcpu *v);
 /*
  * kvm_stats_read - calls sink->put() for every cumulative counter of a KVM_GET_STATS_FD descriptor.

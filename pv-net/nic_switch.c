@@ -621,6 +621,16 @@ static void switch_late_fd(struct nic_backend *be, const char *name, int fd)
 		vhost_user_connected(switch_of(be)->vu, fd);
 }
 
+static void switch_pause(struct nic_backend *be)
+{
+	vhost_user_pause(switch_of(be)->vu);
+}
+
+static void switch_resume(struct nic_backend *be)
+{
+	vhost_user_resume(switch_of(be)->vu);
+}
+
 static void switch_stats(struct nic_backend *be, struct stats_sink *sink)
 {
 	struct nic_switch *s = switch_of(be);
@@ -793,6 +803,8 @@ static const struct nic_backend_ops switch_ops = {
 	.ring_call = switch_ring_call,
 	.late_fd = switch_late_fd,
 	.stats = switch_stats,
+	.pause = switch_pause,
+	.resume = switch_resume,
 };
 
 static int switch_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,

@@ -38,6 +38,7 @@
 struct vu_want {
 	uint64_t gen; /* counts the changes: a caller waits for its own to be done */
 	bool run;
+	bool paused; /* not now */
 	uint64_t start; /* counts the calls of vhost_user_start() */
 	uint64_t features;
 	struct nic_ring ring[NIC_MAX_RINGS];
@@ -333,7 +334,7 @@ static bool vu_go_live(struct vhost_user *vu, const struct vu_want *w)
 	bool go;
 
 	pthread_mutex_lock(&vu->lock);
-	go = vu->want.run && vu->want.start == w->start;
+	go = vu->want.run && !vu->want.paused && vu->want.start == w->start;
 	if (go)
 		vu->rings_live = true;
 	pthread_mutex_unlock(&vu->lock);
@@ -617,6 +618,7 @@ static bool vu_look(struct vhost_user *vu, struct vu_want *w)
 {
 	pthread_mutex_lock(&vu->lock);
 	*w = vu->want;
+	w->run = w->run && !w->paused;
 	vu->want.next_fd = -1;
 	pthread_mutex_unlock(&vu->lock);
 	return !w->quit;
@@ -741,12 +743,11 @@ void vhost_user_start(struct vhost_user *vu, uint64_t features, const struct nic
 	pthread_mutex_unlock(&vu->lock);
 }
 
-void vhost_user_stop(struct vhost_user *vu)
+/* Under the lock: no ring is to run now. */
+static void vu_await_stop(struct vhost_user *vu)
 {
 	uint64_t deadline = vhost_user_now() + MESSAGE_NS;
 
-	pthread_mutex_lock(&vu->lock);
-	vu->want.run = false;
 	vu_changed(vu);
 	while (vu->rings_live && vu_await(vu, deadline))
 		;
@@ -758,6 +759,30 @@ void vhost_user_stop(struct vhost_user *vu)
 		while (vu->rings_live && vu_await(vu, deadline))
 			;
 	}
+}
+
+void vhost_user_stop(struct vhost_user *vu)
+{
+	pthread_mutex_lock(&vu->lock);
+	vu->want.run = false;
+	vu_await_stop(vu);
+	pthread_mutex_unlock(&vu->lock);
+}
+
+void vhost_user_pause(struct vhost_user *vu)
+{
+	pthread_mutex_lock(&vu->lock);
+	vu->want.paused = true;
+	vu_await_stop(vu);
+	pthread_mutex_unlock(&vu->lock);
+}
+
+void vhost_user_resume(struct vhost_user *vu)
+{
+	pthread_mutex_lock(&vu->lock);
+	vu->want.paused = false;
+	vu_changed(vu);
+	vu_await_done(vu, HANDSHAKE_NS);
 	pthread_mutex_unlock(&vu->lock);
 }
 

@@ -77,6 +77,12 @@ void vhost_user_start(struct vhost_user *vu, uint64_t features, const struct nic
  * the connection was cut after the deadline. Idempotent.
  */
 void vhost_user_stop(struct vhost_user *vu);
+/*
+ * vhost_user_pause - the same for a while: rings that are wanted run again after
+ * vhost_user_resume(), where they were. The link stays as it is.
+ */
+void vhost_user_pause(struct vhost_user *vu);
+void vhost_user_resume(struct vhost_user *vu);
 void vhost_user_enable(struct vhost_user *vu, unsigned int ring, bool on);
 void vhost_user_set_call(struct vhost_user *vu, unsigned int ring, int call_fd);
 /* Copied. Nothing happens when the back-end has no filter. */

@@ -299,6 +299,17 @@ static void vnet_late_fd(struct device *d, const char *name, int fd)
 	nic_late_fd(v->be, name, fd);
 }
 
+static int vnet_pause(struct device *d)
+{
+	nic_pause(((struct vnet *)((char *)d - offsetof(struct vnet, dev)))->be);
+	return 0;
+}
+
+static void vnet_resume(struct device *d)
+{
+	nic_resume(((struct vnet *)((char *)d - offsetof(struct vnet, dev)))->be);
+}
+
 /* With rings handed over, doorbells and interrupts are those of the control queue. */
 static void vnet_stats(struct device *d, struct stats_sink *s)
 {
@@ -317,6 +328,8 @@ static const struct device_ops vnet_device_ops = {
 	.destroy = vnet_destroy,
 	.stats = vnet_stats,
 	.late_fd = vnet_late_fd,
+	.pause = vnet_pause,
+	.resume = vnet_resume,
 };
 
 struct vnet_options {

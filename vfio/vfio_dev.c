@@ -238,7 +238,46 @@ static void dev_stats(struct device *d, struct stats_sink *s)
 	stats_put(s, "dma_map_us", vfio_shared_dma_us(v->shared));
 }
 
-static const struct device_ops dev_device_ops = { .destroy = dev_destroy, .stats = dev_stats };
+/*
+ * Without bus mastering the function reaches no memory, and its interrupts, which are writes, get
+ * lost too: when it goes on, each is raised once.
+ */
+static int dev_pause(struct device *d)
+{
+	struct vfio_dev *v = dev_of_device(d);
+	uint16_t command = COMMAND_MASTER;
+
+	if (!pci_bus_master(&v->pci))
+		return 0;
+	dev_command(v, false);
+	if (pread(v->fd, &command, sizeof(command), (off_t)(v->cfg_off + CFG_COMMAND)) !=
+		    sizeof(command) ||
+	    command & COMMAND_MASTER) {
+		dev_command(v, true);
+		return err_ret(-EBUSY,
+			       "pausing: %s keeps its bus mastering on, so it could still write to "
+			       "the guest's memory; stop the guest instead",
+			       v->host);
+	}
+	return 1;
+}
+
+static void dev_resume(struct device *d)
+{
+	struct vfio_dev *v = dev_of_device(d);
+
+	if (!pci_bus_master(&v->pci))
+		return;
+	dev_command(v, true);
+	vfio_irq_signal(&v->irq);
+}
+
+static const struct device_ops dev_device_ops = {
+	.destroy = dev_destroy,
+	.stats = dev_stats,
+	.pause = dev_pause,
+	.resume = dev_resume,
+};
 
 static int dev_take_fds(struct vfio_dev *v, struct vm *vm, struct device_conf *conf)
 {

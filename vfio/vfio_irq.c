@@ -81,6 +81,15 @@ static int irq_grow(struct vfio_irq *q, unsigned int count)
 	return ret;
 }
 
+void vfio_irq_signal(struct vfio_irq *q)
+{
+	if (!q->n)
+		return;
+	pthread_mutex_lock(&q->lock);
+	irq_signal_all(q);
+	pthread_mutex_unlock(&q->lock);
+}
+
 int vfio_irq_use(struct vfio_irq *q, unsigned int v, int fd)
 {
 	int ret = 0, old;

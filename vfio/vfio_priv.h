@@ -111,6 +111,8 @@ void vfio_irq_free(struct vfio_irq *q); /* vectors are off; accepts a zeroed str
  */
 int vfio_irq_use(struct vfio_irq *q, unsigned int v, int fd);
 void vfio_irq_off(struct vfio_irq *q);
+/* vfio_irq_signal - every trigger once: an interrupt may have been lost. */
+void vfio_irq_signal(struct vfio_irq *q);
 unsigned int vfio_irq_count(struct vfio_irq *q); /* vectors that have a trigger */
 
 /* --- what the devices of a guest share (vfio_shared.c) -------------------- */

@@ -146,6 +146,25 @@ static void removed_descriptor_is_silent(void **state)
 	assert_true(reaches(&d->done, 1));
 }
 
+static void paused_thread_does_nothing_and_loses_nothing(void **state)
+{
+	struct dev *d = *state;
+	struct timespec t = { .tv_nsec = 20000000 };
+	uint64_t one = 1;
+
+	io_pause(d->io);
+	atomic_fetch_add(&d->work, 1);
+	io_wake(d->io);
+	assert_int_equal(write(d->fd.fd, &one, 8), 8);
+	nanosleep(&t, NULL);
+	assert_int_equal(atomic_load(&d->done), 0);
+	/* who paused it may use it meanwhile */
+	io_remove_poller(d->io, &d->poller);
+	assert_int_equal(io_add_poller(d->io, &d->poller), 0);
+	io_resume(d->io);
+	assert_true(reaches(&d->done, 2));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -154,6 +173,7 @@ int main(void)
 		T(wake_from_another_thread_is_never_lost),
 		T(wakes_and_rests_alternate),
 		T(removed_descriptor_is_silent),
+		T(paused_thread_does_nothing_and_loses_nothing),
 	};
 
 	return cmocka_run_group_tests_name("core/io", tests, NULL, NULL);

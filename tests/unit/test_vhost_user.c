@@ -372,6 +372,63 @@ static void stop_takes_every_ring_back_and_start_goes_on(void **state)
 	be_stop(&be);
 }
 
+static void pause_takes_the_rings_back_and_resume_goes_on(void **state)
+{
+	struct fx *f = *state;
+	struct be be;
+
+	connect_good(f, &be);
+	vhost_user_start(f->vu, FEATURES, f->ring, 2);
+	vhost_user_pause(f->vu);
+	assert_int_equal(be_got(&be, VHOST_USER_GET_VRING_BASE), 2);
+	assert_false(be.ring[0].enabled);
+	assert_true(vhost_user_is_up(f->vu)); /* the guest is not told */
+	used_of(f, 0)->idx = 300;
+	drain(f->ring[0].kick_fd);
+	vhost_user_resume(f->vu);
+	assert_int_equal(be.ring[0].base, 300);
+	assert_true(be.ring[0].enabled);
+	assert_int_equal(drain(f->ring[0].kick_fd), 1); /* a kick of before may be lost */
+	assert_int_equal(atomic_load(&f->n_lost), 0);
+	be_stop(&be);
+}
+
+static void pause_without_rings_leaves_them_off(void **state)
+{
+	struct fx *f = *state;
+	struct be be;
+
+	connect_good(f, &be);
+	vhost_user_pause(f->vu);
+	vhost_user_resume(f->vu);
+	assert_int_equal(be_got(&be, VHOST_USER_SET_VRING_KICK), 0);
+	vhost_user_start(f->vu, FEATURES, f->ring, 2);
+	vhost_user_pause(f->vu);
+	vhost_user_stop(f->vu);
+	vhost_user_resume(f->vu);
+	assert_int_equal(be_got(&be, VHOST_USER_SET_VRING_KICK), 2);
+	be_stop(&be);
+}
+
+static void next_backend_waits_for_the_end_of_the_pause(void **state)
+{
+	struct fx *f = *state;
+	struct be be, next;
+
+	connect_good(f, &be);
+	vhost_user_start(f->vu, FEATURES, f->ring, 2);
+	vhost_user_pause(f->vu);
+	be_stop(&be);
+	await(&f->n_lost, 1);
+	be_init(&next);
+	reconnect(f, &next);
+	await_up(f, true);
+	assert_int_equal(be_got(&next, VHOST_USER_SET_VRING_KICK), 0);
+	vhost_user_resume(f->vu);
+	assert_int_equal(be_got(&next, VHOST_USER_SET_VRING_KICK), 2);
+	be_stop(&next);
+}
+
 static void stop_cuts_a_backend_that_keeps_the_rings(void **state)
 {
 	static const enum be_fault fault[] = { BE_MUTE, BE_WRONG_RING, BE_SHORT, BE_DIE };
@@ -655,6 +712,9 @@ int main(void)
 		T(ring_outside_of_memory_is_not_handed_over),
 		T(stop_takes_every_ring_back_and_start_goes_on),
 		cmocka_unit_test(stop_cuts_a_backend_that_keeps_the_rings),
+		T(pause_takes_the_rings_back_and_resume_goes_on),
+		T(pause_without_rings_leaves_them_off),
+		T(next_backend_waits_for_the_end_of_the_pause),
 		T(enable_and_call_change_while_running),
 		T(filter_goes_to_a_backend_that_knows_it),
 		T(rings_go_on_with_the_next_backend),
