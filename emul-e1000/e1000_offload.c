@@ -40,6 +40,14 @@ void e1000_sum_add(struct e1000_sum *s, const void *p, size_t len)
 	s->odd ^= odd;
 }
 
+void e1000_sum_join(struct e1000_sum *s, const struct e1000_sum *part, uint32_t len)
+{
+	uint32_t v = fold(part->acc);
+
+	s->acc += s->odd ? (v & 0xff) << 8 | v >> 8 : v;
+	s->odd ^= len & 1;
+}
+
 void e1000_sum_range(struct e1000_sum *s, const struct iovec *iov, unsigned int n, uint32_t start,
 		     uint32_t end)
 {

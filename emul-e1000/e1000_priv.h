@@ -131,6 +131,9 @@ struct e1000_rx {
 	bool on;                   /* this burst: buffers may be given out */
 	uint32_t room;             /* bytes shown of a buffer */
 	uint32_t fcs;              /* bytes added to each frame */
+	bool plain;                /* this burst: frames are not looked into */
+	bool strip;                /* ... VLAN tags are taken out */
+	uint32_t csum;             /* ... RXCSUM */
 	void *buf[E1000_RX_CACHE]; /* from RDH on; NULL: not in guest memory */
 	uint32_t first, n;
 };
@@ -146,7 +149,7 @@ struct e1000_eeprom {
 struct e1000_counters {
 	uint64_t tx_what[E1000_TX_N_WHAT];
 	uint64_t tx_descriptors, tx_offload_ignored, tx_segments, rx_descriptors, rx_no_descriptor,
-		ring_errors, bad_rx_address;
+		ring_errors, bad_rx_address, rx_shifted;
 	uint64_t tdt_writes, rdt_writes, resets, unknown_registers, odd_accesses;
 };
 
@@ -277,6 +280,8 @@ void e1000_sum_add(struct e1000_sum *s, const void *p, size_t len);
 /* of the bytes [start, end) of what iov[0..n) hold, as far as there are any */
 void e1000_sum_range(struct e1000_sum *s, const struct iovec *iov, unsigned int n, uint32_t start,
 		     uint32_t end);
+/* a sum of len bytes that was made for itself */
+void e1000_sum_join(struct e1000_sum *s, const struct e1000_sum *part, uint32_t len);
 uint16_t e1000_sum_end(const struct e1000_sum *s); /* not inverted, in the order of memory */
 /* up to len bytes from the front; gives how many */
 uint32_t e1000_iov_copy(void *dst, const struct iovec *iov, unsigned int n, uint32_t len);
@@ -308,6 +313,23 @@ uint32_t e1000_offload_segment(const struct e1000_tx_job *job,
 			       const struct e1000_tx_context_desc *ctx, uint8_t *hdr,
 			       const struct e1000_segment *seg, const struct iovec *payload,
 			       unsigned int n);
+
+/* --- e1000_rx_look.c: I/O thread, under lock --- */
+/* What a receive descriptor says of a frame. */
+struct e1000_rx_word {
+	uint8_t status, errors;
+	uint16_t checksum, special;
+	uint32_t cut; /* bytes that were taken out of its first buffer */
+};
+/*
+ * Looks at a frame of len bytes in iov[0..n), as the registers want it. Takes the tag out of it
+ * when that is asked for.
+ */
+void e1000_rx_look(struct e1000 *d, const struct iovec *iov, unsigned int n, uint32_t len,
+		   struct e1000_rx_word *word);
+/* More for frames to a group: flow control, inexact filters. */
+void e1000_rx_look_group(struct e1000 *d, const struct iovec *iov, unsigned int n,
+			 struct e1000_rx_word *word);
 
 /* --- e1000_stats.c: under lock --- */
 /* A burst's frames, added to the registers once. */

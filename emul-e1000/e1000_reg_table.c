@@ -40,6 +40,7 @@ static void ctrl_write(struct e1000 *d, uint32_t off, uint32_t val)
 		d->reset_pending = d->wake = true;
 		return;
 	}
+	d->filter_dirty |= (e1000_get(d, E1000_CTRL) ^ val) & E1000_CTRL_RFCE;
 	e1000_set(d, E1000_CTRL, val & wmask);
 	e1000_link_update(d);
 }
@@ -187,6 +188,13 @@ static void filter_write(struct e1000 *d, uint32_t off, uint32_t val)
 	d->filter_dirty = true;
 }
 
+/* What the filters know of the wire's own words: pause address and VLAN type. */
+static void wire_write(struct e1000 *d, uint32_t off, uint32_t val)
+{
+	e1000_set(d, off, off == E1000_FCAL ? val : val & 0xffff);
+	d->filter_dirty = true;
+}
+
 /* --- the table --- */
 #define REG(r, rst, mask) \
 	{ \
@@ -214,10 +222,10 @@ const struct e1000_reg e1000_reg_table[] = {
 	HANDLED(EERD, 0, NULL, e1000_eerd_write),
 	HANDLED(CTRL_EXT, 0, ctrl_ext_read, ctrl_ext_write),
 	HANDLED(MDIC, 0, NULL, e1000_mdic_write),
-	REG(FCAL, E1000_FCAL_RESET, ALL),
-	REG(FCAH, E1000_FCAH_RESET, 0xffff),
+	HANDLED(FCAL, E1000_FCAL_RESET, NULL, wire_write),
+	HANDLED(FCAH, E1000_FCAH_RESET, NULL, wire_write),
 	REG(FCT, E1000_FCT_RESET, 0xffff),
-	REG(VET, E1000_VET_RESET, 0xffff),
+	HANDLED(VET, E1000_VET_RESET, NULL, wire_write),
 	REG(FCTTV, 0, E1000_FCTTV_TTV),
 	/* of fibre parts; there to be written by the same drivers */
 	REG(TXCW, 0, E1000_TXCW_MASK),

@@ -8,8 +8,9 @@
  *
  * Without RCTL.SECRC a frame is four bytes longer: the FCS, which nobody computed, is zero. Each
  * buffer then keeps four bytes free, so that the FCS never needs a buffer of its own; a frame in
- * several buffers is cut four bytes earlier than on the part. Left out: checksums, VLAN stripping,
- * small packet detection, wake-up.
+ * several buffers is cut four bytes earlier than on the part. What is found in a frame is
+ * e1000_rx_look.c's. Left out: bad frames (RCTL.SBP: no back-end has any), the canonical form bit
+ * (CFIEN), wake-up.
  */
 #include "e1000_priv.h"
 
@@ -154,30 +155,79 @@ static unsigned int rx_buf(struct nic_frontend *fe, unsigned int q, unsigned int
  * The device's half of a descriptor as one store: whoever sees DD sees the rest, and the bytes of
  * the frame.
  */
-static void rx_write_desc(struct e1000_rx_desc *desc, uint32_t len, uint8_t status)
+static void rx_write_desc(struct e1000_rx_desc *desc, uint32_t len,
+			  const struct e1000_rx_word *word)
 {
-	__atomic_store_n((uint64_t *)(void *)&desc->length, (uint16_t)len | (uint64_t)status << 32,
+	__atomic_store_n((uint64_t *)(void *)&desc->length,
+			 (uint16_t)len | (uint64_t)word->checksum << 16 |
+				 (uint64_t)word->status << 32 | (uint64_t)word->errors << 40 |
+				 (uint64_t)word->special << 48,
 			 __ATOMIC_RELEASE);
 }
 
-/* Gives back the buffers of one frame. */
-static void rx_finish(struct e1000 *d, const struct nic_rx_done *done, struct e1000_tally *tally)
+/* A frame's bytes as the guest's buffers have them. */
+static unsigned int rx_iov(const struct e1000_rx *rx, const struct nic_rx_done *done,
+			   struct iovec *iov)
 {
-	struct e1000_rx *rx = &d->rx;
-	uint32_t left = done->len, idx = e1000_get(d, E1000_RDH);
+	uint32_t left = done->len;
+	unsigned int n = 0;
 
-	e1000_tally_frame(tally, done->len, e1000_cast_of(rx->buf[rx->first], 6));
-	for (unsigned int i = 0; i < done->n_bufs; i++) {
+	for (; n < done->n_bufs && n < NIC_MAX_IOV; n++) {
+		uint32_t len = left < rx->room ? left : rx->room;
+
+		iov[n].iov_base = rx->buf[(rx->first + n) % E1000_RX_CACHE];
+		iov[n].iov_len = len;
+		left -= len;
+	}
+	return n;
+}
+
+static void rx_examine(struct e1000 *d, const struct nic_rx_done *done, enum e1000_cast cast,
+		       struct e1000_rx_word *word)
+{
+	struct iovec iov[NIC_MAX_IOV];
+	unsigned int n = rx_iov(&d->rx, done, iov);
+
+	if (cast == E1000_MULTICAST)
+		e1000_rx_look_group(d, iov, n, word);
+	if (!d->rx.plain)
+		e1000_rx_look(d, iov, n, done->len, word);
+}
+
+/* No frame on a wire is shorter; every buffer has room for it. */
+static void rx_pad(struct e1000_rx *rx, struct nic_rx_done *done)
+{
+	memset((char *)rx->buf[rx->first] + done->len, 0, E1000_MIN_FRAME - done->len);
+	done->len = E1000_MIN_FRAME;
+}
+
+/* Gives back the buffers of one frame. */
+static void rx_finish(struct e1000 *d, struct nic_rx_done done, struct e1000_tally *tally)
+{
+	static const struct e1000_rx_word part = { .status = E1000_RXD_STAT_DD };
+	struct e1000_rx_word word = { .status = E1000_RXD_STAT_DD | E1000_RXD_STAT_EOP |
+						E1000_RXD_STAT_IXSM };
+	struct e1000_rx *rx = &d->rx;
+	enum e1000_cast cast = e1000_cast_of(rx->buf[rx->first], 6);
+	uint32_t left, idx = e1000_get(d, E1000_RDH);
+
+	if (done.len < E1000_MIN_FRAME)
+		rx_pad(rx, &done);
+	e1000_tally_frame(tally, done.len, cast);
+	if (!rx->plain || cast == E1000_MULTICAST)
+		rx_examine(d, &done, cast, &word);
+	left = done.len;
+	for (unsigned int i = 0; i < done.n_bufs; i++) {
 		uint8_t *p = rx->buf[rx->first];
 		uint32_t len = left < rx->room ? left : rx->room;
 
 		left -= len;
-		if (i + 1 < done->n_bufs) {
-			rx_write_desc(&rx->ring[idx], len, E1000_RXD_STAT_DD);
+		len -= i ? 0 : word.cut;
+		if (i + 1 < done.n_bufs) {
+			rx_write_desc(&rx->ring[idx], len, &part);
 		} else {
 			memset(p + len, 0, rx->fcs);
-			rx_write_desc(&rx->ring[idx], len + rx->fcs,
-				      E1000_RXD_STAT_DD | E1000_RXD_STAT_EOP | E1000_RXD_STAT_IXSM);
+			rx_write_desc(&rx->ring[idx], len + rx->fcs, &word);
 		}
 		rx->first = (rx->first + 1) % E1000_RX_CACHE;
 		rx->n--;
@@ -185,7 +235,7 @@ static void rx_finish(struct e1000 *d, const struct nic_rx_done *done, struct e1
 			idx = 0;
 	}
 	e1000_set(d, E1000_RDH, idx);
-	d->n.rx_descriptors += done->n_bufs;
+	d->n.rx_descriptors += done.n_bufs;
 }
 
 /* RXDMT0 when the posted descriptors sink to 1/2, 1/4 or 1/8 of the ring (13.4.22, RDMTS). */
@@ -209,7 +259,7 @@ static void rx_done(struct nic_frontend *fe, unsigned int q, const struct nic_rx
 	for (unsigned int i = 0; i < n; i++)
 		/* never more than rx_buf() showed */
 		if (done[i].n_bufs && done[i].n_bufs <= d->rx.n)
-			rx_finish(d, &done[i], &tally);
+			rx_finish(d, done[i], &tally);
 	if (!tally.n)
 		return;
 	e1000_tally_rx(d, &tally);
@@ -234,6 +284,15 @@ const struct nic_frontend_ops e1000_frontend_ops = {
 };
 
 /* --- filters (13.5) --- */
+static void filter_add(struct nic_filter *f, uint32_t low, uint32_t high)
+{
+	if (f->n_macs == NIC_FILTER_MACS)
+		return;
+	for (unsigned int k = 0; k < 6; k++)
+		f->mac[f->n_macs][k] = (uint8_t)(k < 4 ? low >> (8 * k) : high >> (8 * (k - 4)));
+	f->n_macs++;
+}
+
 void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f)
 {
 	static const uint8_t shift[4] = { 4, 3, 2, 0 }; /* 13.5.1, by RCTL.MO */
@@ -244,21 +303,21 @@ void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f)
 	f->all_multicast = rctl & E1000_RCTL_MPE;
 	f->broadcast = rctl & E1000_RCTL_BAM;
 	f->promisc = f->all_unicast && f->all_multicast && f->broadcast;
-	f->vlan = rctl & E1000_RCTL_VFE;
+	/* other tags than those of 802.1Q pass */
+	f->vlan = rctl & E1000_RCTL_VFE && e1000_get(d, E1000_VET) == E1000_VET_RESET;
 	f->hash = true;
 	f->hash_shift = shift[(rctl & E1000_RCTL_MO) >> E1000_RCTL_MO_SHIFT];
 	memcpy(f->hash_table, &d->reg[E1000_MTA / 4], sizeof(f->hash_table));
 	memcpy(f->vlan_table, &d->reg[E1000_VFTA / 4], sizeof(f->vlan_table));
 	for (unsigned int i = 0; i < E1000_N_RA; i++) {
-		uint32_t low = e1000_get(d, E1000_RAL(i)), high = e1000_get(d, E1000_RAH(i));
-		uint8_t *mac = f->mac[f->n_macs];
+		uint32_t high = e1000_get(d, E1000_RAH(i));
 
-		if (!(high & E1000_RAH_AV) || high & E1000_RAH_AS)
-			continue;
-		for (unsigned int k = 0; k < 6; k++)
-			mac[k] = (uint8_t)(k < 4 ? low >> (8 * k) : high >> (8 * (k - 4)));
-		f->n_macs++;
+		if (high & E1000_RAH_AV && !(high & E1000_RAH_AS))
+			filter_add(f, e1000_get(d, E1000_RAL(i)), high);
 	}
+	/* pause frames are wanted while they are listened to: they are counted */
+	if (e1000_get(d, E1000_CTRL) & E1000_CTRL_RFCE)
+		filter_add(f, e1000_get(d, E1000_FCAL), e1000_get(d, E1000_FCAH));
 }
 _Static_assert(E1000_N_RA <= NIC_FILTER_MACS, "every receive address fits");
 
@@ -292,6 +351,9 @@ unsigned int e1000_rx_burst(struct e1000 *d)
 	unsigned int n;
 
 	d->rx.on = rx_usable(d);
+	d->rx.strip = e1000_get(d, E1000_CTRL) & E1000_CTRL_VME;
+	d->rx.csum = e1000_get(d, E1000_RXCSUM);
+	d->rx.plain = !d->rx.strip && !d->rx.csum && !e1000_get(d, E1000_RSRPD);
 	memcpy(before, e1000_nic(d)->n.rx_drop, sizeof(before));
 	n = nic_receive(e1000_nic(d), 0, NIC_BURST);
 	if (n)

@@ -103,10 +103,13 @@ static const struct {
 	{ \
 #c, offsetof(struct e1000_counters, c) \
 	}
-	COUNTER(tx_descriptors), COUNTER(tx_offload_ignored), COUNTER(tx_segments),
-	COUNTER(rx_descriptors), COUNTER(rx_no_descriptor),   COUNTER(ring_errors),
-	COUNTER(bad_rx_address), COUNTER(tdt_writes),         COUNTER(rdt_writes),
-	COUNTER(resets),         COUNTER(unknown_registers),  COUNTER(odd_accesses),
+	COUNTER(tx_descriptors),   COUNTER(tx_offload_ignored),
+	COUNTER(tx_segments),      COUNTER(rx_descriptors),
+	COUNTER(rx_no_descriptor), COUNTER(ring_errors),
+	COUNTER(bad_rx_address),   COUNTER(rx_shifted),
+	COUNTER(tdt_writes),       COUNTER(rdt_writes),
+	COUNTER(resets),           COUNTER(unknown_registers),
+	COUNTER(odd_accesses),
 #undef COUNTER
 };
 

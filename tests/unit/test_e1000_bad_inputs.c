@@ -261,7 +261,9 @@ static void e1000_rx_frame_longer_than_the_buffer_never_overflows(void **state)
 					assert_int_equal(p[b], 0xee);
 			}
 			assert_int_equal(eg_read(g, E1000_RDH), k);
-			assert_true(!k || total == len[i] + (bits & 4 ? 0 : 4));
+			/* frames below the minimum come padded */
+			assert_true(!k ||
+				    total == (len[i] < 60 ? 60 : len[i]) + (bits & 4 ? 0 : 4));
 			assert_true(!k || bits & 2 || len[i] <= 1518);
 		}
 	still_works(g);

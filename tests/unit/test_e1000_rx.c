@@ -319,6 +319,334 @@ static void e1000_rx_filter_is_handed_over_once_a_change(void **state)
 	assert_int_equal(g->tap->n_filters, before + 1);
 }
 
+static void e1000_rx_pause_address_is_let_in_while_it_is_listened_to(void **state)
+{
+	static const uint8_t pause[6] = { 0x01, 0x80, 0xc2, 0, 0, 1 };
+	struct eg *g = *state;
+
+	assert_false(passes(g, pause, 0));
+	eg_write(g, E1000_CTRL, E1000_CTRL_RFCE);
+	assert_true(passes(g, pause, 0));
+	eg_write(g, E1000_CTRL, 0);
+	assert_false(passes(g, pause, 0));
+}
+
+/* Tags of another type are no VLANs of the filter's. */
+static void e1000_rx_filter_leaves_foreign_tags_alone(void **state)
+{
+	struct eg *g = *state;
+
+	eg_write(g, E1000_RCTL, E1000_RCTL_VFE);
+	assert_false(passes(g, eg_mac, 100));
+	eg_write(g, E1000_VET, 0x88a8);
+	assert_true(passes(g, eg_mac, 100));
+}
+
+/* --- what the device finds in a frame --- */
+static void set16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static uint32_t plain_sum(uint32_t sum, const uint8_t *p, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		sum += i & 1 ? p[i] : (uint32_t)p[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* The next frame to come: IPv4 or IPv6 with all sums right; `l2` 18: tagged 0x2064. */
+static uint8_t *bring(struct eg *g, bool v6, uint8_t proto, uint32_t l2, uint32_t len)
+{
+	uint8_t *p = g->tap->rx_data[g->tap->n_rx], *ip = p + l2, *l4 = ip + (v6 ? 40 : 20);
+	uint32_t n = len - (uint32_t)(l4 - p), at = proto == 17 ? 6 : 16, sum;
+
+	eg_deliver(g, eg_mac, len);
+	if (l2 == 18) {
+		set16(p + 12, 0x8100);
+		set16(p + 14, 0x2064);
+	}
+	set16(ip - 2, v6 ? 0x86dd : 0x0800);
+	ip[0] = v6 ? 0x60 : 0x45;
+	if (v6) {
+		set16(ip + 4, n);
+		ip[6] = proto;
+	} else {
+		set16(ip + 2, n + 20);
+		set16(ip + 6, 0x4000);
+		ip[9] = proto;
+		set16(ip + 10, 0);
+		set16(ip + 10, ~plain_sum(0, ip, 20) & 0xffff);
+	}
+	set16(l4 + at, 0);
+	sum = v6 ? plain_sum(proto + n, ip + 8, 32) : plain_sum(proto + n, ip + 12, 8);
+	set16(l4 + at, ~plain_sum(sum, l4, n) & 0xffff);
+	return p;
+}
+
+#define OFLD (E1000_RXCSUM_IPOFLD | E1000_RXCSUM_TUOFLD)
+#define IPCS E1000_RXD_STAT_IPCS
+#define L4CS E1000_RXD_STAT_TCPCS
+#define IXSM E1000_RXD_STAT_IXSM
+
+static struct e1000_rx_desc receive(struct eg *g)
+{
+	uint32_t idx = eg_read(g, E1000_RDH);
+
+	eg_poll(g, 1);
+	assert_int_equal(eg_read(g, E1000_RDH), idx + 1);
+	return eg_rx(g, idx);
+}
+
+static void assert_sums(struct eg *g, unsigned int status, unsigned int errors)
+{
+	struct e1000_rx_desc desc = receive(g);
+
+	assert_int_equal(desc.status & (IPCS | L4CS | IXSM), status);
+	assert_int_equal(desc.errors, errors);
+}
+
+static void e1000_rx_checks_the_sums_it_is_asked_for(void **state)
+{
+	struct eg *g = *state;
+
+	eg_start_rx(g, 64, SECRC);
+	eg_post(g, 63, 2048);
+	bring(g, false, 6, 14, 200);
+	assert_sums(g, IXSM, 0);
+	eg_write(g, E1000_RXCSUM, E1000_RXCSUM_IPOFLD);
+	bring(g, false, 6, 14, 200);
+	assert_sums(g, IPCS, 0);
+	eg_write(g, E1000_RXCSUM, E1000_RXCSUM_TUOFLD);
+	bring(g, false, 6, 14, 201);
+	assert_sums(g, L4CS, 0);
+	eg_write(g, E1000_RXCSUM, OFLD);
+	bring(g, false, 17, 14, 1514);
+	assert_sums(g, IPCS | L4CS, 0);
+	bring(g, false, 6, 18, 333);
+	assert_sums(g, IPCS | L4CS, 0);
+	/* padding is no part of it */
+	bring(g, false, 17, 14, 45);
+	assert_sums(g, IPCS | L4CS, 0);
+	/* IPv6 wants its own bit */
+	bring(g, true, 6, 14, 200);
+	assert_sums(g, IXSM, 0);
+	eg_write(g, E1000_RXCSUM, OFLD | E1000_RXCSUM_IPV6OFL);
+	bring(g, true, 6, 14, 200);
+	assert_sums(g, L4CS, 0);
+	bring(g, true, 17, 18, 77);
+	assert_sums(g, L4CS, 0);
+}
+
+static void e1000_rx_tells_which_sum_is_wrong(void **state)
+{
+	struct eg *g = *state;
+
+	eg_start_rx(g, 64, SECRC);
+	eg_post(g, 63, 2048);
+	eg_write(g, E1000_RXCSUM, OFLD | E1000_RXCSUM_IPV6OFL);
+	bring(g, false, 6, 14, 200)[22] ^= 1; /* TTL */
+	assert_sums(g, IPCS | L4CS, E1000_RXD_ERR_IPE);
+	bring(g, false, 6, 14, 200)[199] ^= 1;
+	assert_sums(g, IPCS | L4CS, E1000_RXD_ERR_TCPE);
+	bring(g, true, 17, 14, 200)[22] ^= 1; /* an address */
+	assert_sums(g, L4CS, E1000_RXD_ERR_TCPE);
+}
+
+static void e1000_rx_says_nothing_of_sums_it_cannot_tell(void **state)
+{
+	struct eg *g = *state;
+	uint8_t *p;
+
+	eg_start_rx(g, 64, SECRC);
+	eg_post(g, 63, 2048);
+	eg_write(g, E1000_RXCSUM, OFLD | E1000_RXCSUM_IPV6OFL);
+	eg_deliver(g, eg_mac, 100); /* no IP */
+	assert_sums(g, IXSM, 0);
+	p = bring(g, false, 6, 14, 200); /* a fragment */
+	set16(p + 20, 0x2000);
+	set16(p + 24, 0);
+	set16(p + 24, ~plain_sum(0, p + 14, 20) & 0xffff);
+	assert_sums(g, IPCS, 0);
+	bring(g, false, 1, 14, 200); /* ICMP */
+	assert_sums(g, IPCS, 0);
+	set16(bring(g, false, 17, 14, 200) + 40, 0); /* UDP without */
+	assert_sums(g, IPCS, 0);
+	/* lengths that are not true */
+	set16(bring(g, false, 6, 14, 200) + 16, 187);
+	assert_sums(g, IXSM, 0);
+	set16(bring(g, false, 6, 14, 200) + 16, 19);
+	assert_sums(g, IXSM, 0);
+	bring(g, false, 6, 14, 200)[14] = 0x44;
+	assert_sums(g, IXSM, 0);
+	bring(g, false, 6, 14, 70)[14] = 0x4f; /* options to beyond the end */
+	assert_sums(g, IXSM, 0);
+	set16(bring(g, true, 6, 14, 200) + 18, 0xffff);
+	assert_sums(g, IXSM, 0);
+	eg_deliver(g, eg_mac, 14);
+	assert_sums(g, IXSM, 0);
+}
+
+/* A frame over many buffers is summed as one. */
+static void e1000_rx_sums_go_over_buffers(void **state)
+{
+	struct eg *g = *state;
+
+	for (uint32_t len = 990; len < 1000; len++) {
+		eg_start_rx(g, 64, E1000_RCTL_BSIZE_256);
+		eg_post(g, 63, 256);
+		eg_write(g, E1000_RXCSUM, OFLD);
+		bring(g, false, 6, 14, len);
+		eg_poll(g, 1);
+		assert_int_equal(eg_rx(g, 0).status, E1000_RXD_STAT_DD);
+		assert_int_equal(eg_rx(g, 3).status & (IPCS | L4CS | IXSM), IPCS | L4CS);
+		assert_int_equal(eg_rx(g, 3).errors, 0);
+	}
+}
+
+static void e1000_rx_packet_checksum_starts_at_pcss(void **state)
+{
+	static const uint32_t start[] = { 1, 13, 14, 33, 34, 35, 54, 150, 199, 200, 255 };
+	struct eg *g = *state;
+
+	for (size_t i = 0; i < sizeof(start) / sizeof(start[0]); i++)
+		for (uint32_t on = 0; on <= OFLD; on += OFLD) {
+			uint32_t at = start[i] < 200 ? start[i] : 200;
+			uint8_t *p;
+
+			eg_start_rx(g, 8, SECRC);
+			eg_post(g, 7, 2048);
+			eg_write(g, E1000_RXCSUM, start[i] | on);
+			p = bring(g, false, 6, 14, 200);
+			assert_int_equal(receive(g).checksum,
+					 ~plain_sum(0, p + at, 200 - at) & 0xffff);
+		}
+}
+
+static void e1000_rx_strips_tags_when_it_is_told_to(void **state)
+{
+	struct eg *g = *state;
+	struct e1000_rx_desc desc;
+	uint8_t *p;
+
+	eg_start_rx(g, 64, 0);
+	eg_post(g, 63, 2048);
+	p = bring(g, false, 6, 18, 300);
+	desc = receive(g);
+	assert_int_equal(desc.length, 304);
+	assert_int_equal(desc.status & E1000_RXD_STAT_VP, 0);
+	eg_write(g, E1000_CTRL, E1000_CTRL_VME);
+	eg_write(g, E1000_RXCSUM, OFLD);
+	p = bring(g, false, 6, 18, 300);
+	desc = receive(g);
+	assert_int_equal(desc.length, 300);
+	assert_true(desc.status & E1000_RXD_STAT_VP);
+	assert_int_equal(desc.status & (IPCS | L4CS), IPCS | L4CS);
+	assert_int_equal(desc.special, 0x2064);
+	assert_memory_equal(eg_ptr(g, EG_DATA + 2048), p, 12);
+	assert_memory_equal(eg_ptr(g, EG_DATA + 2048 + 12), p + 16, 284);
+	assert_int_equal(*(uint32_t *)eg_ptr(g, EG_DATA + 2048 + 296), 0); /* FCS */
+	/* what has no tag is left alone */
+	bring(g, false, 6, 14, 300);
+	desc = receive(g);
+	assert_int_equal(desc.length, 304);
+	assert_int_equal(desc.status & E1000_RXD_STAT_VP, 0);
+	assert_int_equal(eg_stat(g, "rx_shifted"), 1);
+}
+
+static void e1000_rx_strips_tags_of_long_frames(void **state)
+{
+	struct eg *g = *state;
+	uint8_t *p, all[700];
+	uint32_t have = 0;
+
+	eg_write(g, E1000_CTRL, E1000_CTRL_VME);
+	eg_start_rx(g, 64, SECRC | E1000_RCTL_BSIZE_256);
+	eg_post(g, 63, 2048);
+	p = bring(g, false, 6, 18, 600);
+	eg_poll(g, 1);
+	for (unsigned int i = 0; i < 3; i++) {
+		memcpy(all + have, eg_ptr(g, EG_DATA + 2048 * i), eg_rx(g, i).length);
+		have += eg_rx(g, i).length;
+	}
+	assert_int_equal(have, 596);
+	assert_memory_equal(all, p, 12);
+	assert_memory_equal(all + 12, p + 16, 584);
+	assert_int_equal(eg_rx(g, 0).status, E1000_RXD_STAT_DD);
+	assert_int_equal(eg_rx(g, 2).special, 0x2064);
+}
+
+static void e1000_rx_pads_frames_that_no_wire_could_carry(void **state)
+{
+	static const uint8_t zeros[18];
+	struct eg *g = *state;
+
+	eg_start_rx(g, 8, SECRC);
+	memset(eg_ptr(g, EG_DATA), 0xee, 100);
+	eg_post(g, 4, 2048);
+	eg_deliver(g, eg_mac, 42);
+	assert_int_equal(receive(g).length, 60);
+	assert_memory_equal(eg_ptr(g, EG_DATA + 42), zeros, 18);
+	assert_int_equal(*(uint8_t *)eg_ptr(g, EG_DATA + 60), 0xee);
+}
+
+static void e1000_rx_marks_what_an_inexact_filter_let_in(void **state)
+{
+	struct eg *g = *state;
+
+	eg_start_rx(g, 8, SECRC | ALL_IN);
+	eg_post(g, 7, 2048);
+	eg_poll(g, 1);
+	eg_deliver(g, group, 100);
+	assert_true(receive(g).status & E1000_RXD_STAT_PIF);
+	eg_write(g, E1000_RAL(1), 0x125e0001);
+	eg_write(g, E1000_RAH(1), 0x80005634);
+	eg_deliver(g, group, 100);
+	assert_false(receive(g).status & E1000_RXD_STAT_PIF);
+	eg_deliver(g, everyone, 100);
+	assert_false(receive(g).status & E1000_RXD_STAT_PIF);
+}
+
+static void e1000_rx_counts_pause_frames(void **state)
+{
+	static const uint8_t pause[6] = { 0x01, 0x80, 0xc2, 0, 0, 1 };
+	static const uint16_t word[4][2] = { { 1, 100 }, { 1, 0 }, { 1, 0xffff }, { 2, 0 } };
+	struct eg *g = *state;
+
+	eg_start_rx(g, 8, SECRC | ALL_IN);
+	eg_post(g, 7, 2048);
+	for (int i = 0; i < 4; i++) {
+		uint8_t *p = g->tap->rx_data[g->tap->n_rx];
+
+		eg_deliver(g, pause, 60);
+		set16(p + 12, 0x8808);
+		set16(p + 14, word[i][0]);
+		set16(p + 16, word[i][1]);
+	}
+	eg_poll(g, 1);
+	assert_int_equal(eg_read(g, 0x4050), 2); /* XOFFRXC */
+	assert_int_equal(eg_read(g, 0x4048), 1); /* XONRXC */
+	assert_int_equal(eg_read(g, 0x4058), 1); /* FCRUC */
+}
+
+static void e1000_rx_tells_of_small_packets(void **state)
+{
+	struct eg *g = *state;
+
+	eg_start_rx(g, 8, SECRC);
+	eg_post(g, 7, 2048);
+	eg_write(g, E1000_RSRPD, 104);
+	eg_deliver(g, eg_mac, 101);
+	eg_poll(g, 1);
+	assert_false(eg_read(g, E1000_ICR) & E1000_INT_SRPD);
+	eg_deliver(g, eg_mac, 100);
+	eg_poll(g, 1);
+	assert_true(eg_read(g, E1000_ICR) & E1000_INT_SRPD);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
@@ -338,6 +666,19 @@ int main(void)
 		T(e1000_rx_filter_hashes_by_rctl_mo),
 		T(e1000_rx_filter_knows_vlans),
 		T(e1000_rx_filter_is_handed_over_once_a_change),
+		T(e1000_rx_pause_address_is_let_in_while_it_is_listened_to),
+		T(e1000_rx_filter_leaves_foreign_tags_alone),
+		T(e1000_rx_checks_the_sums_it_is_asked_for),
+		T(e1000_rx_tells_which_sum_is_wrong),
+		T(e1000_rx_says_nothing_of_sums_it_cannot_tell),
+		T(e1000_rx_sums_go_over_buffers),
+		T(e1000_rx_packet_checksum_starts_at_pcss),
+		T(e1000_rx_strips_tags_when_it_is_told_to),
+		T(e1000_rx_strips_tags_of_long_frames),
+		T(e1000_rx_pads_frames_that_no_wire_could_carry),
+		T(e1000_rx_marks_what_an_inexact_filter_let_in),
+		T(e1000_rx_counts_pause_frames),
+		T(e1000_rx_tells_of_small_packets),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
