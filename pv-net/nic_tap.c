@@ -4,26 +4,22 @@
  * opened by prep_tap.c (the monitor has no right to); here it is written and read, one system call
  * a frame, straight from and to guest memory. Several queues are several descriptors of one
  * interface (IFF_MULTI_QUEUE). When it was opened with IFF_VNET_HDR virtio's header stands before
- * each frame and the kernel does what it asks for. Follows linux/if_tun.h, IFF_TAP | IFF_NO_PI.
+ * each frame and the kernel does what it asks for. Calls tap_dev.c for the interface's settings.
  */
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
-#include <linux/if_tun.h>
 
 #include "core/err.h"
 #include "core/nic.h"
+#include "pv-net/tap_dev.h"
 #include "pv-net/tap_open.h"
 
 #define TAP_FRAME_MAX 65600 /* more than any frame */
 #define TAP_CALM      64    /* short frames after which no long one is expected any more */
 #define TAP_FRAME_STD 1514
-/* what the kernel's filter compares exactly; further ones would open it */
-#define TAP_EXACT_MACS 8
 
 struct tap_queue {
 	int fd;
@@ -270,30 +266,9 @@ static int tap_rx_fd(struct nic_backend *be, unsigned int q)
 }
 
 /* --- the rest --- */
-/*
- * Hands the kernel a filter that lets through at least what the device takes; the exact check is
- * made after the read. So a filter that cannot be expressed, or a kernel that refuses it, costs
- * reads and nothing else.
- */
 static void tap_set_filter(struct nic_backend *be, const struct nic_filter *f)
 {
-	struct {
-		struct tun_filter head;
-		uint8_t mac[TAP_EXACT_MACS][ETH_ALEN];
-	} tf = { .head.flags = f->all_multicast || f->hash ? TUN_FLT_ALLMULTI : 0 };
-	unsigned int n = f->n_macs + f->broadcast;
-
-	_Static_assert(offsetof(typeof(tf), mac) == sizeof(struct tun_filter),
-		       "the addresses follow the header");
-	if (!f->promisc && !f->all_unicast && n <= TAP_EXACT_MACS) {
-		for (unsigned int i = 0; i < f->n_macs; i++)
-			memcpy(tf.mac[i], f->mac[i], ETH_ALEN);
-		if (f->broadcast)
-			memset(tf.mac[f->n_macs], 0xff, ETH_ALEN);
-		tf.head.count = (uint16_t)n; /* 0 means no filter */
-	}
-	if (ioctl(tap_of(be)->q[0].fd, TUNSETTXFILTER, &tf) < 0)
-		return;
+	tap_dev_filter(tap_of(be)->q[0].fd, f); /* the exact check is made after the read */
 }
 
 static void tap_reset(struct nic_backend *be)
@@ -302,58 +277,26 @@ static void tap_reset(struct nic_backend *be)
 		tap_of(be)->q[i].done = 0;
 }
 
-/* A queue that is off gets no flows: the kernel spreads them over those that are on. */
 static void tap_use_pairs(struct nic_backend *be, unsigned int n)
 {
 	struct tap_nic *t = tap_of(be);
 
 	for (unsigned int i = 1; i < be->n_pairs; i++) {
-		struct ifreq r = { .ifr_flags = i < n ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
-
 		if (t->q[i].off == (i >= n))
 			continue;
-		if (ioctl(t->q[i].fd, TUNSETQUEUE, &r) < 0)
+		if (tap_dev_queue(t->q[i].fd, i < n) < 0)
 			t->n_errors++;
 		else
 			t->q[i].off = i >= n;
 	}
 }
 
-static unsigned long tap_flags(uint32_t offloads)
-{
-	return (offloads & NIC_OFFLOAD_CSUM ? TUN_F_CSUM : 0) |
-	       (offloads & NIC_OFFLOAD_TSO4 ? TUN_F_TSO4 : 0) |
-	       (offloads & NIC_OFFLOAD_TSO6 ? TUN_F_TSO6 : 0) |
-	       (offloads & NIC_OFFLOAD_ECN ? TUN_F_TSO_ECN : 0);
-}
-
-/* What the interface may leave undone of the frames that it gives us. */
 static void tap_set_offloads(struct nic_backend *be)
 {
 	struct tap_nic *t = tap_of(be);
 
-	if (t->vnet_hdr && ioctl(t->q[0].fd, TUNSETOFFLOAD, tap_flags(be->rx_offloads)) < 0)
+	if (t->vnet_hdr && tap_dev_offloads(t->q[0].fd, be->rx_offloads) < 0)
 		t->n_errors++;
-}
-
-/* What it was opened for, and whether its kernel knows how. */
-static int tap_look(struct tap_nic *t)
-{
-	const int size = sizeof(struct virtio_net_hdr);
-	struct ifreq r = { 0 };
-
-	if (ioctl(t->q[0].fd, TUNGETIFF, &r) < 0)
-		return -errno;
-	t->vnet_hdr = r.ifr_flags & IFF_VNET_HDR;
-	if (!t->vnet_hdr)
-		return 0;
-	/* both are the interface's: one queue is enough */
-	if (ioctl(t->q[0].fd, TUNSETVNETHDRSZ, &size) < 0)
-		return -errno;
-	if (ioctl(t->q[0].fd, TUNSETOFFLOAD, tap_flags(NIC_OFFLOAD_ALL)) == 0)
-		t->be.offloads = NIC_OFFLOAD_ALL;
-	tap_set_offloads(&t->be);
-	return 0;
 }
 
 static void tap_stats(struct nic_backend *be, struct stats_sink *s)
@@ -375,35 +318,26 @@ static const struct nic_backend_ops tap_ops = {
 	.stats = tap_stats,
 };
 
-static void tap_take_fds(struct tap_nic *t, struct device_conf *conf)
-{
-	char name[16] = "tap";
-	int fd;
-
-	while (t->be.n_pairs < TAP_MAX_QUEUES && (fd = device_take_fd(conf, name)) >= 0) {
-		t->q[t->be.n_pairs++] = (struct tap_queue){ .fd = fd, .want = TAP_FRAME_STD };
-		snprintf(name, sizeof(name), "tap%u", t->be.n_pairs);
-	}
-}
-
 static int tap_create(struct vm *vm, struct device_conf *conf, struct nic_frontend *fe,
 		      struct nic_backend **out)
 {
 	struct tap_nic *t = calloc(1, sizeof(*t));
-	int ret;
+	int fd[TAP_MAX_QUEUES], ret;
 
 	opts_take(conf->opts, "ifname"); /* prep_tap.c has seen to it */
 	if (!t)
 		return -ENOMEM;
-	tap_take_fds(t, conf);
+	t->be.n_pairs = tap_dev_take(conf, "tap", fd);
 	if (!t->be.n_pairs) {
 		free(t);
 		return err_ret(-ENOENT,
 			       "%s: no tap was opened for it: start the guest by 'fourlane run'",
 			       conf->name);
 	}
+	for (unsigned int i = 0; i < t->be.n_pairs; i++)
+		t->q[i] = (struct tap_queue){ .fd = fd[i], .want = TAP_FRAME_STD };
 	t->be.ops = &tap_ops;
-	ret = tap_look(t);
+	ret = tap_dev_look(t->q[0].fd, &t->vnet_hdr, &t->be.offloads);
 	if (ret < 0) {
 		tap_destroy(&t->be);
 		return err_ret(ret, "%s: asking the tap what it can: %s; use a newer kernel",

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `backend=tap` on the host's side: opens the interface before the guest starts and hands its
- * descriptors to the monitor under the names "tap", "tap1", ...; puts an interface that was there
- * before back as it was. Called by prep_software().
+ * `backend=tap` and `backend=vhost` on the host's side: opens the interface before the guest starts
+ * and hands its descriptors to the monitor under the names "tap", "tap1", ..., for vhost as many of
+ * /dev/vhost-net under "vhost", "vhost1", ...; puts an interface that was there before back as it
+ * was. Called by prep_software().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,8 @@
 #include "core/err.h"
 #include "core/prep.h"
 #include "pv-net/tap_open.h"
+
+#define VHOST_NET "/dev/vhost-net"
 
 struct prep_tap {
 	struct tap_iface iface;
@@ -40,7 +43,7 @@ static int prep_tap_tell_name(struct prep_nic *nic, const char *name)
 }
 
 /* Keys of the device that the interface has to fit; the monitor reads them too. */
-static int prep_tap_wish(struct prep_nic *nic, struct tap_wish *w)
+static int prep_tap_wish(struct prep_nic *nic, struct tap_wish *w, bool vhost)
 {
 	uint64_t queues = 1, mtu = 0;
 	bool offloads = true;
@@ -50,31 +53,65 @@ static int prep_tap_wish(struct prep_nic *nic, struct tap_wish *w)
 		ret = opts_take_number(nic->opts, "mtu", 0, UINT16_MAX, &mtu);
 	if (ret >= 0)
 		ret = opts_take_bool(nic->opts, "offloads", &offloads);
-	/* other devices have no use for the header */
-	w->vnet_hdr = offloads && !strcmp(opts_type(nic->opts), "virtio");
+	/* other devices have no use for the header; vhost-net counts on it */
+	w->vnet_hdr = (offloads || vhost) && !strcmp(opts_type(nic->opts), "virtio");
 	w->n_queues = (unsigned int)queues;
 	w->mtu = (unsigned int)mtu;
 	return ret < 0 ? ret : 0;
 }
 
-static int prep_tap_add_fds(struct prep_guest *g, struct prep_nic *nic, const int *fd,
-			    unsigned int n)
+/* Descriptors `name`, `name`1, ...; all are taken. */
+static int prep_tap_add_fds(struct prep_guest *g, struct prep_nic *nic, const char *name,
+			    const int *fd, unsigned int n)
 {
-	char name[16] = "tap";
+	char text[16];
 	int ret = 0;
 
+	snprintf(text, sizeof(text), "%s", name);
 	for (unsigned int i = 0; i < n; i++) {
 		if (i)
-			snprintf(name, sizeof(name), "tap%u", i);
+			snprintf(text, sizeof(text), "%s%u", name, i);
 		if (ret == 0)
-			ret = prep_add_fd(g, nic, name, fd[i]);
+			ret = prep_add_fd(g, nic, text, fd[i]);
 		else
 			close(fd[i]);
 	}
 	return ret;
 }
 
-static int prep_tap_open(struct prep_guest *g, struct prep_nic *nic, struct prep_tap *p)
+static int prep_vhost_fail(struct prep_nic *nic, int err)
+{
+	if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
+		return err_ret(-ENODEV,
+			       "%s: opening " VHOST_NET
+			       ": the kernel has no vhost-net; load it with "
+			       "'modprobe vhost_net', or give backend=tap",
+			       nic->name);
+	return err_ret(err, "%s: opening " VHOST_NET ": %s; run as root, or give backend=tap",
+		       nic->name, strerror(-err));
+}
+
+static int prep_vhost_open(struct prep_guest *g, struct prep_nic *nic, unsigned int n)
+{
+	int fd[TAP_MAX_QUEUES], ret = 0;
+	unsigned int i = 0;
+
+	if (strcmp(opts_type(nic->opts), "virtio"))
+		return err_ret(-EINVAL,
+			       "%s: backend=vhost: for --nic virtio only; give backend=tap",
+			       nic->name);
+	for (; i < n && ret == 0; i += ret == 0) {
+		fd[i] = open(VHOST_NET, O_RDWR | O_CLOEXEC);
+		ret = fd[i] < 0 ? -errno : 0;
+	}
+	if (ret == 0)
+		return prep_tap_add_fds(g, nic, "vhost", fd, n);
+	while (i--)
+		close(fd[i]);
+	return prep_vhost_fail(nic, ret);
+}
+
+static int prep_tap_open(struct prep_guest *g, struct prep_nic *nic, struct prep_tap *p, bool vhost)
 {
 	const char *given = opts_take(nic->opts, "ifname");
 	struct tap_wish w = { .must_be_new = !given };
@@ -85,18 +122,20 @@ static int prep_tap_open(struct prep_guest *g, struct prep_nic *nic, struct prep
 		return -EINVAL;
 	if (!given)
 		tap_name_make(name, prep_guest_name(g), nic->idx);
-	ret = prep_tap_wish(nic, &w);
+	ret = prep_tap_wish(nic, &w, vhost);
+	if (ret == 0 && vhost)
+		ret = prep_vhost_open(g, nic, w.n_queues);
 	if (ret == 0)
 		ret = tap_open(given ? given : name, &w, &p->iface, fd);
 	if (ret < 0)
 		return ret;
 	if (!p->iface.created)
 		p->fd = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
-	ret = prep_tap_add_fds(g, nic, fd, w.n_queues);
+	ret = prep_tap_add_fds(g, nic, "tap", fd, w.n_queues);
 	return ret < 0 || given ? ret : prep_tap_tell_name(nic, name);
 }
 
-static int prep_tap(struct prep_guest *g, struct prep_nic *nic)
+static int prep_either(struct prep_guest *g, struct prep_nic *nic, bool vhost)
 {
 	struct prep_tap *p = calloc(1, sizeof(*p));
 	int ret;
@@ -104,12 +143,22 @@ static int prep_tap(struct prep_guest *g, struct prep_nic *nic)
 	if (!p)
 		return -ENOMEM;
 	p->fd = -1;
-	ret = prep_tap_open(g, nic, p);
+	ret = prep_tap_open(g, nic, p, vhost);
 	if (ret < 0)
 		prep_tap_drop(p);
 	else
 		nic->state = p;
 	return ret;
+}
+
+static int prep_tap(struct prep_guest *g, struct prep_nic *nic)
+{
+	return prep_either(g, nic, false);
+}
+
+static int prep_vhost(struct prep_guest *g, struct prep_nic *nic)
+{
+	return prep_either(g, nic, true);
 }
 
 static void prep_tap_release(struct prep_guest *g, struct prep_nic *nic)
@@ -126,3 +175,11 @@ static const struct backend_prep tap_prep = {
 	.release = prep_tap_release,
 };
 BACKEND_PREP(&tap_prep);
+
+static const struct backend_prep vhost_prep = {
+	.name = "vhost",
+	.keys = "ifname=NAME, as for tap",
+	.prepare = prep_vhost,
+	.release = prep_tap_release,
+};
+BACKEND_PREP(&vhost_prep);

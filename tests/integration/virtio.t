@@ -6,7 +6,7 @@
 need_kvm
 NS=flvirtio$$
 trap 'guest_kill; ip netns del $NS 2>/dev/null; rm -rf "$TMP"' EXIT
-PLAN=37
+PLAN=40
 plan $PLAN
 
 counter() { "$FL" stats "$GUEST" --json | sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" | head -1; }
@@ -41,6 +41,14 @@ refused tiny_mtu_is_refused virtio,mtu=67 'mtu'
 guest_start fl-virtio virtio,backend=null dev=virtio mode=tx packed=1
 check packed_is_not_offered_unasked wait_for 20 guest_saw 'does not offer packed'
 guest_kill
+
+if [ -e /dev/vhost-net ]; then
+	for i in 1 2 3; do skip "this host has vhost-net"; done
+else
+	refused vhost_without_vhost_net_is_refused virtio,backend=vhost "modprobe vhost_net"
+	"$FL" run --kernel "$MG" --nic virtio,backend=vhost </dev/null >/dev/null 2>"$TMP/e"
+	is it_is_the_hosts_lack $? 3
+fi
 
 if [ "$(id -u)" != 0 ] || ! ip netns add $NS 2>/dev/null || [ ! -w /dev/net/tun ] ||
 	! ip -n $NS link add br0 type bridge 2>/dev/null; then

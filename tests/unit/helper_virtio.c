@@ -40,6 +40,17 @@ void vg_up(struct vg *g, const char *opts, int tap_fd)
 
 void vg_up_fds(struct vg *g, const char *opts, const int *tap_fd, unsigned int n)
 {
+	struct device_fd fds[DEVICE_MAX_FDS];
+
+	for (unsigned int i = 0; i < n; i++) {
+		fds[i].fd = tap_fd[i];
+		snprintf(fds[i].name, sizeof(fds[i].name), i ? "tap%u" : "tap", i);
+	}
+	vg_up_named(g, opts, fds, n);
+}
+
+void vg_up_named(struct vg *g, const char *opts, const struct device_fd *fds, unsigned int n)
+{
 	struct device *dev;
 
 	memset(g, 0, sizeof(*g));
@@ -49,10 +60,8 @@ void vg_up_fds(struct vg *g, const char *opts, const int *tap_fd, unsigned int n
 	assert_int_equal(opts_parse(opts, &g->conf.opts), 0);
 	g->conf.name = "nic0";
 	g->conf.n_fds = n;
-	for (unsigned int i = 0; i < n; i++) {
-		g->conf.fds[i].fd = tap_fd[i];
-		snprintf(g->conf.fds[i].name, sizeof(g->conf.fds[i].name), i ? "tap%u" : "tap", i);
-	}
+	if (n)
+		memcpy(g->conf.fds, fds, n * sizeof(*fds));
 	assert_int_equal(device_create(g->vm, &g->conf, &dev), 0);
 	g->v = (struct vnet *)((char *)dev - offsetof(struct vnet, dev));
 	g->slot = g->v->vd.pci.slot;

@@ -42,6 +42,8 @@ struct vg {
 void vg_up(struct vg *g, const char *opts, int tap_fd);
 /* vg_up_fds - the same with the descriptors of n queues: "tap", "tap1", ... */
 void vg_up_fds(struct vg *g, const char *opts, const int *tap_fd, unsigned int n);
+/* vg_up_named - the same with any descriptors. */
+void vg_up_named(struct vg *g, const char *opts, const struct device_fd *fds, unsigned int n);
 void vg_down(struct vg *g);
 
 uint32_t vg_cfg_read(struct vg *g, unsigned int off, unsigned int size);
