@@ -53,7 +53,7 @@ void sg_close(struct sg *g);
 /* sg_start - gives both rings to a port. */
 void sg_start(struct sg *g, struct dp_port *p);
 void sg_kick(struct sg *g);
-/* sg_calls - interrupts of that ring since this was asked last; many at once may count as one. */
+/* sg_called - was that ring interrupted since this was asked last? */
 bool sg_called(struct sg *g, unsigned int ring);
 
 uint64_t sg_alloc(struct sg *g, uint32_t len);

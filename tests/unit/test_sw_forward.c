@@ -85,6 +85,12 @@ static struct dp_port_conf with_macs(struct dp_port_conf c, uint8_t a, uint8_t b
 	return c;
 }
 
+static struct dp_port_conf uplink(struct dp_port_conf c)
+{
+	c.uplink = true;
+	return c;
+}
+
 static unsigned int add_port(struct net *n, struct dp_port_conf *c)
 {
 	assert_true(n->n < N_PORTS);
@@ -584,7 +590,7 @@ static void second_tag_is_no_way_into_another_vlan(void **state)
 	assert_int_equal(add(n, access_port(10)), A);
 	assert_int_equal(add(n, access_port(10)), B);
 	native = add(n, trunk_port(10, VIDS(10, 20)));
-	nic = add_loop(n, access_port(10));
+	nic = add_loop(n, uplink(access_port(10)));
 	for (unsigned int i = 0; i < 3; i++) {
 		sg_frame(frame, LEN, BCAST, 1, 0x6000); /* a priority, then a tag of VLAN 20 */
 		frame[16] = (uint8_t)(type[i] >> 8);
@@ -1105,12 +1111,6 @@ static void call_eventfd_that_blocks_costs_its_owner_the_ring(void **state)
 }
 
 /* --- NICs --- */
-static struct dp_port_conf uplink(struct dp_port_conf c)
-{
-	c.uplink = true;
-	return c;
-}
-
 /* What a guest sends to all comes back by the wire: it is dropped there before it is learned. */
 static void own_frame_that_comes_back_is_dropped_before_learning(void **state)
 {
