@@ -232,10 +232,23 @@ static void e1000_late_fd(struct device *dev, const char *name, int fd)
 	nic_late_fd(E1000_OF(dev, dev)->be, name, fd);
 }
 
+static int e1000_pause(struct device *dev)
+{
+	nic_pause(E1000_OF(dev, dev)->be);
+	return 0;
+}
+
+static void e1000_resume(struct device *dev)
+{
+	nic_resume(E1000_OF(dev, dev)->be);
+}
+
 static const struct device_ops e1000_device_ops = {
 	.destroy = e1000_destroy,
 	.stats = e1000_stats,
 	.late_fd = e1000_late_fd,
+	.pause = e1000_pause,
+	.resume = e1000_resume,
 };
 
 /* 4.1: identity, INTA#, and the longest latencies the part asks for. */
