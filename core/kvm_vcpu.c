@@ -19,6 +19,10 @@
 #include "core/err.h"
 #include "core/vm_priv.h"
 
+/* Intel SDM volume 3 section 11.5.1 */
+#define LAPIC_LINT1 0x360
+#define LVT_NMI     0x400
+
 #define KICK_SIGNAL   SIGUSR1
 #define PAUSE_SECONDS 2
 
@@ -334,6 +338,22 @@ static void vcpu_kicked(int sig)
 	/* the signal's only purpose is that KVM_RUN returns with EINTR */
 }
 
+/*
+ * The local APIC as firmware leaves it: LINT1 is the NMI. All vCPUs exist by now, which KVM needs
+ * to be shown: the one that was made last is not in its table of APIC ids before some APIC's state
+ * is set, and no interrupt finds it, not even the SIPI that would start it.
+ */
+static int vcpu_set_lapic(struct vcpu *v)
+{
+	struct kvm_lapic_state s;
+	const uint32_t nmi = LVT_NMI;
+
+	if (ioctl(v->fd, KVM_GET_LAPIC, &s) < 0)
+		return -errno;
+	memcpy(s.regs + LAPIC_LINT1, &nmi, sizeof(nmi));
+	return ioctl(v->fd, KVM_SET_LAPIC, &s) < 0 ? -errno : 0;
+}
+
 int kvm_vcpu_start(struct vcpu *v)
 {
 	struct sigaction sa = { .sa_handler = vcpu_kicked };
@@ -341,6 +361,10 @@ int kvm_vcpu_start(struct vcpu *v)
 	cpu_set_t set;
 	int ret;
 
+	ret = vcpu_set_lapic(v);
+	if (ret < 0)
+		return err_ret(ret, "setting the local APIC of vCPU %u: %s; use a newer kernel",
+			       v->index, strerror(-ret));
 	sigaction(KICK_SIGNAL, &sa, NULL);
 	pthread_attr_init(&attr);
 	if (v->host_cpu >= 0) {
