@@ -236,6 +236,33 @@ static uint64_t vhost_features(struct nic_backend *be, uint64_t offered, unsigne
 	return offered & ((s->features & RING_FEATURES) | (be->offloads ? OFFLOADS : 0));
 }
 
+/* A ring without the tap behind it is left alone by the kernel. */
+static void vhost_pause(struct nic_backend *be)
+{
+	struct nic_vhost *s = vhost_of(be);
+
+	for (unsigned int i = 0; i < s->n; i++)
+		if (s->ring[i].enabled && vhost_file(s, i, VHOST_NET_SET_BACKEND, -1) < 0) {
+			s->n_errors++;
+			if (s->vhost[i / 2] >= 0)
+				close(s->vhost[i / 2]);
+			s->vhost[i / 2] = -1;
+		}
+}
+
+static void vhost_resume(struct nic_backend *be)
+{
+	struct nic_vhost *s = vhost_of(be);
+
+	for (unsigned int i = 0; i < s->n; i++) {
+		if (!s->ring[i].enabled)
+			continue;
+		if (vhost_file(s, i, VHOST_NET_SET_BACKEND, s->tap[i / 2]) < 0)
+			s->n_errors++;
+		vhost_signal(s->ring[i].kick_fd);
+	}
+}
+
 /* --- the rest of the seam --- */
 static void vhost_set_filter(struct nic_backend *be, const struct nic_filter *f)
 {
@@ -278,6 +305,8 @@ static const struct nic_backend_ops vhost_ops = {
 	.ring_enable = vhost_enable,
 	.ring_call = vhost_call,
 	.stats = vhost_stats,
+	.pause = vhost_pause,
+	.resume = vhost_resume,
 };
 
 /* --- life --- */

@@ -381,6 +381,35 @@ static void start_that_the_kernel_refuses_is_no_link(void **state)
 	}
 }
 
+static void pause_takes_the_tap_away_for_a_while(void **state)
+{
+	struct fix *f = *state;
+	struct vg *g = &f->g;
+	struct device *d = &g->v->dev;
+	uint64_t n;
+
+	need_root();
+	assert_int_equal(d->ops->pause(d), 0); /* nothing is handed over yet */
+	d->ops->resume(d);
+	vg_start_all(g, VG_F_NET | F_MQ, 64, CTRL + 1);
+	assert_int_equal(read(kern.half[0].ring[1].kick, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(d->ops->pause(d), 0);
+	assert_int_equal(kern.half[0].ring[0].backend, -1);
+	assert_int_equal(kern.half[0].ring[1].backend, -1);
+	d->ops->resume(d);
+	assert_int_equal(kern.half[0].ring[0].backend, f->tap[0]);
+	assert_int_equal(kern.half[0].ring[1].backend, f->tap[0]);
+	/* what the driver rang for meanwhile is looked at */
+	assert_int_equal(read(kern.half[0].ring[1].kick, &n, sizeof(n)), sizeof(n));
+	/* the second pair is not in use and stays so */
+	assert_int_equal(kern.half[1].ring[0].backend, -1);
+	d->ops->pause(d);
+	vg_set_status(g, 0);
+	d->ops->resume(d);
+	assert_int_equal(kern.half[0].ring[0].backend, -1);
+	assert_int_equal(vg_counter(g, "vhost_errors"), 0);
+}
+
 static void kernel_that_does_not_let_go_loses_its_descriptor(void **state)
 {
 	struct fix *f = *state;
@@ -411,6 +440,7 @@ int main(void)
 		ONE(only_what_the_kernel_has_is_offered),
 		ONE(kernel_without_what_is_needed_is_refused),
 		ONE(start_that_the_kernel_refuses_is_no_link),
+		SEVERAL(pause_takes_the_tap_away_for_a_while),
 		ONE(kernel_that_does_not_let_go_loses_its_descriptor),
 	};
 
