@@ -67,6 +67,8 @@ static int jail_filter(void)
 		/* a disk's operations: a ring is made, and restricted, before; threads without one */
 		SCMP_SYS(io_uring_enter), SCMP_SYS(preadv), SCMP_SYS(pwritev2),
 		SCMP_SYS(fdatasync), SCMP_SYS(fallocate),
+		/* what an interrupt waits for, when nothing else happens */
+		SCMP_SYS(timerfd_settime),
 		/* cuts a vhost-user connection whose other side does not let go of the rings */
 		SCMP_SYS(shutdown),
 	};
