@@ -141,17 +141,23 @@ static unsigned int e1000_poll(struct io_poller *p)
 	struct e1000 *d = E1000_OF(p, poller);
 	unsigned int n = vm_drain(d->vm, BUS_READER_IO);
 	uint32_t causes;
+	uint64_t due;
 
 	e1000_let_in(d);
 	pthread_mutex_lock(&d->lock);
 	e1000_housekeeping(d);
 	n += e1000_tx_burst(d);
 	n += e1000_rx_burst(d);
+	e1000_timers_run(d);
+	due = e1000_timers_due(d);
 	causes = d->causes;
 	d->causes = 0;
 	e1000_unlock(d);
 	if (causes)
 		e1000_irq_raise(d, causes);
+	e1000_irq_release(d);
+	if (!n)
+		e1000_timers_arm(d, due);
 	if (d->awake && atomic_load_explicit(&d->zones_wanted, memory_order_relaxed) &&
 	    !atomic_load_explicit(&d->zones, memory_order_relaxed))
 		zones_on(d);
@@ -206,6 +212,7 @@ static void e1000_rx_fd_ready(struct io_fd *f, uint32_t events)
 /* --- life --- */
 static void e1000_free(struct e1000 *d)
 {
+	e1000_timers_destroy(d);
 	nic_backend_destroy(d->be);
 	nic_backend_destroy(d->loop);
 	pthread_mutex_destroy(&d->lock);
@@ -279,6 +286,8 @@ static void e1000_init(struct e1000 *d, struct vm *vm)
 {
 	d->vm = vm;
 	d->mem = vm_mem(vm);
+	d->now = e1000_monotonic;
+	d->timer_fd.fd = -1;
 	d->dev.ops = &e1000_device_ops;
 	d->fe = (struct nic_frontend){ .ops = &e1000_frontend_ops, .max_frame = E1000_MAX_SHORT };
 	d->poller = (struct io_poller){
@@ -324,7 +333,7 @@ static int e1000_create(struct vm *vm, struct device_conf *conf, struct device *
 	if ((ret = opts_take_mac(conf->opts, "mac", d->mac)) < 0 ||
 	    (ret = nic_backend_create(vm, conf, &d->fe, &d->be)) < 0 ||
 	    (ret = e1000_init_loop(d, conf->name)) < 0 ||
-	    (ret = e1000_init_pci(d, conf->name)) < 0) {
+	    (ret = e1000_init_pci(d, conf->name)) < 0 || (ret = e1000_timers_create(d)) < 0) {
 		e1000_free(d);
 		return ret;
 	}

@@ -84,6 +84,7 @@ struct e1000_tx_slot {
 	uint8_t what; /* enum e1000_tx_what */
 	uint8_t cast;
 	uint8_t flags; /* E1000_SLOT_* */
+	bool prompt;   /* a status was asked for without delay (IDE) */
 };
 #define E1000_SLOT_PLAIN   1 /* an offload was asked for, the frame went without */
 #define E1000_SLOT_SEGMENT 2 /* of a long message; its descriptors are the last one's */
@@ -138,6 +139,12 @@ struct e1000_rx {
 	uint32_t first, n;
 };
 
+/* Times of the device's clock in ns; 0: none. */
+struct e1000_timer {
+	uint64_t due;  /* moves with each frame; 0: it does not run */
+	uint64_t last; /* the latest it may get */
+};
+
 struct e1000_eeprom {
 	uint16_t word[E1000_EEPROM_N_WORDS];
 	uint32_t in, n_in; /* microwire: bits shifted in since the start bit */
@@ -185,11 +192,18 @@ struct e1000 {
 	bool wake, irq_dirty;             /* for whoever releases the lock */
 	uint32_t causes;                  /* I/O thread: raised after the burst */
 
-	_Atomic bool partner; /* the back-end's link */
-	bool partner_seen;    /* I/O thread */
+	_Atomic bool partner;                  /* the back-end's link */
+	bool partner_seen;                     /* I/O thread */
+	struct e1000_timer rx_timer, tx_timer; /* under lock */
+	uint64_t (*now)(void);
+	struct io_fd timer_fd; /* I/O thread */
+	uint64_t armed;        /* what timer_fd is set to; I/O thread */
+	_Atomic uint32_t itr_ns;
+	_Atomic uint64_t irq_due; /* the line may rise then; 0: nothing waits for it */
 	_Atomic uint32_t icr, ims;
-	pthread_mutex_t irq_lock; /* line */
+	pthread_mutex_t irq_lock; /* line, irq_last */
 	bool line;
+	uint64_t irq_last; /* when it rose */
 	_Atomic uint64_t n_interrupts;
 
 	pthread_mutex_t zone_lock; /* bar, zones */
@@ -226,7 +240,9 @@ void e1000_lock(struct e1000 *d);
 void e1000_unlock(struct e1000 *d);
 
 /* --- e1000_irq.c --- */
-void e1000_cause(struct e1000 *d, uint32_t bits);       /* handlers: under lock, told at its end */
+void e1000_cause(struct e1000 *d, uint32_t bits); /* handlers: under lock, told at its end */
+/* I/O thread, without lock: lets the line rise when it was held back and may now */
+void e1000_irq_release(struct e1000 *d);
 void e1000_irq_raise(struct e1000 *d, uint32_t causes); /* any thread, without lock */
 /* after a change of icr or ims; without lock */
 void e1000_irq_update(struct e1000 *d);
@@ -269,6 +285,22 @@ bool e1000_rx_shrunk(const struct e1000 *d);
 bool e1000_rx_ready(struct e1000 *d); /* enabled, and a buffer is posted */
 void e1000_rx_filter(const struct e1000 *d, struct nic_filter *f);
 extern const struct nic_frontend_ops e1000_frontend_ops;
+
+/* --- e1000_timer.c --- */
+uint64_t e1000_monotonic(void);           /* ns: what `now` is unless a test says otherwise */
+int e1000_timers_create(struct e1000 *d); /* negative errno after a message */
+void e1000_timers_destroy(struct e1000 *d);
+/* I/O thread, under lock: a frame came; a status was written. Causes now, or after a delay. */
+void e1000_rx_interrupt(struct e1000 *d);
+void e1000_tx_interrupt(struct e1000 *d, bool prompt);
+void e1000_timers_run(struct e1000 *d);
+uint64_t e1000_timers_due(const struct e1000 *d); /* the next one; 0: none */
+/* I/O thread, without lock, with nothing to do: what it would miss in its sleep */
+void e1000_timers_arm(struct e1000 *d, uint64_t due);
+/* handlers */
+void e1000_timers_reset(struct e1000 *d);
+void e1000_delay_write(struct e1000 *d, uint32_t off, uint32_t val);
+void e1000_itr_write(struct e1000 *d, uint32_t off, uint32_t val);
 
 /* --- e1000_offload.c --- */
 /* A sum in the making; all zero at the start. */

@@ -233,7 +233,7 @@ const struct e1000_reg e1000_reg_table[] = {
 	HANDLED(PBA, E1000_PBA_RESET, NULL, pba_write),
 	/* interrupts; ICR and IMS live in atomics */
 	HANDLED(ICR, 0, icr_read, icr_write),
-	REG(ITR, 0, E1000_ITR_INTERVAL),
+	HANDLED(ITR, 0, NULL, e1000_itr_write),
 	HANDLED(ICS, 0, zero_read, ics_write),
 	HANDLED(IMS, 0, ims_read, ims_write),
 	HANDLED(IMC, 0, zero_read, imc_write),
@@ -246,7 +246,7 @@ const struct e1000_reg e1000_reg_table[] = {
 	HANDLED(RDLEN, 0, NULL, rx_ring_write),
 	HANDLED(RDH, 0, NULL, rx_ring_write),
 	HANDLED(RDT, 0, NULL, rdt_write),
-	REG(RDTR, 0, E1000_RDTR_DELAY),
+	HANDLED(RDTR, 0, NULL, e1000_delay_write),
 	REG(RXDCTL, E1000_RXDCTL_RESET,
 	    E1000_RXDCTL_PTHRESH | E1000_RXDCTL_HTHRESH | E1000_RXDCTL_WTHRESH | E1000_RXDCTL_GRAN),
 	REG(RADV, 0, E1000_RADV_DELAY),
@@ -263,7 +263,7 @@ const struct e1000_reg e1000_reg_table[] = {
 	HANDLED(TDLEN, 0, NULL, tx_ring_write),
 	HANDLED(TDH, 0, NULL, tx_ring_write),
 	HANDLED(TDT, 0, NULL, tdt_write),
-	REG(TIDV, 0, E1000_TIDV_IDV),
+	HANDLED(TIDV, 0, NULL, e1000_delay_write),
 	REG(TXDCTL, 0,
 	    E1000_TXDCTL_PTHRESH | E1000_TXDCTL_HTHRESH | E1000_TXDCTL_WTHRESH | E1000_TXDCTL_GRAN |
 		    E1000_TXDCTL_LWTHRESH),
@@ -384,6 +384,7 @@ void e1000_reg_reset(struct e1000 *d)
 	e1000_tx_restart(d);
 	e1000_rx_restart(d);
 	e1000_link_update(d);
+	e1000_timers_reset(d);
 	atomic_store(&d->ims, 0);
 	atomic_store(&d->icr, 0);
 	d->irq_dirty = true;

@@ -263,7 +263,7 @@ static void rx_done(struct nic_frontend *fe, unsigned int q, const struct nic_rx
 	if (!tally.n)
 		return;
 	e1000_tally_rx(d, &tally);
-	d->causes |= E1000_INT_RXT0;
+	e1000_rx_interrupt(d);
 	if (before > rx_threshold(d) && rx_posted(d) <= rx_threshold(d))
 		d->causes |= E1000_INT_RXDMT0;
 }

@@ -86,7 +86,20 @@ static bool tx_usable(struct e1000 *d)
 }
 
 /* --- finishing --- */
-static void tx_write_back(struct e1000 *d, uint32_t n_desc)
+/* 13.4.43: TXD_LOW when the descriptors that wait sink to LWTHRESH, in units of 8. */
+static void tx_check_low(struct e1000 *d, uint32_t n_desc)
+{
+	uint32_t low = (e1000_get(d, E1000_TXDCTL) >> E1000_TXDCTL_LWTHRESH_SHIFT) * 8;
+	uint32_t head = e1000_get(d, E1000_TDH), tail = e1000_get(d, E1000_TDT), left;
+
+	if (!low || tail >= d->tx.size)
+		return;
+	left = tail >= head ? tail - head : d->tx.size - head + tail;
+	if (left <= low && left + n_desc > low)
+		d->causes |= E1000_INT_TXD_LOW;
+}
+
+static void tx_write_back(struct e1000 *d, uint32_t n_desc, bool prompt)
 {
 	struct e1000_tx *tx = &d->tx;
 	uint32_t idx = e1000_get(d, E1000_TDH);
@@ -106,9 +119,10 @@ static void tx_write_back(struct e1000 *d, uint32_t n_desc)
 	e1000_set(d, E1000_TDH, idx);
 	d->n.tx_descriptors += n_desc;
 	if (any)
-		d->causes |= E1000_INT_TXDW;
+		e1000_tx_interrupt(d, prompt);
 	if (idx == e1000_get(d, E1000_TDT))
 		d->causes |= E1000_INT_TXQE;
+	tx_check_low(d, n_desc);
 }
 
 /* Statistics that few frames touch. */
@@ -133,6 +147,7 @@ static uint32_t tx_complete(struct e1000 *d)
 	unsigned int done = tx->n_backend + tx->orphans ? nic_sent(e1000_nic(d), 0) : 0;
 	unsigned int k = done < tx->orphans ? done : tx->orphans;
 	uint32_t n_desc = 0, n_frames = 0;
+	bool prompt = false;
 
 	tx->orphans -= k;
 	done += tx->returned - k;
@@ -152,11 +167,12 @@ static uint32_t tx_complete(struct e1000 *d)
 			tx_count_flags(d, s);
 		d->n.tx_what[s->what]++;
 		n_desc += s->n_desc;
+		prompt |= s->prompt;
 	}
 	if (tally.n)
 		e1000_tally_tx(d, &tally);
 	if (n_desc)
-		tx_write_back(d, n_desc);
+		tx_write_back(d, n_desc, prompt);
 	return n_desc + n_frames;
 }
 
@@ -551,16 +567,21 @@ static unsigned int tx_unit(struct e1000 *d, const struct e1000_tx_data_desc *de
 	return 1;
 }
 
-/* Remembers who wants a status, and moves on. */
+/* Remembers who wants a status, and when; and moves on. */
 static void tx_advance(struct e1000_tx *tx, const struct e1000_tx_data_desc *desc, unsigned int n)
 {
+	bool prompt = false;
+
 	for (unsigned int i = 0; i < n; i++) {
 		uint64_t bit = UINT64_C(1) << (tx->next % 64), *word = &tx->rs[tx->next / 64];
+		uint32_t cmd = desc[i].cmd_type_len;
 
-		*word = desc[i].cmd_type_len & CMD(RS) ? *word | bit : *word & ~bit;
+		*word = cmd & CMD(RS) ? *word | bit : *word & ~bit;
+		prompt |= (cmd & (CMD(RS) | CMD(IDE))) == CMD(RS);
 		if (++tx->next == tx->size)
 			tx->next = 0;
 	}
+	tx->slot[(tx->slot_tail - 1) % E1000_TX_SLOTS].prompt = prompt;
 }
 
 static void tx_build(struct e1000 *d)
