@@ -166,7 +166,8 @@ struct nic_backend_ops {
 
 	/*
 	 * Back-ends that take virtio rings over: all of these or none. A front-end with virtio
-	 * rings then uses these instead of send(), sent() and receive().
+	 * rings then uses these instead of send(), sent() and receive(), which may be NULL in a
+	 * back-end that refuses every other front-end.
 	 *
 	 * rings_features: which of the virtio features `offered` this back-end can serve, for the
 	 * device to offer. *max_pairs: how many queue pairs. Stays the same for its life.

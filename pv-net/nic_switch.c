@@ -33,9 +33,9 @@
 #include "pv-net/vhost_user.h"
 #include "pv-net/vring_driver.h"
 
-#define HDR_STRIDE  16u /* of the headers: 12 bytes each */
+#define HDR_STRIDE  16u  /* of the headers: 12 bytes each */
 #define PAD_SIZE    320u /* of a frame's bytes that are not in guest memory: a header, padding */
-#define RX_IOV      4   /* elements of one posted buffer, at most */
+#define RX_IOV      4    /* elements of one posted buffer, at most */
 #define FILTER_HEAD 18
 #define ETH_HEADER  14
 
