@@ -66,6 +66,7 @@ static int lab_parse(int argc, char **argv, bool command_follows, struct lab_wor
 		{ .name = "copy-out", .list = &w->copy_out },
 		{ .name = "env", .list = &w->env },
 		{ .name = "fresh", .flag = &w->o.fresh },
+		{ .name = "in-turn", .flag = &w->o.in_turn },
 		{ .name = "console", .flag = &w->o.console },
 		{ .name = "json", .flag = &w->json },
 		{ 0 },
@@ -383,9 +384,11 @@ static const struct command lab_command = {
 	.summary = "a software host with IOMMU, SR-IOV NIC and KVM",
 	.usage = "run [--iommu intel|amd|none] [--timeout SECONDS] [--copy-in PATH[:INSIDE]]... "
 		 "[--copy-out INSIDE:PATH]...\n"
-		 "                        [--env NAME=VALUE]... [--append WORDS] [--fresh] "
+		 "                        [--env NAME=VALUE]... [--append WORDS] [--in-turn] "
+		 "[--fresh] "
 		 "[--console] [--] COMMAND...\n"
-		 "       fourlane lab up [--iommu intel|amd|none] [--append WORDS] [--console]\n"
+		 "       fourlane lab up [--iommu intel|amd|none] [--append WORDS] [--in-turn] "
+		 "[--console]\n"
 		 "       fourlane lab shell [--iommu intel|amd|none] [--fresh]\n"
 		 "       fourlane lab status [--json]\n"
 		 "       fourlane lab down\n"
@@ -406,6 +409,8 @@ static const struct command lab_command = {
 		 "another place. 124: --timeout passed.\n"
 		 "        --append gives a fresh lab's kernel more words (iommu=pt, hugepages=256, "
 		 "...).\n"
+		 "        --in-turn: its CPUs run one after the other (slower; QEMU's model of SVM "
+		 "is sound then under several busy guests)\n"
 		 "up      boots one that stays until 'down'; returns when it is ready\n"
 		 "shell   a shell inside; Ctrl-] leaves\n"
 		 "\n"

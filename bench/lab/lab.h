@@ -47,6 +47,8 @@ struct lab_options {
 			       does not get them */
 	bool any_iommu;     /* a lab that is up may be of another kind */
 	bool fresh;         /* do not use a lab that is up */
+	bool in_turn;       /* its CPUs run one after the other: slower, but QEMU's model of SVM, which
+			       loses its way at times, is sound then under several busy guests */
 	bool console;       /* show the serial console on stderr while it boots and runs */
 	int signals;        /* descriptor that becomes readable when waits shall end with -EINTR (a
 			       signalfd); -1: none. Never read here */

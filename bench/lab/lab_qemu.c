@@ -114,26 +114,27 @@ static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
 	qemu_add(q, "%s/qemu/usr/share/qemu", dir);
 	qemu_add(q, "-L");
 	qemu_add(q, "%s/qemu/usr/share/seabios", dir);
-	for (const char *const *w = (const char *const[]){ "-accel",
-							   "tcg,thread=multi",
-							   "-M",
-							   "q35,kernel-irqchip=split",
-							   "-cpu",
-							   CPU,
-							   "-smp",
-							   "2",
-							   "-m",
-							   "3072M",
-							   "-nodefaults",
-							   "-no-user-config",
-							   "-display",
-							   "none",
-							   "-no-reboot",
-							   "-chardev",
-							   "stdio,id=console,signal=off",
-							   "-serial",
-							   "chardev:console",
-							   NULL };
+	for (const char *const *w =
+		     (const char *const[]){ "-accel",
+					    s->in_turn ? "tcg,thread=single" : "tcg,thread=multi",
+					    "-M",
+					    "q35,kernel-irqchip=split",
+					    "-cpu",
+					    CPU,
+					    "-smp",
+					    "2",
+					    "-m",
+					    "3072M",
+					    "-nodefaults",
+					    "-no-user-config",
+					    "-display",
+					    "none",
+					    "-no-reboot",
+					    "-chardev",
+					    "stdio,id=console,signal=off",
+					    "-serial",
+					    "chardev:console",
+					    NULL };
 	     *w; w++)
 		qemu_add(q, "%s", *w);
 	/* the IOMMU comes first: devices made before it would not be behind it */
