@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/device.h"
 #include "core/err.h"
@@ -93,7 +94,13 @@ struct e1000_tx_slot {
 /* Where a burst goes on when the back-end takes only the frames before this one. */
 struct e1000_tx_mark {
 	uint32_t next, slot_tail, tso_done;
-	struct e1000_tx_context_desc ctx[2];
+	unsigned int n_undo;
+};
+
+/* A context that took another's place. */
+struct e1000_tx_undo {
+	struct e1000_tx_context_desc ctx; /* the other */
+	unsigned int place;
 };
 
 struct e1000_tx_batch {
@@ -102,7 +109,11 @@ struct e1000_tx_batch {
 	struct e1000_tx_mark mark[NIC_BURST];
 	struct iovec iov[E1000_TX_IOVS];
 	struct e1000_tx_data_desc desc[E1000_TX_FETCH];
-	struct iovec message[E1000_TX_FETCH]; /* what is being cut into segments */
+	struct iovec message[E1000_TX_FETCH];      /* what is being cut into segments */
+	struct e1000_tx_undo undo[E1000_TX_FETCH]; /* the contexts of this burst, in order */
+	unsigned int n_undo;
+	/* the registers' say in this burst: frames are padded to, VLE means something */
+	uint32_t min_len, vle;
 };
 
 struct e1000_tx {
@@ -372,9 +383,30 @@ struct e1000_tally {
 void e1000_stat_add(struct e1000 *d, uint32_t off, uint64_t n);
 uint32_t e1000_stat_read(struct e1000 *d, uint32_t off);      /* clears */
 uint32_t e1000_stat_high_read(struct e1000 *d, uint32_t off); /* clears both halves */
-enum e1000_cast e1000_cast_of(const uint8_t *dst, size_t len);
+
+/* Of the first bytes of a frame. Inline as the next one: they are called for every frame. */
+static inline enum e1000_cast e1000_cast_of(const uint8_t *dst, size_t len)
+{
+	static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+	if (!(dst[0] & 1))
+		return E1000_UNICAST;
+	return len >= 6 && !memcmp(dst, broadcast, 6) ? E1000_BROADCAST : E1000_MULTICAST;
+}
+
 /* len without FCS */
-void e1000_tally_frame(struct e1000_tally *t, uint32_t len, enum e1000_cast cast);
+static inline void e1000_tally_frame(struct e1000_tally *t, uint32_t len, enum e1000_cast cast)
+{
+	uint32_t wire = len + E1000_FCS, log = 31 - (uint32_t)__builtin_clz(wire);
+
+	t->n++;
+	t->bytes += wire;
+	t->n_multicast += cast == E1000_MULTICAST;
+	t->n_broadcast += cast == E1000_BROADCAST;
+	/* 64, then powers of two: 65-127 is the second */
+	t->bin[wire <= 64 ? 0 : log > 10 ? 5 : log - 5]++;
+}
+
 void e1000_tally_tx(struct e1000 *d, const struct e1000_tally *t);
 void e1000_tally_rx(struct e1000 *d, const struct e1000_tally *t);
 void e1000_stats(struct device *dev, struct stats_sink *s);

@@ -38,31 +38,6 @@ uint32_t e1000_stat_high_read(struct e1000 *d, uint32_t off)
 	return e1000_stat_read(d, off);
 }
 
-enum e1000_cast e1000_cast_of(const uint8_t *dst, size_t len)
-{
-	static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-
-	if (!(dst[0] & 1))
-		return E1000_UNICAST;
-	return len >= 6 && !memcmp(dst, broadcast, 6) ? E1000_BROADCAST : E1000_MULTICAST;
-}
-
-void e1000_tally_frame(struct e1000_tally *t, uint32_t len, enum e1000_cast cast)
-{
-	uint32_t wire = len + E1000_FCS;
-
-	t->n++;
-	t->bytes += wire;
-	t->n_multicast += cast == E1000_MULTICAST;
-	t->n_broadcast += cast == E1000_BROADCAST;
-	if (wire <= 64)
-		t->bin[0]++;
-	else if (wire < 1024)
-		t->bin[wire < 128 ? 1 : wire < 256 ? 2 : wire < 512 ? 3 : 4]++;
-	else
-		t->bin[5]++;
-}
-
 void e1000_tally_tx(struct e1000 *d, const struct e1000_tally *t)
 {
 	e1000_stat_add(d, E1000_GPTC, t->n);

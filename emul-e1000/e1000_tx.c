@@ -249,23 +249,23 @@ static bool tx_has_room(const struct e1000_tx *tx)
  * A good frame into the batch and into a slot: w->iov is the batch's next free entry. Padding
  * (TCTL.PSP) comes from zeros of our own.
  */
-static void tx_put(struct e1000 *d, struct tx_walk *w, unsigned int n_desc)
+static inline void tx_put(struct e1000 *d, struct tx_walk *w, unsigned int n_desc)
 {
 	struct e1000_tx *tx = &d->tx;
 	struct e1000_tx_batch *b = &tx->batch;
 	struct e1000_tx_mark *mark = &b->mark[b->n];
 
-	if (w->len < E1000_MIN_FRAME && e1000_get(d, E1000_TCTL) & E1000_TCTL_PSP) {
+	if (w->len < b->min_len) {
 		w->iov[w->n_iov++] = (struct iovec){
 			.iov_base = (void *)padding,
-			.iov_len = E1000_MIN_FRAME - w->len,
+			.iov_len = b->min_len - w->len,
 		};
-		w->len = E1000_MIN_FRAME;
+		w->len = b->min_len;
 	}
 	mark->next = tx->next;
 	mark->slot_tail = tx->slot_tail;
 	mark->tso_done = tx->tso_done;
-	memcpy(mark->ctx, tx->ctx, sizeof(mark->ctx));
+	mark->n_undo = b->n_undo;
 	tx->slot[tx->slot_tail++ % E1000_TX_SLOTS] = (struct e1000_tx_slot){
 		.n_desc = (uint16_t)n_desc,
 		.len = (uint16_t)w->len,
@@ -289,7 +289,7 @@ static bool tx_wants_job(const struct e1000 *d, const struct e1000_tx_data_desc 
 		    ? first->popts & (E1000_TXD_POPTS_IXSM | E1000_TXD_POPTS_TXSM)
 		    : last->cmd_type_len & CMD(IC))
 		return true;
-	return last->cmd_type_len & CMD(VLE) && e1000_get(d, E1000_CTRL) & E1000_CTRL_VME;
+	return last->cmd_type_len & d->tx.batch.vle;
 }
 
 /* A checksum whose place is not in the frame is not made, and counted. `end` 0: to the end. */
@@ -310,7 +310,7 @@ static void job_add_sum(struct e1000_tx_job *job, struct tx_walk *w, uint32_t st
 static void job_tag(const struct e1000 *d, struct e1000_tx_job *job,
 		    const struct e1000_tx_data_desc *last)
 {
-	job->tag = last->cmd_type_len & CMD(VLE) && e1000_get(d, E1000_CTRL) & E1000_CTRL_VME;
+	job->tag = last->cmd_type_len & d->tx.batch.vle;
 	job->tci = last->special;
 	job->vet = (uint16_t)e1000_get(d, E1000_VET);
 }
@@ -349,7 +349,7 @@ static void tx_do_job(struct e1000 *d, struct tx_walk *w, const struct e1000_tx_
 
 static bool tx_length_ok(struct e1000 *d, struct tx_walk *w)
 {
-	bool pad = w->len && e1000_get(d, E1000_TCTL) & E1000_TCTL_PSP;
+	bool pad = w->len && d->tx.batch.min_len;
 
 	if (w->len > NIC_MAX_FRAME)
 		w->what = E1000_TX_TOO_LONG;
@@ -556,14 +556,20 @@ static unsigned int tx_skip(struct e1000 *d, const struct e1000_tx_data_desc *de
 
 static unsigned int tx_unit(struct e1000 *d, const struct e1000_tx_data_desc *desc, unsigned int n)
 {
-	if (d->tx.dropping)
+	struct e1000_tx *tx = &d->tx;
+	struct e1000_tx_batch *b = &tx->batch;
+	unsigned int place;
+
+	if (tx->dropping)
 		return tx_skip(d, desc, n);
 	if (!tx_is_context(desc))
 		return tx_frame(d, desc, n);
 	/* 3.3.6: the part keeps one for segmentation and one for the rest */
-	memcpy(&d->tx.ctx[!!(desc->cmd_type_len & CMD(TSE))], desc, sizeof(*d->tx.ctx));
-	d->tx.tso_done = 0;
-	tx_push(&d->tx, 1, E1000_TX_CONTEXT);
+	place = desc->cmd_type_len & CMD(TSE) ? 1 : 0;
+	b->undo[b->n_undo++] = (struct e1000_tx_undo){ .ctx = tx->ctx[place], .place = place };
+	memcpy(&tx->ctx[place], desc, sizeof(tx->ctx[place]));
+	tx->tso_done = 0;
+	tx_push(tx, 1, E1000_TX_CONTEXT);
 	return 1;
 }
 
@@ -590,7 +596,9 @@ static void tx_build(struct e1000 *d)
 	struct e1000_tx_batch *b = &tx->batch;
 	unsigned int n = tx_fetch(tx, e1000_get(d, E1000_TDT), b->desc), i = 0, used;
 
-	b->n = b->n_iov = 0;
+	b->n = b->n_iov = b->n_undo = 0;
+	b->min_len = e1000_get(d, E1000_TCTL) & E1000_TCTL_PSP ? E1000_MIN_FRAME : 0;
+	b->vle = e1000_get(d, E1000_CTRL) & E1000_CTRL_VME ? CMD(VLE) : 0;
 	while (i < n && tx_has_room(tx)) {
 		used = tx_unit(d, b->desc + i, n - i);
 		if (!used)
@@ -603,10 +611,17 @@ static void tx_build(struct e1000 *d)
 /* The back-end had no room from frame `k` on: as if we had not looked further. */
 static void tx_take_back(struct e1000_tx *tx, unsigned int k)
 {
-	tx->next = tx->batch.mark[k].next;
-	tx->slot_tail = tx->batch.mark[k].slot_tail;
-	tx->tso_done = tx->batch.mark[k].tso_done;
-	memcpy(tx->ctx, tx->batch.mark[k].ctx, sizeof(tx->ctx));
+	struct e1000_tx_batch *b = &tx->batch;
+	const struct e1000_tx_mark *mark = &b->mark[k];
+
+	tx->next = mark->next;
+	tx->slot_tail = mark->slot_tail;
+	tx->tso_done = mark->tso_done;
+	while (b->n_undo > mark->n_undo) {
+		const struct e1000_tx_undo *u = &b->undo[--b->n_undo];
+
+		tx->ctx[u->place] = u->ctx;
+	}
 	tx->dropping = false;
 }
 

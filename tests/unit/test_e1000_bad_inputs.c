@@ -557,8 +557,18 @@ static void *spoil(void *arg)
 			eg_write(s->g, E1000_RDLEN, 2048);
 			eg_write(s->g, E1000_IMS, E1000_INT_ALL);
 			eg_write(s->g, E1000_TCTL, E1000_TCTL_EN | E1000_TCTL_PSP);
+			eg_write(s->g, E1000_CTRL,
+				 E1000_CTRL_SLU | (seed & 0x10 ? E1000_CTRL_VME : 0));
+			eg_write(s->g, E1000_RXCSUM, seed & 0x20 ? 0x70e : 0);
+			eg_write(s->g, E1000_RDTR, seed & 0x40 ? 3 : 0);
+			eg_write(s->g, E1000_TIDV, seed & 0x80 ? E1000_TIDV_FPD | 3 : 0);
+			eg_write(s->g, E1000_ITR, seed & 0x100 ? 20 : 0);
+			/* the PHY's loopback comes and goes */
+			eg_write(s->g, E1000_MDIC,
+				 1u << 26 | 1u << 21 | (seed & 0x200 ? 0x4140u : 0x1140u));
 			eg_write(s->g, E1000_RCTL,
-				 E1000_RCTL_EN | E1000_RCTL_LPE | E1000_RCTL_BAM | E1000_RCTL_UPE |
+				 (seed & 0x400 ? E1000_RCTL_LBM_MAC : 0) | E1000_RCTL_EN |
+					 E1000_RCTL_LPE | E1000_RCTL_BAM | E1000_RCTL_UPE |
 					 E1000_RCTL_MPE);
 		}
 	}

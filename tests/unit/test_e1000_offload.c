@@ -439,6 +439,35 @@ static void e1000_tx_keeps_two_contexts(void **state)
 	check_sums(&kinds[3], g->tap->data[3], 90);
 }
 
+/* What the back-end has no room for is read again, with the contexts of that time. */
+static void e1000_tx_contexts_are_taken_back_with_their_frames(void **state)
+{
+	struct eg *g = *state;
+	unsigned int tail = 0;
+
+	for (unsigned int i = 0; i < 6; i++) {
+		const struct kind *k = &kinds[i % 2 ? 3 : 0];
+
+		make_frame(k, eg_ptr(g, EG_DATA + 0x1000 * i), 100, false);
+		put_context(g, tail++, k, 0, 0, 0);
+		put_data(g, tail++, EG_DATA + 0x1000 * i, 100, EOP | RS, IXSM | TXSM);
+		put_context(g, tail++, k, TSE, 0, (uint16_t)(100 + i));
+	}
+	eg_write(g, E1000_TDT, tail);
+	g->tap->room = 0;
+	eg_poll(g, 1);
+	assert_int_equal(g->d->tx.ctx[1].mss, 0);
+	for (unsigned int i = 0; i < 6; i++) {
+		g->tap->room = 1;
+		eg_poll(g, 1);
+		assert_int_equal(g->tap->n_taken, i + 1);
+		check_sums(&kinds[i % 2 ? 3 : 0], g->tap->data[i], 100);
+		assert_int_equal(g->d->tx.ctx[1].mss, 100 + i);
+	}
+	assert_int_equal(eg_read(g, E1000_TDH), tail);
+	assert_int_equal(eg_stat(g, "tx_contexts"), 12);
+}
+
 /* --- what makes no sense --- */
 static void refused(struct eg *g, unsigned int tail)
 {
@@ -548,6 +577,7 @@ int main(void)
 		T(e1000_tso_does_not_copy_the_payload),
 		T(e1000_tso_tags_every_segment),
 		T(e1000_tx_keeps_two_contexts),
+		T(e1000_tx_contexts_are_taken_back_with_their_frames),
 		T(e1000_tso_without_sense_is_refused),
 		T(e1000_tso_message_that_shrinks_is_ended),
 		T(e1000_tso_of_one_byte_segments_ends),

@@ -303,6 +303,39 @@ static void e1000_tx_counts_into_the_statistics(void **state)
 	assert_int_equal(eg_read(g, 0x40f4), 1);                    /* BPTC */
 }
 
+/* 13.7: every bound of the size classes, FCS counted; both directions count by the same words. */
+static void e1000_statistics_sort_frames_by_size(void **state)
+{
+	static const struct {
+		uint32_t len, reg;
+	} class[] = {
+		{ 60, 0x40d8 },   { 61, 0x40dc },   { 123, 0x40dc },  { 124, 0x40e0 },
+		{ 251, 0x40e0 },  { 252, 0x40e4 },  { 507, 0x40e4 },  { 508, 0x40e8 },
+		{ 1019, 0x40e8 }, { 1020, 0x40ec }, { 1514, 0x40ec }, { 9014, 0x40ec },
+	};
+	struct eg *g = *state;
+
+	eg_start_rx(g, 32, E1000_RCTL_BAM | E1000_RCTL_LPE | E1000_RCTL_SECRC);
+	eg_post(g, 31, 2048);
+	for (unsigned int i = 0; i < sizeof(class) / sizeof(class[0]); i++) {
+		eg_start_tx(g, 8);
+		eg_fill(g, EG_DATA + 0x100000, class[i].len);
+		eg_legacy(g, 0, EG_DATA + 0x100000, (uint16_t) class[i].len, EOP | RS);
+		eg_write(g, E1000_TDT, 1);
+		eg_deliver(g, eg_mac, class[i].len);
+		eg_poll(g, 1);
+		for (uint32_t reg = 0x40d8; reg <= 0x40ec; reg += 4)
+			assert_int_equal(eg_read(g, reg), reg == class[i].reg);
+		for (uint32_t reg = 0x405c; reg <= 0x4070; reg += 4)
+			assert_int_equal(eg_read(g, reg), reg + 0x7c == class[i].reg);
+		assert_int_equal(eg_read(g, 0x4090), class[i].len + 4); /* GOTCL */
+		assert_int_equal(eg_read(g, 0x4094), 0);
+		assert_int_equal(eg_read(g, 0x4090), 0);
+		assert_int_equal(eg_read(g, 0x40c0), class[i].len + 4); /* TORL */
+		assert_int_equal(eg_read(g, 0x40c4), 0);
+	}
+}
+
 static void e1000_tx_ring_that_moves_forgets_what_is_under_way(void **state)
 {
 	struct eg *g = *state;
@@ -349,6 +382,7 @@ int main(void)
 		T(e1000_tx_needs_enable_and_bus_mastering),
 		T(e1000_tx_finishes_nothing_while_bus_mastering_is_off),
 		T(e1000_tx_counts_into_the_statistics),
+		T(e1000_statistics_sort_frames_by_size),
 		T(e1000_tx_ring_that_moves_forgets_what_is_under_way),
 	};
 
