@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* `fourlane run`: reads the words, the rest is the supervisor's. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/cmd.h"
@@ -71,13 +74,51 @@ static bool words_are_text(int argc, char **argv)
 	return true;
 }
 
+/*
+ * In a process of its own, which has our descriptors until the guest runs: what goes wrong before
+ * is said here. Gives the status of that process if it does not come so far.
+ */
+static int run_detached(struct supervisor_conf *c)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	int p[2], status = 0;
+	pid_t pid;
+	char ready;
+
+	fflush(NULL);
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_ret(-errno, "making a pipe: %s; raise 'ulimit -n'", strerror(errno));
+	pid = fork();
+	if (pid == 0) {
+		close(p[0]);
+		c->ready_fd = p[1];
+		return supervisor_run(c);
+	}
+	close(p[1]);
+	if (pid < 0) {
+		close(p[0]);
+		return err_ret(-errno, "starting a process: %s; raise 'ulimit -u'",
+			       strerror(errno));
+	}
+	sigaction(SIGINT, &ignore, NULL); /* it has had the signal as well, and ends */
+	status = read(p[0], &ready, 1) == 1 ? 0 : -1;
+	close(p[0]);
+	if (status == 0) {
+		printf("%s\n", c->name);
+		return FL_DONE;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : FL_FAILED;
+}
+
 static int run_run(int argc, char **argv)
 {
 	struct supervisor_conf c = { 0 };
 	const char *mem = "256M", *cpus = "1", *name = NULL, *kernel = NULL, *initrd = NULL,
 		   *append = NULL, *hugepages = NULL, *pin_list = NULL, **nics = NULL,
 		   **disks = NULL;
-	bool prefault = false;
+	bool prefault = false, detach = false;
 	struct cpu_pin pin;
 	struct cmd_option opts[] = {
 		{ .name = "name", .value = &name },
@@ -91,6 +132,7 @@ static int run_run(int argc, char **argv)
 		{ .name = "append", .value = &append },
 		{ .name = "nic", .list = &nics },
 		{ .name = "disk", .list = &disks },
+		{ .name = "detach", .flag = &detach },
 		{ 0 },
 	};
 	unsigned long long mem_bytes, n_cpus;
@@ -125,11 +167,12 @@ static int run_run(int argc, char **argv)
 					      .initrd = initrd,
 					      .append = append,
 					      .nics = nics,
-					      .disks = disks };
+					      .disks = disks,
+					      .ready_fd = -1 };
 		ret = place_guest(&c, hugepages, pin_list, &pin);
 		if (ret == FL_DONE) {
 			warn_of_cpus(c.name, c.cpus);
-			ret = supervisor_run(&c);
+			ret = detach ? run_detached(&c) : supervisor_run(&c);
 		}
 	}
 	free(nics);
@@ -151,6 +194,8 @@ static const struct command run_command = {
 		 "  --initrd FILE     initial RAM disk\n"
 		 "  --append TEXT     kernel command line\n"
 		 "  --name NAME       for ps, stats and stop (default: guest-PID)\n"
+		 "  --detach          in the background once it runs; its name is printed (see "
+		 "console)\n"
 		 "  --mem SIZE        guest memory, with K, M or G (default 256M)\n"
 		 "  --hugepages SIZE  2M or 1G: guest memory of huge pages that the host has set "
 		 "aside\n"

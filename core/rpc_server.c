@@ -301,10 +301,11 @@ int rpc_server_fd(const struct rpc_server *s)
 	return s->epoll;
 }
 
-static int server_listen(struct rpc_server *s, const char *path)
+int rpc_listen(const char *path)
 {
 	struct group *gr = geteuid() == 0 ? getgrnam("fourlane") : NULL;
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd, ret;
 
 	if ((size_t)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path) >= sizeof(sa.sun_path))
 		return err_ret(-ENAMETOOLONG,
@@ -312,14 +313,23 @@ static int server_listen(struct rpc_server *s, const char *path)
 			       "shorter one",
 			       path);
 	unlink(path);
-	s->listen = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->listen < 0 || bind(s->listen, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return err_ret(-errno, "making %s: %s; check the folder", path, strerror(errno));
-	memcpy(s->path, sa.sun_path, sizeof(s->path));
-	if (chmod(path, 0660) < 0 || (gr && chown(path, (uid_t)-1, gr->gr_gid) < 0) ||
-	    listen(s->listen, 8) < 0)
-		return err_ret(-errno, "listening on %s: %s; check the folder", path,
-			       strerror(errno));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_ret(-errno, "making %s: %s; raise 'ulimit -n'", path, strerror(errno));
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 && chmod(path, 0660) == 0 &&
+	    (!gr || chown(path, (uid_t)-1, gr->gr_gid) == 0) && listen(fd, 8) == 0)
+		return fd;
+	ret = -errno;
+	close(fd);
+	return err_ret(ret, "listening on %s: %s; check the folder", path, strerror(-ret));
+}
+
+static int server_listen(struct rpc_server *s, const char *path)
+{
+	s->listen = rpc_listen(path);
+	if (s->listen < 0)
+		return s->listen;
+	snprintf(s->path, sizeof(s->path), "%s", path);
 	return 0;
 }
 

@@ -37,6 +37,12 @@ int rpc_server_fd(const struct rpc_server *s);
 void rpc_server_step(struct rpc_server *s);
 
 /*
+ * rpc_listen - a listening stream socket at `path` as rpc_server_open() makes it, for other servers
+ * of this program. Gives the descriptor, the caller's, or negative errno after a message.
+ */
+int rpc_listen(const char *path);
+
+/*
  * rpc_peer_of - who is at the other end of a Unix socket, by what the kernel noted when it was
  * connected: root or the user who runs this program (owner), somebody in group fourlane, be it the
  * primary group or another (member), or neither.

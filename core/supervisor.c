@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/console.h"
 #include "core/err.h"
 #include "core/late_fd.h"
 #include "core/paths.h"
@@ -52,12 +53,18 @@ struct supervisor {
 	long long grace_end; /* the guest was asked to shut down and may until then; 0: not asked */
 	struct termios tty;
 	struct rpc_server *server;
+	struct console *console; /* of a detached guest, else NULL */
 	struct late_fds late;
 	json_int_t next_id;
 	char why[32]; /* why the guest ended, as the monitor said */
 };
 
 static json_t *sup_method(void *opaque, const char *method, json_t *params, json_int_t id);
+
+static bool sup_detached(const struct supervisor *s)
+{
+	return s->conf->ready_fd >= 0;
+}
 
 /* --- the guest's name, lock and socket --- */
 /* Is the file that we hold the one that the path names? A guest that ends removes its own. */
@@ -130,20 +137,22 @@ static int sup_open(struct supervisor *s, const char *what, const char *path, in
 
 static int sup_console(struct supervisor *s)
 {
-	int p[2], out;
+	int p[2], out, ret;
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return err_ret(-errno, "making a pipe: %s; raise 'ulimit -n'", strerror(errno));
 	fcntl(p[1], F_SETFL, O_NONBLOCK);
 	s->console_w = p[1];
-	out = dup(STDOUT_FILENO);
-	if (out < 0) {
-		close(p[0]);
+	if (prep_guest_fd(&s->guest, "console_in", p[0]) < 0)
+		return -E2BIG;
+	if (sup_detached(s)) {
+		ret = console_open(s->conf->name, &out, &s->console);
+		if (ret < 0)
+			return ret;
+	} else if ((out = dup(STDOUT_FILENO)) < 0) {
 		return err_ret(-errno, "using standard output: %s; do not close it",
 			       strerror(errno));
 	}
-	if (prep_guest_fd(&s->guest, "console_in", p[0]) < 0)
-		return -E2BIG;
 	return prep_guest_fd(&s->guest, "console_out", out);
 }
 
@@ -173,10 +182,10 @@ static int sup_prepare(struct supervisor *s)
 }
 
 /* --- the monitor's process --- */
-static void sup_child(const char *program, int control, pid_t parent)
+static void sup_child(const char *program, int control, int log, pid_t parent)
 {
+	int null, said = STDERR_FILENO;
 	sigset_t none;
-	int null;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -184,17 +193,26 @@ static void sup_child(const char *program, int control, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(FL_FAILED);
+	if (log >= 0) { /* what it says goes there, but that it could not be started */
+		said = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, MONITOR_CONTROL_FD + 1);
+		if (said < 0 || dup2(log, STDERR_FILENO) < 0)
+			_exit(FL_FAILED);
+	}
 	if (control == MONITOR_CONTROL_FD)
 		fcntl(control, F_SETFD, 0);
 	else if (dup2(control, MONITOR_CONTROL_FD) < 0)
 		_exit(FL_FAILED);
-	syscall(SYS_close_range, MONITOR_CONTROL_FD + 1, ~0u, 0);
+	if (said > MONITOR_CONTROL_FD + 1)
+		syscall(SYS_close_range, MONITOR_CONTROL_FD + 1, said - 1, 0);
+	syscall(SYS_close_range, said > MONITOR_CONTROL_FD ? said + 1 : MONITOR_CONTROL_FD + 1, ~0u,
+		0);
 	/* the user's terminal is not the monitor's: its console has descriptors of its own */
 	null = open("/dev/null", O_RDWR);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
 		_exit(FL_FAILED);
 	fcntl(null, F_SETFD, FD_CLOEXEC);
 	execl(program, "fourlane-vmm", (char *)NULL);
+	dup2(said, STDERR_FILENO);
 	err_say("starting %s: %s; run 'make' or 'make install'", program, strerror(errno));
 	_exit(FL_FAILED);
 }
@@ -216,7 +234,7 @@ static int sup_spawn(struct supervisor *s)
 		setsockopt(sv[i], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	s->pid = fork();
 	if (s->pid == 0)
-		sup_child(program, sv[1], parent);
+		sup_child(program, sv[1], s->console ? console_log_fd(s->console) : -1, parent);
 	close(sv[1]);
 	s->control = sv[0];
 	if (s->pid < 0)
@@ -539,10 +557,25 @@ static json_t *sup_method(void *opaque, const char *method, json_t *params, json
 }
 
 /* --- the loop --- */
+static void sup_detach(struct supervisor *s)
+{
+	console_take_std(s->console);
+	setsid();
+	s->stdin_open = false;
+	/* whoever waited for us may have been killed: the guest runs */
+	if (write(s->conf->ready_fd, "", 1) < 0)
+		err_say("guest '%s' runs, but who started it is gone", s->conf->name);
+	close(s->conf->ready_fd);
+}
+
 static void sup_tty(struct supervisor *s)
 {
 	struct termios raw;
 
+	if (sup_detached(s)) {
+		sup_detach(s);
+		return;
+	}
 	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &s->tty) < 0)
 		return;
 	if (tcgetpgrp(STDIN_FILENO) != getpgrp()) {
@@ -560,7 +593,7 @@ static bool sup_console_room(const struct supervisor *s)
 {
 	struct pollfd p = { .fd = s->console_w, .events = POLLOUT };
 
-	return s->stdin_open && poll(&p, 1, 0) > 0;
+	return (s->stdin_open || s->console) && poll(&p, 1, 0) > 0;
 }
 
 static void sup_stdin(struct supervisor *s)
@@ -613,16 +646,18 @@ static void sup_loop(struct supervisor *s)
 
 	for (;;) {
 		bool room = sup_console_room(s);
-		struct pollfd p[] = {
+		struct pollfd p[6 + CONSOLE_FDS] = {
 			{ .fd = s->pid_fd, .events = POLLIN },
 			{ .fd = s->sig_fd, .events = POLLIN },
 			{ .fd = gone ? -1 : s->control, .events = POLLIN },
 			{ .fd = rpc_server_fd(s->server), .events = POLLIN },
-			{ .fd = room ? STDIN_FILENO : -1, .events = POLLIN },
-			{ .fd = s->stdin_open && !room ? s->console_w : -1, .events = POLLOUT },
+			{ .fd = room && s->stdin_open ? STDIN_FILENO : -1, .events = POLLIN },
+			{ .fd = (s->stdin_open || s->console) && !room ? s->console_w : -1,
+			  .events = POLLOUT },
 		};
 		struct signalfd_siginfo si;
 
+		console_watch(s->console, room, p + 6);
 		if (poll(p, sizeof(p) / sizeof(p[0]),
 			 late_fd_timeout(&s->late, s->stopping || s->grace_end ? 100 : -1)) < 0 &&
 		    errno != EINTR) {
@@ -645,6 +680,8 @@ static void sup_loop(struct supervisor *s)
 			rpc_server_step(s->server);
 		if (p[4].revents)
 			sup_stdin(s);
+		if (s->console)
+			console_serve(s->console, p + 6, s->console_w);
 		if (!gone && !s->stopping && !s->deaf)
 			late_fd_try(&s->late, &s->guest, s->control);
 		else
@@ -695,6 +732,7 @@ static void sup_cleanup(struct supervisor *s)
 	if (s->tty_changed)
 		tcsetattr(STDIN_FILENO, TCSANOW, &s->tty);
 	rpc_server_close(s->server);
+	console_close(s->console);
 	prep_guest_release(&s->guest);
 	if (s->locked)
 		unlink(s->lock_path);

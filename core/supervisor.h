@@ -21,10 +21,13 @@ struct supervisor_conf {
 	uint64_t page_bytes; /* huge pages that guest memory is made of; 0: the kernel's own */
 	bool prefault;       /* make all of it present before the start */
 	unsigned int cpus;
-	const struct cpu_pin *pin; /* host CPUs of the guest's threads, or NULL */
+	const struct cpu_pin *pin;            /* host CPUs of the guest's threads, or NULL */
 	const char *kernel, *initrd, *append; /* initrd and append may be NULL */
 	const char **nics;                    /* NULL-ended list of --nic strings, or NULL */
 	const char **disks;                   /* the same of --disk strings */
+	/* once the guest runs: away from the terminal, its console behind a socket and in a log,
+	 * and one byte into ready_fd, which is closed then. -1: in the foreground */
+	int ready_fd;
 };
 
 /*
