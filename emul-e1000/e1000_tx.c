@@ -33,7 +33,8 @@ void e1000_tx_restart(struct e1000 *d)
 
 	tx->orphans += tx->n_backend;
 	tx->n_backend = 0;
-	tx->slot_head = tx->slot_tail = tx->returned = 0;
+	tx->slot_head = tx->slot_tail; /* not the first again: the old ones' headers are in use */
+	tx->returned = 0;
 	tx->tso_done = 0;
 	tx->dropping = false;
 	tx->stale = true;
