@@ -342,6 +342,30 @@ static void padding_of_a_short_frame_goes_along(void **state)
 	assert_memory_equal(got, want, 60);
 }
 
+/* The longest header that offloads change is no guest memory: it goes along as a copy. */
+static void header_that_the_device_changed_goes_along(void **state)
+{
+	struct fixture *f = *state;
+	struct e1000_tx_legacy_desc *desc = eg_ptr(&f->g, EG_TX_RING);
+	uint8_t got[NIC_MAX_FRAME], want[1000];
+	uint16_t id;
+
+	eg_write(&f->g, E1000_CTRL, E1000_CTRL_SLU | E1000_CTRL_VME);
+	make_frame(want, 1000, 2);
+	memcpy(eg_ptr(&f->g, TX_DATA), want, 1000);
+	eg_legacy(&f->g, 0, TX_DATA, 1000,
+		  E1000_TXC_EOP | E1000_TXC_RS | E1000_TXC_IC | E1000_TXC_VLE);
+	desc->css = 200;
+	desc->cso = 255;
+	eg_write(&f->g, E1000_TDT, 1);
+	eg_poll(&f->g, 1);
+	assert_int_equal(side_read(f, got, &id), 1004);
+	assert_memory_equal(got, want, 12);
+	assert_memory_equal(got + 16, want + 12, 243);
+	assert_memory_not_equal(got + 259, want + 255, 2);
+	assert_memory_equal(got + 261, want + 257, 743);
+}
+
 static void frames_that_come_back_in_another_order_are_done_in_theirs(void **state)
 {
 	struct fixture *f = *state;
@@ -1045,6 +1069,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(frame_leaves_from_where_the_guest_has_it),
 		T(padding_of_a_short_frame_goes_along),
+		T(header_that_the_device_changed_goes_along),
 		T(frames_that_come_back_in_another_order_are_done_in_theirs),
 		T(a_full_ring_holds_the_guest_back),
 		T(frame_comes_into_the_posted_buffer),
