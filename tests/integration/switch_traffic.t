@@ -11,7 +11,7 @@ nic() { echo "$1,backend=switch,switch=$SWN,port=$2"; }
 # pair SENDER RECEIVER: both sides' own counts, the switch's, and each byte
 pair() {
 	local what=$1_to_$2 sent got
-	g_start rx "$(nic "$2" b)" dev="$2" mode=rx size=256 ms=1500 warm_ms=0 check=all
+	g_start rx "$(nic "$2" b)" dev="$2" mode=rx size=256 ms=3000 warm_ms=0 check=all
 	g_start tx "$(nic "$1" a)" dev="$1" mode=tx size=256 ms=300 warm_ms=0 check=all dst="$(g_mac rx)"
 	g_say rx g; g_say tx g
 	check "${what}_sender_finishes" g_result tx 20
