@@ -38,7 +38,7 @@
 struct vu_want {
 	uint64_t gen; /* counts the changes: a caller waits for its own to be done */
 	bool run;
-	bool paused; /* not now */
+	bool paused;    /* not now */
 	uint64_t start; /* counts the calls of vhost_user_start() */
 	uint64_t features;
 	struct nic_ring ring[NIC_MAX_RINGS];
