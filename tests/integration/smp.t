@@ -28,10 +28,10 @@ if [ ! -w /dev/kvm ]; then
 	exit 0
 fi
 
-# vm_start NAME OPTIONS -- WORDS: like guest_start, with options of `run`
+# vm_start NAME OPTIONS -- WORDS: like guest_start, with options of `run`; the name is made this run's own
 vm_start() {
 	local opts=()
-	GUEST=$1
+	GUEST=$1-$$
 	shift
 	while [ "$1" != -- ]; do opts+=("$1"); shift; done
 	shift
@@ -54,20 +54,20 @@ vmm() { "$FL" stats "$GUEST" --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p' | he
 # --- the other CPUs ---
 vm_start fl-smp --cpus 4 -- mode=smp cpus=4 ms=50
 check sipi_wakes_three_others wait_for 30 guest_saw 'FL SMP cpus=4 started=3 ids=0,1,2,3'
-is each_has_its_statistics "$("$FL" stats fl-smp --json | grep -c '"user_exits"')" 4
-"$FL" stop fl-smp; guest_wait 10; is guest_with_halted_cpus_stops $? 0
+is each_has_its_statistics "$("$FL" stats "$GUEST" --json | grep -c '"user_exits"')" 4
+"$FL" stop "$GUEST"; guest_wait 10; is guest_with_halted_cpus_stops $? 0
 vm_start fl-smp --cpus 4 -- mode=smp cpus=4 ms=50 spin=1
 wait_for 30 guest_saw 'FL READY'
 kill -INT "$GUEST_PID"; guest_wait 10; is ctrl_c_ends_running_cpus $? 0
 vm_start fl-smp --cpus 2 -- mode=smp cpus=2
 check one_other_wakes wait_for 30 guest_saw 'FL SMP cpus=2 started=1 ids=0,1'
-"$FL" stop fl-smp; guest_wait 10
+"$FL" stop "$GUEST"; guest_wait 10
 vm_start fl-smp --cpus 64 --mem 64M -- mode=smp cpus=64
 check sixty_three_others_wake wait_for 60 guest_saw 'FL SMP cpus=64 started=63 '
-is all_sixty_four_are_counted "$("$FL" stats fl-smp --json | grep -c '"user_exits"')" 64
+is all_sixty_four_are_counted "$("$FL" stats "$GUEST" --json | grep -c '"user_exits"')" 64
 guest_say q; guest_wait 20; is guest_ends_them_all_itself $? 0
 if [ "$(nproc)" -lt 64 ]; then
-	check more_cpus_than_there_are_is_said grep -q 'take turns' "$TMP/fl-smp.err"
+	check more_cpus_than_there_are_is_said grep -q 'take turns' "$TMP/$GUEST.err"
 else
 	skip "this host has 64 CPUs"
 fi
@@ -78,38 +78,38 @@ wait_for 20 guest_saw 'FL READY'
 guest_say g
 moves() { counters >"$TMP/a"; sleep 0.1; counters >"$TMP/b"; ! cmp -s "$TMP/a" "$TMP/b"; }
 check traffic_runs_beside_cpus_that_wait wait_for 10 moves
-"$FL" pause fl-still; is pause_is_done $? 0
+"$FL" pause "$GUEST"; is pause_is_done $? 0
 counters >"$TMP/a"; sleep 0.5; counters >"$TMP/b"
 check every_counter_stands_still cmp "$TMP/a" "$TMP/b"
-check ps_shows_it eval '"$FL" ps | grep -q "fl-still .* paused"'
+check ps_shows_it eval '"$FL" ps | grep -q "$GUEST .* paused"'
 check ps_says_it_as_json eval '"$FL" ps --json | grep -q "\"state\": \"paused\""'
-"$FL" pause fl-still; is pausing_twice_is_no_error $? 0
-"$FL" resume fl-still; is resume_is_done $? 0
+"$FL" pause "$GUEST"; is pausing_twice_is_no_error $? 0
+"$FL" resume "$GUEST"; is resume_is_done $? 0
 check it_goes_on wait_for 10 moves
-check ps_shows_that_too eval '"$FL" ps | grep -q "fl-still .* running"'
-"$FL" resume fl-still; is resuming_twice_is_no_error $? 0
-for i in 1 2 3 4 5 6 7 8 9 10; do "$FL" pause fl-still && "$FL" resume fl-still || break; done
+check ps_shows_that_too eval '"$FL" ps | grep -q "$GUEST .* running"'
+"$FL" resume "$GUEST"; is resuming_twice_is_no_error $? 0
+for i in 1 2 3 4 5 6 7 8 9 10; do "$FL" pause "$GUEST" && "$FL" resume "$GUEST" || break; done
 check ten_times_in_a_row [ "$i" = 10 ]
 check and_it_still_goes_on wait_for 10 moves
-"$FL" pause fl-still
-"$FL" stop fl-still; is paused_guest_stops $? 0
+"$FL" pause "$GUEST"
+"$FL" stop "$GUEST"; is paused_guest_stops $? 0
 guest_wait 10; is with_status_0 $? 0
 
 vm_start fl-still --cpus 4 -- mode=smp cpus=4 ms=100 spin=1
 wait_for 30 guest_saw 'FL READY'
-"$FL" pause fl-still
+"$FL" pause "$GUEST"
 counters >"$TMP/a"; sleep 0.5; counters >"$TMP/b"
 check cpus_that_compute_stand_still cmp "$TMP/a" "$TMP/b"
 guest_say g; sleep 0.5
 check and_do_not_answer eval '! guest_saw "FL RESULT"'
-"$FL" resume fl-still
+"$FL" resume "$GUEST"
 check until_they_are_resumed wait_for 10 guest_saw 'FL RESULT mode=smp spins=[1-9]'
-"$FL" pause fl-still
+"$FL" pause "$GUEST"
 kill -INT "$GUEST_PID"; guest_wait 10; is ctrl_c_ends_a_paused_guest $? 0
 
 vm_start fl-still --nic e1000 -- dev=e1000 mode=tx
 wait_for 20 guest_saw 'FL READY'
-"$FL" pause fl-still
+"$FL" pause "$GUEST"
 monitor=$(vmm)
 kill -9 "$GUEST_PID"
 gone() { ! kill -0 "$monitor" 2>/dev/null; }
@@ -125,12 +125,12 @@ is its_second_cpu_is_pinned "$(thread vcpu1)" "$cpu"
 is its_io_thread_is_pinned "$(thread io)" "$cpu"
 resident=$(awk '/^RssShmem:/ {print $2}' /proc/"$(vmm)"/status)
 check all_its_memory_is_there [ "${resident:-0}" -ge 65536 ]
-"$FL" stop fl-place; guest_wait 10
+"$FL" stop "$GUEST"; guest_wait 10
 free=$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages 2>/dev/null)
 if [ "${free:-0}" -ge 32 ]; then
 	vm_start fl-place --mem 64M --hugepages 2M -- mode=smp cpus=1
 	check guest_of_huge_pages_starts wait_for 20 guest_saw 'FL READY'
-	"$FL" stop fl-place; guest_wait 10
+	"$FL" stop "$GUEST"; guest_wait 10
 else
 	"$FL" run --kernel "$MG" --mem 64M --hugepages 2M </dev/null >/dev/null 2>"$TMP/e"
 	check lack_of_huge_pages_names_its_remedy grep -q -e 'sysctl vm.nr_hugepages=' -e 'none of that size' "$TMP/e"
