@@ -32,7 +32,7 @@ CLI_OBJS := $(call objs,$(call srcs,cli))
 VMM_OBJS := $(call objs,$(call srcs,vmm))
 SWITCH_OBJS := $(call objs,$(call srcs,switch))
 # tests of the switch (test_sw_*, test_vmdq_*, fuzz_sw_*) link the switch, all others the monitor and the commands
-HAVE_DPDK := $(shell pkg-config --exists libdpdk libevent_core libcyaml 2>/dev/null && echo 1)
+HAVE_DPDK := $(shell pkg-config --exists libdpdk libevent_core 2>/dev/null && echo 1)
 TEST_SRCS := $(wildcard tests/unit/test_*.c) $(wildcard tests/fuzz/fuzz_*.c)
 ifneq ($(HAVE_DPDK),1)
 TEST_SRCS := $(filter-out tests/unit/test_sw_% tests/unit/test_vmdq_% tests/fuzz/fuzz_sw_%,$(TEST_SRCS))
@@ -41,7 +41,7 @@ TESTS := $(patsubst %.c,$(B)/tests/%,$(notdir $(TEST_SRCS)))
 TEST_HELP_OBJS := $(call objs,$(filter-out tests/unit/helper_sw_%,$(wildcard tests/unit/helper_*.c)))
 TEST_SW_HELP_OBJS := $(call objs,$(wildcard tests/unit/helper_sw_*.c))
 
-CLI_PKGS := libpci libnl-3.0 libnl-route-3.0 jansson
+CLI_PKGS := libpci libnl-3.0 libnl-route-3.0 jansson libcyaml
 VMM_PKGS := jansson libseccomp liburing
 SWITCH_PKGS := libdpdk libevent_core libcyaml jansson
 PKGS := $(CLI_PKGS) $(VMM_PKGS)
@@ -61,7 +61,7 @@ DPDK_CFLAGS := $(patsubst -I%,-isystem %,$(filter -include rte_config.h -I/usr/i
 $(B)/obj/vswitch/%.o $(B)/obj/vmdq/%.o $(B)/obj/tests/unit/test_sw_%.o $(B)/obj/tests/unit/test_vmdq_%.o \
 $(B)/obj/tests/unit/helper_sw_%.o $(B)/obj/tests/fuzz/fuzz_sw_%.o $(B)/obj/bench/peers/%.o: CPPFLAGS += $(DPDK_CFLAGS)
 else
-$(info fourlane-switch is left out: DPDK, libevent or libcyaml is missing; make deps installs them)
+$(info fourlane-switch is left out: DPDK or libevent is missing; make deps installs them)
 endif
 
 .PHONY: print-uapi tests-build all check compare soak install clean help deps unit deps-check deps-compare FORCE
@@ -172,12 +172,13 @@ print-uapi:
 # --- install ------------------------------------------------------------------------------------------------------
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/fourlane $(DESTDIR)$(PREFIX)/libexec/fourlane/lab \
-		$(DESTDIR)$(PREFIX)/share/doc/fourlane
+		$(DESTDIR)$(PREFIX)/share/doc/fourlane $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)install -m 755 $(B)/fourlane $(DESTDIR)$(PREFIX)/bin/
 	$(Q)install -m 755 $(B)/fourlane-vmm $(DESTDIR)$(PREFIX)/libexec/fourlane/
 	$(Q)$(if $(HAVE_DPDK),install -m 755 $(B)/fourlane-switch $(DESTDIR)$(PREFIX)/bin/)
 	$(Q)install -m 644 $(B)/mg.elf $(DESTDIR)$(PREFIX)/libexec/fourlane/
 	$(Q)$(if $(INSTALL_LAB),install -m 755 $(INSTALL_LAB) $(DESTDIR)$(PREFIX)/libexec/fourlane/lab/)
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|g' core/fourlane-guest@.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/fourlane-guest@.service
 	$(Q)install -m 644 README.md bench/schema.json $(DESTDIR)$(PREFIX)/share/doc/fourlane/
 
 clean:

@@ -11,11 +11,10 @@
 #include <unistd.h>
 
 #include "core/cmd.h"
+#include "core/guest_conf.h"
 #include "core/mem.h"
 #include "core/rpc.h"
 #include "core/supervisor.h"
-
-#define MAX_CPUS 64
 
 static const struct command run_command;
 
@@ -112,71 +111,87 @@ static int run_detached(struct supervisor_conf *c)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : FL_FAILED;
 }
 
+/* The words, whoever gave them, into what the supervisor wants. `file`: of the guest, or NULL. */
+static int run_words(const struct guest_words *w, const char *file, bool detach)
+{
+	const char *mem = w->mem ? w->mem : "256M", *cpus = w->cpus ? w->cpus : "1";
+	struct supervisor_conf c = { .name = w->name,
+				     .prefault = w->prefault,
+				     .kernel = w->kernel,
+				     .initrd = w->initrd,
+				     .append = w->append,
+				     .nics = w->nics,
+				     .disks = w->disks,
+				     .ready_fd = -1 };
+	unsigned long long mem_bytes, n_cpus;
+	struct cpu_pin pin;
+	char own[32];
+	int ret;
+
+	snprintf(own, sizeof(own), "guest-%d", (int)getpid());
+	if (!c.kernel && file)
+		return err_ret(FL_USAGE, "%s: kernel: it is missing; give it there or as --kernel",
+			       file);
+	if (!c.kernel)
+		return cmd_usage(&run_command, "--kernel is missing");
+	if (c.name && !rpc_name_ok(c.name))
+		return cmd_usage(&run_command,
+				 "--name '%s' is no name: 1 to 32 letters, digits, '_', '-' or '.'",
+				 c.name);
+	if (cmd_number(mem, GUEST_MIN_MEM, GUEST_MAX_MEM, &mem_bytes) < 0)
+		return cmd_usage(&run_command, "--mem '%s' is no size from 2M to 1024G", mem);
+	if (cmd_number(cpus, 1, GUEST_MAX_CPUS, &n_cpus) < 0)
+		return cmd_usage(&run_command, "--cpus '%s' is no number from 1 to %d", cpus,
+				 GUEST_MAX_CPUS);
+	if (!c.name)
+		c.name = own;
+	c.mem_bytes = mem_bytes;
+	c.cpus = (unsigned int)n_cpus;
+	ret = place_guest(&c, w->hugepages, w->pin, &pin);
+	if (ret != FL_DONE)
+		return ret;
+	warn_of_cpus(c.name, c.cpus);
+	return detach ? run_detached(&c) : supervisor_run(&c);
+}
+
 static int run_run(int argc, char **argv)
 {
-	struct supervisor_conf c = { 0 };
-	const char *mem = "256M", *cpus = "1", *name = NULL, *kernel = NULL, *initrd = NULL,
-		   *append = NULL, *hugepages = NULL, *pin_list = NULL, **nics = NULL,
-		   **disks = NULL;
-	bool prefault = false, detach = false;
-	struct cpu_pin pin;
+	struct guest_words w = { 0 };
+	struct guest_conf *conf = NULL;
+	bool detach = false;
 	struct cmd_option opts[] = {
-		{ .name = "name", .value = &name },
-		{ .name = "mem", .value = &mem },
-		{ .name = "cpus", .value = &cpus },
-		{ .name = "hugepages", .value = &hugepages },
-		{ .name = "prefault", .flag = &prefault },
-		{ .name = "pin", .value = &pin_list },
-		{ .name = "kernel", .value = &kernel },
-		{ .name = "initrd", .value = &initrd },
-		{ .name = "append", .value = &append },
-		{ .name = "nic", .list = &nics },
-		{ .name = "disk", .list = &disks },
+		{ .name = "name", .value = &w.name },
+		{ .name = "mem", .value = &w.mem },
+		{ .name = "cpus", .value = &w.cpus },
+		{ .name = "hugepages", .value = &w.hugepages },
+		{ .name = "prefault", .flag = &w.prefault },
+		{ .name = "pin", .value = &w.pin },
+		{ .name = "kernel", .value = &w.kernel },
+		{ .name = "initrd", .value = &w.initrd },
+		{ .name = "append", .value = &w.append },
+		{ .name = "nic", .list = &w.nics },
+		{ .name = "disk", .list = &w.disks },
 		{ .name = "detach", .flag = &detach },
 		{ 0 },
 	};
-	unsigned long long mem_bytes, n_cpus;
-	char own[32];
 	bool text = words_are_text(argc, argv);
-	int n = cmd_options(&run_command, argc, argv, opts, false), ret;
+	int n = cmd_options(&run_command, argc, argv, opts, false), ret = FL_DONE;
 
-	snprintf(own, sizeof(own), "guest-%d", (int)getpid());
 	if (n < 0)
 		ret = FL_USAGE;
-	else if (n > 0)
-		ret = cmd_usage(&run_command, "'%s' is one word too many", argv[1]);
+	else if (n > 1)
+		ret = cmd_usage(&run_command, "'%s' is one word too many", argv[2]);
 	else if (!text)
 		ret = cmd_usage(&run_command, "a word is no UTF-8 text");
-	else if (!kernel)
-		ret = cmd_usage(&run_command, "--kernel is missing");
-	else if (name && !rpc_name_ok(name))
-		ret = cmd_usage(&run_command,
-				"--name '%s' is no name: 1 to 32 letters, digits, '_', '-' or '.'",
-				name);
-	else if (cmd_number(mem, 2 << 20, 1ull << 40, &mem_bytes) < 0)
-		ret = cmd_usage(&run_command, "--mem '%s' is no size from 2M to 1024G", mem);
-	else if (cmd_number(cpus, 1, MAX_CPUS, &n_cpus) < 0)
-		ret = cmd_usage(&run_command, "--cpus '%s' is no number from 1 to %d", cpus,
-				MAX_CPUS);
-	else {
-		c = (struct supervisor_conf){ .name = name ? name : own,
-					      .mem_bytes = mem_bytes,
-					      .prefault = prefault,
-					      .cpus = (unsigned int)n_cpus,
-					      .kernel = kernel,
-					      .initrd = initrd,
-					      .append = append,
-					      .nics = nics,
-					      .disks = disks,
-					      .ready_fd = -1 };
-		ret = place_guest(&c, hugepages, pin_list, &pin);
-		if (ret == FL_DONE) {
-			warn_of_cpus(c.name, c.cpus);
-			ret = detach ? run_detached(&c) : supervisor_run(&c);
-		}
-	}
-	free(nics);
-	free(disks);
+	else if (n == 1)
+		ret = guest_conf_load(argv[1], &w, &conf);
+	if (ret == FL_DONE)
+		ret = run_words(&w, n == 1 ? argv[1] : NULL, detach);
+	else if (ret == -EINVAL)
+		ret = FL_USAGE; /* wrong words in the file */
+	guest_conf_free(conf);
+	free(w.nics);
+	free(w.disks);
 	return ret;
 }
 
@@ -186,6 +201,7 @@ static const struct command run_command = {
 	.summary = "run a guest in the foreground",
 	.run = run_run,
 	.usage = "--kernel FILE [options]\n"
+		 "       fourlane run GUEST.yaml [options]\n"
 		 "\n"
 		 "Runs a guest until it resets, powers off or is stopped. Its first serial port is "
 		 "standard input and output.\n"
@@ -223,6 +239,19 @@ static const struct command run_command = {
 		 "fourlane-switch, or\n"
 		 "      switch,socket=PATH[,role=client|server][,wait=S]       any vhost-user "
 		 "switch\n"
+		 "\n"
+		 "GUEST.yaml has the same words; an option here overrides the file's, --nic and "
+		 "--disk its whole list.\n"
+		 "Relative paths of kernel, initrd and disks are taken from the file's folder:\n"
+		 "  name: web              # or kernel, initrd, append, mem, hugepages, prefault, "
+		 "cpus, pin\n"
+		 "  kernel: vmlinuz\n"
+		 "  append: console=ttyS0 root=/dev/vda\n"
+		 "  prefault: true\n"
+		 "  disks: [\"root.img\", \"data.img,ro\"]\n"
+		 "  nics: [\"virtio,backend=tap\"]\n"
+		 "Guests of /etc/fourlane/guests/NAME.yaml start at boot by 'systemctl enable "
+		 "fourlane-guest@NAME'.\n"
 		 "\n"
 		 "Example: fourlane run --kernel mg.elf --append 'dev=virtio mode=tx "
 		 "tsc=2000000000' --nic virtio\n",

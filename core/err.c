@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One-line error messages (see err.h). Used by all programs; calls nothing of the project. The only
- * mutable state is where the lines go, set once at the start of a process.
+ * mutable state is where the lines go, set once at the start of a process, and the file whose words
+ * are being checked.
  */
 #include "core/err.h"
 
@@ -17,6 +18,7 @@
 
 static void (*err_sink)(void *opaque, const char *line);
 static void *err_sink_opaque;
+static const char *err_source;
 
 void err_set_sink(void (*sink)(void *opaque, const char *line), void *opaque)
 {
@@ -24,10 +26,16 @@ void err_set_sink(void (*sink)(void *opaque, const char *line), void *opaque)
 	err_sink = sink;
 }
 
+void err_set_source(const char *file)
+{
+	err_source = file;
+}
+
 void err_vsay(const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];
-	int n = snprintf(line, sizeof(line), "fourlane: ");
+	int n = snprintf(line, sizeof(line), "fourlane: %.512s%s", err_source ? err_source : "",
+			 err_source ? ": " : "");
 
 	vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
 	for (char *p = line; *p; p++)

@@ -38,6 +38,12 @@ int err_ret(int ret, const char *fmt, ...) __attribute__((format(printf, 2, 3)))
 void err_set_sink(void (*sink)(void *opaque, const char *line), void *opaque);
 
 /*
+ * err_set_source - the file that the words being checked come from: it stands in front of each
+ * message until this is called with NULL. Not copied. For a process that has one thread yet.
+ */
+void err_set_source(const char *file);
+
+/*
  * err_to_exit - the exit status for a negative errno that has come up to main: ENODEV, EOPNOTSUPP
  * and ENOSYS mean that the host lacks something (3), every other means failed (1), 0 and above mean
  * done (0).

@@ -150,7 +150,7 @@ kill -TERM "$SWITCH_PID"; wait "$SWITCH_PID"; is all_of_them_end $? 0
 SWITCH_PID=
 
 # the README's example, as it stands there
-awk '/^```yaml/ { f = 1; next } /^```/ { f = 0 } f' README.md >"$TMP/readme.yaml"
+awk '/^### / { s = /The switch/ } s && /^```yaml/ { f = 1; next } /^```/ { f = 0 } f' README.md >"$TMP/readme.yaml"
 check the_readmes_example_starts switch_start --config "$TMP/readme.yaml" --name "$N" --huge off --memory-mb 16
 fls show >"$TMP/o"; check with_its_ports grep -q '^vm1-nic0 *vhost-user *100 ' "$TMP/o"
 kill -TERM "$SWITCH_PID"; wait "$SWITCH_PID"; is it_ends $? 0
