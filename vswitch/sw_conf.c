@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * See sw_conf.h. libcyaml reads the file's shape; every value comes as text and is checked here, so
- * that a file and a request are refused in the same words.
+ * See sw_conf.h. core/yaml_file.h reads the file's shape; every value comes as text and is checked
+ * here, so that a file and a request are refused in the same words.
  */
 #include "vswitch/sw_conf.h"
 
 #include <assert.h>
-#include <cyaml/cyaml.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/err.h"
 #include "core/rpc.h"
+#include "core/yaml_file.h"
 
 #define WHAT_BYTES    256 /* of the file's name in messages */
 #define MAX_VID       4094
@@ -643,55 +642,13 @@ static const cyaml_schema_value_t switch_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct switch_words, switch_fields),
 };
 
-/* libcyaml says what is wrong first, then where, in lines of their own. */
-struct yaml_words {
-	char what[160];
-	char where[96];
-};
-
-static void yaml_log(cyaml_log_t level, void *ctx, const char *fmt, va_list ap)
-{
-	struct yaml_words *w = ctx;
-	char line[160], *at;
-
-	vsnprintf(line, sizeof(line), fmt, ap);
-	line[strcspn(line, "\n")] = '\0';
-	at = strstr(line, "(line: ");
-	if (!at && !w->what[0] && strncmp(line, "Load: Backtrace", 15))
-		snprintf(w->what, sizeof(w->what), "%s",
-			 !strncmp(line, "Load: ", 6) ? line + 6 : line);
-	else if (at && !w->where[0])
-		snprintf(w->where, sizeof(w->where), " %s", line + strspn(line, " "));
-}
-
-static bool is_folder(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 int sw_conf_load(const char *file, struct sw_conf *c)
 {
-	struct yaml_words said = { 0 };
-	const cyaml_config_t config = {
-		.log_fn = yaml_log,
-		.log_ctx = &said,
-		.log_level = CYAML_LOG_ERROR,
-		.mem_fn = cyaml_mem,
-	};
-	struct switch_words *w = NULL;
-	cyaml_err_t bad = cyaml_load_file(file, &config, &switch_schema, (cyaml_data_t **)&w, NULL);
-	int ret;
+	void *data;
+	int ret = yaml_file_load(file, &switch_schema, NULL, &data);
 
-	if (bad == CYAML_ERR_LIBYAML_PARSER && is_folder(file))
-		return err_ret(-EISDIR, "reading %s: it is a folder; give a file", file);
-	if (bad == CYAML_ERR_FILE_OPEN)
-		return err_ret(-ENOENT, "reading %s: %s; check the path", file, strerror(errno));
-	if (bad != CYAML_OK)
-		return err_ret(-EINVAL, "reading %s: %s%s; mend the file", file,
-			       said.what[0] ? said.what : cyaml_strerror(bad), said.where);
-	ret = w ? conf_take(file, w, c) : 0; /* an empty file says nothing */
-	cyaml_free(&config, &switch_schema, w, 0);
+	if (ret == 0 && data) /* an empty file says nothing */
+		ret = conf_take(file, data, c);
+	yaml_file_free(&switch_schema, data);
 	return ret;
 }
