@@ -400,7 +400,7 @@ void e1000_lock(struct e1000 *d)
 
 void e1000_unlock(struct e1000 *d)
 {
-	bool wake = d->wake, irq = d->irq_dirty;
+	bool wake = d->wake || d->filter_dirty, irq = d->irq_dirty;
 
 	d->wake = d->irq_dirty = false;
 	pthread_mutex_unlock(&d->lock);
