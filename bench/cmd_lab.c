@@ -56,8 +56,8 @@ static int lab_exit(int ret, int signals)
 
 static int lab_parse(int argc, char **argv, bool command_follows, struct lab_words *w)
 {
-	const char *iommu = NULL, *timeout = NULL;
-	unsigned long long seconds;
+	const char *iommu = NULL, *timeout = NULL, *cpus = NULL;
+	unsigned long long seconds, n_cpus = 0;
 	const struct cmd_option opts[] = {
 		{ .name = "iommu", .value = &iommu },
 		{ .name = "timeout", .value = &timeout },
@@ -66,6 +66,7 @@ static int lab_parse(int argc, char **argv, bool command_follows, struct lab_wor
 		{ .name = "copy-out", .list = &w->copy_out },
 		{ .name = "env", .list = &w->env },
 		{ .name = "fresh", .flag = &w->o.fresh },
+		{ .name = "cpus", .value = &cpus },
 		{ .name = "in-turn", .flag = &w->o.in_turn },
 		{ .name = "console", .flag = &w->o.console },
 		{ .name = "json", .flag = &w->json },
@@ -85,6 +86,11 @@ static int lab_parse(int argc, char **argv, bool command_follows, struct lab_wor
 		return cmd_usage(&lab_command, "--timeout takes 1 to 86400 seconds, not '%s'",
 				 timeout),
 		       -EINVAL;
+	if (cpus && cmd_number(cpus, 1, LAB_CPUS_MAX, &n_cpus) < 0)
+		return cmd_usage(&lab_command, "--cpus takes 1 to %d, not '%s'", LAB_CPUS_MAX,
+				 cpus),
+		       -EINVAL;
+	w->o.cpus = (int)n_cpus;
 	w->timeout_ms = timeout ? (int)seconds * 1000 : 0;
 	for (const char **e = w->env; e && *e; e++)
 		if (!strchr(*e, '='))
@@ -384,10 +390,12 @@ static const struct command lab_command = {
 	.summary = "a software host with IOMMU, SR-IOV NIC and KVM",
 	.usage = "run [--iommu intel|amd|none] [--timeout SECONDS] [--copy-in PATH[:INSIDE]]... "
 		 "[--copy-out INSIDE:PATH]...\n"
-		 "                        [--env NAME=VALUE]... [--append WORDS] [--in-turn] "
+		 "                        [--env NAME=VALUE]... [--append WORDS] [--cpus N] "
+		 "[--in-turn] "
 		 "[--fresh] "
 		 "[--console] [--] COMMAND...\n"
-		 "       fourlane lab up [--iommu intel|amd|none] [--append WORDS] [--in-turn] "
+		 "       fourlane lab up [--iommu intel|amd|none] [--append WORDS] [--cpus N] "
+		 "[--in-turn] "
 		 "[--console]\n"
 		 "       fourlane lab shell [--iommu intel|amd|none] [--fresh]\n"
 		 "       fourlane lab status [--json]\n"
@@ -409,6 +417,9 @@ static const struct command lab_command = {
 		 "another place. 124: --timeout passed.\n"
 		 "        --append gives a fresh lab's kernel more words (iommu=pt, hugepages=256, "
 		 "...).\n"
+		 "        --cpus: a fresh lab's CPUs, two unless told; with one, Linux guests are "
+		 "soundest "
+		 "and cost one CPU of this machine.\n"
 		 "        --in-turn: its CPUs run one after the other (slower; QEMU's model of SVM "
 		 "is sound then under several busy guests)\n"
 		 "up      boots one that stays until 'down'; returns when it is ready\n"

@@ -223,6 +223,7 @@ static int lab_start(const struct lab_options *o, int lock, const struct lab_pla
 	struct lab_guard_start s = { .iommu = o->iommu,
 				     .append = o->append,
 				     .in_turn = o->in_turn,
+				     .cpus = o->cpus,
 				     .console = o->console,
 				     .lock = lock,
 				     .initrd = -1,
@@ -382,7 +383,8 @@ static bool lab_fits(const struct lab *lab, const struct lab_options *o)
 
 int lab_open(const struct lab_options *o, struct lab **out)
 {
-	int ret = o->fresh || o->append || o->in_turn ? -ENOENT : lab_attach(o->signals, out);
+	int ret = o->fresh || o->append || o->in_turn || o->cpus ? -ENOENT
+								 : lab_attach(o->signals, out);
 
 	if (ret == 0 && !lab_fits(*out, o)) {
 		lab_close(*out);

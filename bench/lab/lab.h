@@ -41,6 +41,8 @@ int lab_image_wait(int signals, struct lab_image *image);
 /* lab_image_get - the same for callers whose signals are as usual. */
 int lab_image_get(struct lab_image *image);
 
+enum { LAB_CPUS_MAX = 8 };
+
 struct lab_options {
 	enum lab_iommu iommu;
 	const char *append; /* more words for the kernel's command line, or NULL; a lab that is up
@@ -49,6 +51,7 @@ struct lab_options {
 	bool fresh;         /* do not use a lab that is up */
 	bool in_turn;       /* its CPUs run one after the other: slower, but QEMU's model of SVM, which
 			       loses its way at times, is sound then under several busy guests */
+	int cpus;           /* 1..LAB_CPUS_MAX, 0: two */
 	bool console;       /* show the serial console on stderr while it boots and runs */
 	int signals;        /* descriptor that becomes readable when waits shall end with -EINTR (a
 			       signalfd); -1: none. Never read here */

@@ -88,6 +88,7 @@ struct lab_guard_start {
 	const struct lab_image *image;
 	enum lab_iommu iommu;
 	const char *append; /* more words for the kernel, or NULL */
+	int cpus; /* 0: the usual two */
 	bool in_turn, console;
 	int client;             /* our end of the socket to the command */
 	int initrd, disk;       /* memfds */

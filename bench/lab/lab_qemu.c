@@ -121,8 +121,6 @@ static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
 					    "q35,kernel-irqchip=split",
 					    "-cpu",
 					    CPU,
-					    "-smp",
-					    "2",
 					    "-m",
 					    "3072M",
 					    "-nodefaults",
@@ -137,6 +135,8 @@ static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
 					    NULL };
 	     *w; w++)
 		qemu_add(q, "%s", *w);
+	qemu_add(q, "-smp");
+	qemu_add(q, "%d", s->cpus ? s->cpus : 2);
 	/* the IOMMU comes first: devices made before it would not be behind it */
 	if (s->iommu != LAB_IOMMU_NONE)
 		qemu_add(q, "-device");

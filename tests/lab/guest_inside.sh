@@ -12,5 +12,5 @@ guest_inside() {
 	shift
 	for v in "$@"; do words+=(--env "$v"); done
 	for f in "tests/lab/$script" tests/lab/guest_*.sh; do words+=(--copy-in "$f"); done
-	exec "$fl" lab run --fresh --iommu none --timeout "${GUEST_SECONDS:-400}" "${words[@]}" -- bash "$script"
+	exec "$fl" lab run --fresh --cpus 1 --iommu none --timeout "${GUEST_SECONDS:-400}" "${words[@]}" -- bash "$script"
 }

@@ -7,4 +7,4 @@ fl=$PWD/build/fourlane
 "$fl" lab build >/dev/null 2>&1 || { echo "1..0 # SKIP the software host's image cannot be built here; 'fourlane lab build' says why"; exit 0; }
 copy=()
 for f in t_machine.sh guest_lib.sh guest_init.sh; do copy+=(--copy-in "tests/lab/$f"); done
-exec "$fl" lab run --fresh --iommu none --append hugepages=200 --timeout 400 "${copy[@]}" -- bash t_machine.sh
+exec "$fl" lab run --fresh --cpus 1 --iommu none --append hugepages=200 --timeout 400 "${copy[@]}" -- bash t_machine.sh
