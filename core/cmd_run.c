@@ -227,7 +227,7 @@ static const struct command run_command = {
 		 "82540EM\n"
 		 "      "
 		 "virtio[,mac=M][,queues=N][,queue_size=N][,mtu=N][,packed=on][,offloads=off]\n"
-		 "            [,backend=B[,...]]                               virtio-net\n"
+		 "            [,mergeable=off][,backend=B[,...]]               virtio-net\n"
 		 "      vfio,host=BDF                                          a PCI function of "
 		 "the host (see assign)\n"
 		 "      vf,host=BDF[,mac=M][,vlan=N]                           an SR-IOV virtual "

@@ -11,7 +11,8 @@ static const struct nic_prep virtio_prep = {
 	.name = "virtio",
 	.lane = "paravirtual",
 	.keys = "mac=AA:BB:CC:DD:EE:FF, queue_size=2..1024, queues=1..8, mtu=68..16366, "
-		"packed=on|off, offloads=on|off, backend=null|loop|tap|vhost|switch and its keys",
+		"packed=on|off, offloads=on|off, mergeable=on|off, "
+		"backend=null|loop|tap|vhost|switch and its keys",
 	.prepare = prep_software,
 	.release = prep_software_release,
 };

@@ -341,7 +341,7 @@ static int vnet_take_options(struct vnet *v, struct device_conf *conf, struct vn
 	static const uint8_t some_mac[6] = {
 		0x02, 'f', 'l', 0, 0, 1
 	}; /* `fourlane run` always gives one */
-	bool offloads = true;
+	bool offloads = true, mergeable = true;
 	int ret;
 
 	*o = (struct vnet_options){ .queue_size = VNET_QUEUE_SIZE, .queues = 1 };
@@ -361,7 +361,10 @@ static int vnet_take_options(struct vnet *v, struct device_conf *conf, struct vn
 		ret = opts_take_bool(conf->opts, "packed", &v->packed);
 	if (ret >= 0)
 		ret = opts_take_bool(conf->opts, "offloads", &offloads);
+	if (ret >= 0)
+		ret = opts_take_bool(conf->opts, "mergeable", &mergeable);
 	v->no_offloads = !offloads;
+	v->no_mergeable = !mergeable;
 	memcpy(v->mac, v->own_mac, sizeof(v->mac));
 	v->n_pairs = (unsigned int)o->queues;
 	v->mtu = (uint16_t)o->mtu;
@@ -393,9 +396,9 @@ static int vnet_ask_backend(struct vnet *v, const char *name, uint64_t *served)
 	const uint64_t packed = v->packed ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0;
 	const char *be = v->be->type->name;
 
-	*served = VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
-		  VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC) |
-		  packed;
+	*served = (v->no_mergeable ? 0 : VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF)) |
+		  VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) |
+		  VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC) | packed;
 	if (nic_takes_rings(v->be))
 		*served = v->be->ops->rings_features(
 			v->be, *served | VNET_GUEST_OFFLOADS | VNET_HOST_OFFLOADS, &max_pairs);
@@ -516,7 +519,7 @@ static int vnet_create(struct vm *vm, struct device_conf *conf, struct device **
 
 static const struct device_type vnet_type = {
 	.name = "virtio",
-	.keys = "mac=, queue_size=, queues=, mtu=, packed=, offloads=, "
+	.keys = "mac=, queue_size=, queues=, mtu=, packed=, offloads=, mergeable=, "
 		"backend=null|loop|tap|switch and its "
 		"keys",
 	.create = vnet_create,

@@ -84,9 +84,10 @@ struct vnet {
 	struct io *io;
 	struct io_poller poller;
 	struct io_fd rx_fd[VNET_MAX_PAIRS];
-	uint8_t own_mac[6], mac[6]; /* as created; as the driver set it since its last reset */
-	uint16_t mtu;               /* 0: none was given */
-	bool packed, no_offloads;   /* packed rings are offered; offloads are not */
+	uint8_t own_mac[6], mac[6];     /* as created; as the driver set it since its last reset */
+	uint16_t mtu;                   /* 0: none was given */
+	bool packed;                    /* packed rings are offered */
+	bool no_offloads, no_mergeable; /* offloads, MRG_RXBUF are not */
 	unsigned int n_pairs;
 	struct vnet_tx tx[VNET_MAX_PAIRS];
 	struct vnet_rx rx[VNET_MAX_PAIRS];

@@ -490,6 +490,18 @@ static void rx_mergeable_frame_takes_several_buffers_and_one_header(void **state
 	assert_int_equal(vg_used(g, VG_RX)->idx, 8);
 }
 
+static void mergeable_buffers_are_offered_unless_they_are_off(void **state)
+{
+	struct vg *g = *state, off;
+
+	vg_write(g, 0, 4, 0);
+	assert_int_equal(vg_read(g, 4, 4) & VG_F_MRG, VG_F_MRG);
+	vg_up(&off, "virtio,backend=loop,mergeable=off", -1);
+	vg_write(&off, 0, 4, 0);
+	assert_int_equal(vg_read(&off, 4, 4) & VG_F_MRG, 0);
+	vg_down(&off);
+}
+
 static void rx_frame_never_spreads_without_mergeable_buffers(void **state)
 {
 	struct vg *g = *state;
@@ -663,6 +675,7 @@ int main(void)
 		T(rx_frame_lies_behind_a_zero_header),
 		T(rx_header_may_lie_in_pieces),
 		T(rx_mergeable_frame_takes_several_buffers_and_one_header),
+		T(mergeable_buffers_are_offered_unless_they_are_off),
 		T(rx_frame_never_spreads_without_mergeable_buffers),
 		T(rx_chain_with_readable_descriptor_breaks_the_device),
 		T(rx_buffer_without_room_breaks_the_device),
