@@ -4,11 +4,10 @@
 # Builds what the software host boots: QEMU with its libraries, a kernel, a stage-1 initramfs and a root image.
 # Called by `fourlane lab`; prints the finished folder on stdout, progress on stderr. When it is there already, it only prints.
 #
-#   build.sh [CACHE]      CACHE: $FOURLANE_CACHE, /var/cache/fourlane (root) or ~/.cache/fourlane
+#   build.sh [--cached] [CACHE]      --cached: builds nothing. CACHE: see find_cache in build_lib.sh
 #
-# Debian packages are fetched with an apt folder of our own (signatures checked) and unpacked, never installed: no root, no
-# chroot, no mount, and the system's apt is not touched. QEMU and mke2fs come from trixie and run with their own dynamic linker.
-# Everything is made in a temporary folder and renamed when whole; the name is a hash of this script, so whatever is changed
+# Packages are unpacked, never installed (build_lib.sh). QEMU and mke2fs come from trixie and run with their own dynamic linker.
+# Everything is made in a temporary folder and renamed when whole; the name is a hash of these scripts, so whatever is changed
 # below makes another image. The kernel's version is chosen when the image is made and stands in its `info`.
 # Exit status: 0, 1 failed, 3 this machine has not what it takes (no apt).
 set -euo pipefail
@@ -43,110 +42,22 @@ MODULES="igb igbvf e1000 e1000e ixgbe ixgbevf vfio vfio-pci vfio_iommu_type1 kvm
 STAGE1_MODULES="virtio_pci virtio_blk ext4 overlay virtio_console"
 
 # --- where ---------------------------------------------------------------------------------------------------------
-if [ -n "${1:-}" ]; then cache=$1
-elif [ -n "${FOURLANE_CACHE:-}" ]; then cache=$FOURLANE_CACHE
-elif [ "$(id -u)" = 0 ]; then cache=/var/cache/fourlane
-else cache=${XDG_CACHE_HOME:-$HOME/.cache}/fourlane; fi
-labs=$cache/lab
-hash=$(sha256sum <"$0" | cut -c1-16)
+what="the software host"
+here=$(dirname "$0")
+# shellcheck source=bench/lab/build_lib.sh
+. "$here/build_lib.sh"
+cached=
+[ "${1:-}" != --cached ] || { cached=1; shift; }
+find_cache "${1:-}"
+hash=$(cat "$0" "$here/build_lib.sh" | sha256sum | cut -c1-16)
 image=$labs/$hash
 
-if [ -f "$image/info" ]; then
-	touch -c "$image" 2>/dev/null || true	# in use: see finish()
-	echo "$image"
-	exit 0
-fi
-
-die() { echo "fourlane: building the software host: $2" >&2; exit "$1"; }
-for tool in apt-get apt-cache dpkg-deb tar sha256sum flock; do
-	command -v $tool >/dev/null || die 3 "this machine has no $tool; run it on a Debian 12 or 13, or a system with apt and dpkg"
-done
-keyring=
-for k in /usr/share/keyrings/debian-archive-keyring.gpg /etc/apt/trusted.gpg.d/debian-archive-keyring.gpg; do
-	if [ -f $k ]; then keyring=$k; break; fi
-done
-[ -n "$keyring" ] || die 3 "Debian's archive keys are not here; run 'apt-get install debian-archive-keyring'"
-mkdir -p "$labs" || die 1 "cannot write $labs; set FOURLANE_CACHE to a folder of yours"
-
-exec 9>"$labs/.lock"
-if ! flock -n 9; then
-	echo "fourlane: lab: another process builds the software host, waiting for it" >&2
-	flock -w 900 9 || die 1 "another process holds $labs/.lock for 15 minutes; look for a stuck build.sh"
-fi
-[ -f "$image/info" ] && { echo "$image"; exit 0; }
-
-# We hold the lock: every temporary folder is what a killed build left.
-rm -rf "$labs"/.new.*
-free_mb=$(df -Pm "$labs" | awk 'NR == 2 { print $4 }')
-[ "$free_mb" -ge 2500 ] || die 1 "$labs has $free_mb MB free, 2500 are needed; set FOURLANE_CACHE to a bigger disk"
-
-new=$(mktemp -d "$labs/.new.XXXXXX")
-log=$new/log
-set -m	# each job is a process group, so that it can be ended whole
-cleanup() {
-	local job
-	trap - EXIT
-	for job in $(jobs -p); do
-		kill -TERM -- "-$job" 2>/dev/null || true
-		wait "$job" 2>/dev/null || true
-	done
-	rm -rf "$new"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-stage=0
-step() {
-	stage=$((stage + 1))
-	printf 'fourlane: lab: %d/7 %-52s %4d s\n' $stage "$1" $SECONDS >&2
-}
-# A child in the background lets bash run its traps at once. It keeps the lock (9): what a killed script leaves running still writes.
-quietly() {
-	"$@" >>"$log" 2>&1 </dev/null &
-	wait $! || { tail -5 "$log" >&2; die 1 "'${*:1:3} ...' failed (above); is there a network and a Debian mirror?"; }
-}
-
-# --- apt, in a folder of our own -------------------------------------------------------------------------------------
-mirror_of() {	# mirror_of NAME FALLBACK: the system's own mirror of that archive
-	local m
-	m=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
-		grep -v '^ *#' | grep -oE "https?://[^ ]+/$1/?( |\$)" | head -1 | tr -d ' ' || true)
-	echo "${m:-$2}"
-}
-debian=$(mirror_of debian http://deb.debian.org/debian)
-security=$(mirror_of debian-security http://deb.debian.org/debian-security)
-
-apt_new() {	# apt_new NAME KEYRING SUITE...
-	local d=$new/apt-$1 keys=$2 suite
-	mkdir -p "$d"/etc/apt/{preferences.d,apt.conf.d} "$d"/var/lib/apt/lists/partial "$d"/var/cache/apt/archives/partial "$d"/var/lib/dpkg
-	: >"$d/var/lib/dpkg/status"
-	for suite in "${@:3}"; do
-		case $suite in
-		*-security) echo "deb [arch=amd64 signed-by=$keys] $security $suite main" ;;
-		*) echo "deb [arch=amd64 signed-by=$keys] $debian $suite main" ;;
-		esac
-	done >"$d/etc/apt/sources.list"
-	quietly apt_in "$1" apt-get -q -o APT::Update::Error-Mode=any update
-}
-apt_in() {	# apt_in NAME COMMAND ARGUMENT...
-	local d=$new/apt-$1 user=
-	[ "$(id -u)" = 0 ] && user=root
-	"$2" -o "Dir=$d" -o "Dir::State::status=$d/var/lib/dpkg/status" -o APT::Architecture=amd64 -o APT::Architectures::=amd64 \
-		-o APT::Install-Recommends=false -o APT::Sandbox::User=$user -o Acquire::Languages=none -o Acquire::Retries=3 \
-		-o Debug::NoLocking=1 "${@:3}"
-}
-unpack() {	# unpack DEB... FOLDER: paths under the merged /usr
-	local to=${*: -1} deb dir
-	for dir in bin sbin lib lib64; do
-		mkdir -p "$to/usr/$dir"
-		[ -e "$to/$dir" ] || ln -s usr/$dir "$to/$dir"
-	done
-	for deb in "${@:1:$#-1}"; do
-		dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -p -C "$to" --exclude='./usr/share/doc/*' \
-			--exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --exclude='./usr/share/info/*' || return 1
-	done
-}
+found "$image"
+[ -z "$cached" ] || die 1 "there is no image in $labs yet; 'fourlane lab build' makes it"
+can_fetch
+begin 2500 "$image"
+stages=7
+tools=$new/qemu
 unpack_archives() { unpack "$new/apt-$1"/var/cache/apt/archives/*.deb "$2"; }
 
 leave_out() {	# leave_out NAME PACKAGE...
@@ -156,13 +67,6 @@ leave_out() {	# leave_out NAME PACKAGE...
 		printf 'Version: 99:0\nMaintainer: nobody\nDescription: left out\n\n'
 	done >"$new/apt-$1/var/lib/dpkg/status"
 }
-
-# --- the tools that came with QEMU, run with their own dynamic linker ----------------------------------------------
-tool() {
-	local q=$new/qemu
-	"$q/usr/lib64/ld-linux-x86-64.so.2" --argv0 "$1" --library-path "$q/usr/lib/x86_64-linux-gnu" "$(tool_path "$1")" "${@:2}"
-}
-tool_path() { local p; for p in "$new/qemu"/usr/{bin,sbin}/"$1"; do if [ -e "$p" ]; then echo "$p"; return; fi; done; }
 
 # --- the stages --------------------------------------------------------------------------------------------------------
 fetch_userland() {
@@ -295,7 +199,7 @@ make_image() {
 	tool mke2fs -q -t ext4 -F -O ^has_journal,^metadata_csum -m 0 -L fourlane-lab -d "$new/root.tar" "$new/root.img" "${mb}M"
 }
 
-finish() {
+finish_image() {
 	cat >"$new/info.tmp" <<E
 kernel=$kver
 qemu=$qemu_version
@@ -304,12 +208,8 @@ E
 	rm -rf "$new"/{apt-debian12,apt-debian13,kernel-deb,kernel,payload,modules,libraries,stage1,root,root.tar,log}
 	rm -rf "$new"/qemu/{var,etc/ssl} "$new"/qemu/usr/share/{bash-completion,zoneinfo}
 	mv "$new/info.tmp" "$new/info"
-	chmod 755 "$new"
-	sync -f "$new" 2>/dev/null || true
-	rm -rf "$image"
-	mv -T "$new" "$image"
-	# Images of other revisions that nothing has used for two weeks; a running lab has its files open and does not mind.
-	find "$labs" -mindepth 1 -maxdepth 1 -type d ! -name '.new.*' ! -name "$hash" -mtime +14 -exec rm -rf {} +
+	finish "$image"
+	forget_others "$image" '[0-9a-f]*'
 }
 
 step "packages of the userland (Debian 12)"
@@ -327,5 +227,5 @@ step "root image"
 finish_userland
 quietly make_image
 step "done: kernel $kver, QEMU $qemu_version"
-finish
+finish_image
 echo "$image"
