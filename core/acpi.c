@@ -31,6 +31,8 @@
 #define PCI_OSC_UUID    "33db4d5b-1ff7-401c-9657-7441c03dd766"
 #define OSC_UNKNOWN     4 /* unrecognized UUID, in the first dword */
 #define MAX_RES_BYTES   256
+#define ECAM_BUS_SIZE   0x100000u /* PCI Express Base 4.0, 7.2.2: a bus's share of the ECAM */
+#define LAST_BUS        0 /* there is one; and Linux looks at every slot of every bus told here */
 #define FADT_MAJOR      6
 #define FADT_MINOR      5
 #define PROFILE_UNKNOWN 0
@@ -223,7 +225,7 @@ static void dsdt_pci_windows(struct aml *a, const struct acpi_conf *conf)
 	struct aml r;
 
 	aml_init(&r, room, sizeof(room));
-	aml_res_window_bus(&r, 0, 255);
+	aml_res_window_bus(&r, 0, LAST_BUS);
 	aml_res_io(&r, 0xcf8, 8);
 	aml_res_window_io(&r, 0, 0xcf7);
 	aml_res_window_io(&r, 0xd00, 0xffff);
@@ -291,7 +293,7 @@ static void dsdt_board(struct aml *a)
 	struct aml r;
 
 	aml_init(&r, room, sizeof(room));
-	aml_res_memory(&r, PCI_ECAM_BASE, PCI_ECAM_SIZE);
+	aml_res_memory(&r, PCI_ECAM_BASE, (LAST_BUS + 1) * ECAM_BUS_SIZE);
 	aml_res_io(&r, PM_PORT, PM_SIZE);
 	aml_device(a, "MBRD");
 	aml_name(a, "_HID");
@@ -434,7 +436,7 @@ static struct table *make_mcfg(struct blob *b)
 {
 	struct mcfg *m = blob_add(b, sizeof(*m), 16);
 
-	*m = (struct mcfg){ .base = PCI_ECAM_BASE, .last_bus = 255 };
+	*m = (struct mcfg){ .base = PCI_ECAM_BASE, .last_bus = LAST_BUS };
 	blob_seal(b, &m->h, "MCFG", 1);
 	return &m->h;
 }

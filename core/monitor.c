@@ -268,6 +268,8 @@ static int monitor_run(struct monitor *m)
 
 	if (ret == 0)
 		ret = io_start(m->vm->io);
+	if (ret == 0)
+		ret = serial_start(m->serial);
 	/* the first CPU runs when the others are there to be woken by it */
 	for (unsigned int i = m->vm->n_vcpus; i-- > 0 && ret == 0;)
 		ret = kvm_vcpu_start(&m->vm->vcpu[i]);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The 16550A (see serial.h). Accesses come on vCPU threads, input on the main thread; one lock.
+ * The 16550A (see serial.h). Accesses come on vCPU threads, input on the main thread; one lock for
+ * the registers. What the guest says goes through a ring with a lock of its own to a thread that
+ * writes it out, many bytes at a time: a vCPU makes no system call for a byte.
  *
  * A byte is on its way as soon as it is written, so that the transmitter is always empty, and input
  * waits for room, so that nothing overruns outside loopback. The receiver holds more than a
@@ -13,13 +15,21 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "core/err.h"
 #include "core/vm_priv.h"
 
 #define FIFO_SIZE    64
 #define FIFO_16550   16 /* what loopback may fill; without FIFOs 1 */
 #define DIVISOR_9600 12
+#define OUT_SIZE     4096    /* not more than a pipe that polls writable takes at once */
+#define OUT_NAP_NS   2000000 /* between two writes, unless the ring is half full */
+#define OUT_STUCK_MS 100     /* how often who waits for a reader looks for the guest's end */
 
 enum { RBR_THR = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR = 7 };
 enum {
@@ -60,6 +70,16 @@ struct serial {
 	uint8_t fifo[FIFO_SIZE];
 	unsigned int head, len;
 	uint64_t n_access;
+
+	/* output; its lock is taken without the other */
+	pthread_mutex_t out_lock;
+	pthread_cond_t out_ready; /* the writer waits for bytes */
+	pthread_cond_t out_room;  /* vCPUs wait for room */
+	uint8_t out[OUT_SIZE];
+	unsigned int out_head, out_len;
+	size_t out_chunk; /* the most that one write is given */
+	pthread_t writer;
+	bool has_writer, writer_idle, closing;
 };
 
 static uint8_t serial_iir(const struct serial *s)
@@ -196,22 +216,148 @@ static uint64_t serial_read(void *opaque, uint64_t off, unsigned int size)
 	return v;
 }
 
-/* Waits for a reader that is slow, but not beyond the guest's end. */
-static void serial_out(struct serial *s, uint8_t byte)
+/* --- output --- */
+static bool serial_ends(const struct serial *s)
 {
-	struct pollfd p = { .fd = s->out_fd, .events = POLLOUT };
-
-	if (s->out_fd < 0)
-		return;
-	while (poll(&p, 1, 100) <= 0)
-		if (atomic_load(&s->vm->stop) != VM_STOP_NONE)
-			return;
-	while (write(s->out_fd, &byte, 1) < 0)
-		if ((errno != EINTR && errno != EAGAIN) ||
-		    atomic_load(&s->vm->stop) != VM_STOP_NONE)
-			return;
+	return atomic_load(&s->vm->stop) != VM_STOP_NONE;
 }
 
+/* Waits for a reader that is slow, but not beyond the guest's end. */
+static void serial_put(const struct serial *s, const uint8_t *data, size_t n)
+{
+	while (n) {
+		struct pollfd p = { .fd = s->out_fd, .events = POLLOUT };
+		size_t part = n < s->out_chunk ? n : s->out_chunk;
+		ssize_t done;
+
+		if (poll(&p, 1, OUT_STUCK_MS) <= 0) {
+			if (serial_ends(s))
+				return;
+			continue;
+		}
+		done = write(s->out_fd, data, part);
+		if (done < 0 && ((errno != EINTR && errno != EAGAIN) || serial_ends(s)))
+			return;
+		if (done > 0) {
+			data += done;
+			n -= (size_t)done;
+		}
+	}
+}
+
+static struct timespec serial_in(long ns)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += ns;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}
+
+/* Under the lock: what is in the ring, up to its edge. */
+static unsigned int serial_take_out(struct serial *s, uint8_t *buf)
+{
+	unsigned int edge = OUT_SIZE - s->out_head, n = s->out_len < edge ? s->out_len : edge;
+
+	memcpy(buf, s->out + s->out_head, n);
+	s->out_head = (s->out_head + n) % OUT_SIZE;
+	s->out_len -= n;
+	pthread_cond_broadcast(&s->out_room);
+	return n;
+}
+
+static void *serial_writer(void *arg)
+{
+	struct serial *s = arg;
+	uint8_t buf[OUT_SIZE];
+
+	prctl(PR_SET_NAME, "console");
+	pthread_mutex_lock(&s->out_lock);
+	for (;;) {
+		struct timespec until;
+		unsigned int n;
+
+		s->writer_idle = true;
+		while (!s->out_len && !s->closing)
+			pthread_cond_wait(&s->out_ready, &s->out_lock);
+		s->writer_idle = false;
+		if (!s->out_len)
+			break;
+		n = serial_take_out(s, buf);
+		pthread_mutex_unlock(&s->out_lock);
+		serial_put(s, buf, n);
+		pthread_mutex_lock(&s->out_lock);
+		/* more is coming when something came: it goes out together */
+		until = serial_in(OUT_NAP_NS);
+		while (s->out_len < OUT_SIZE / 2 && !s->closing &&
+		       pthread_cond_timedwait(&s->out_ready, &s->out_lock, &until) == 0)
+			;
+	}
+	pthread_mutex_unlock(&s->out_lock);
+	return NULL;
+}
+
+/* A vCPU's thread. */
+static void serial_out(struct serial *s, uint8_t byte)
+{
+	if (s->out_fd < 0)
+		return;
+	if (!s->has_writer) {
+		serial_put(s, &byte, 1);
+		return;
+	}
+	pthread_mutex_lock(&s->out_lock);
+	while (s->out_len == OUT_SIZE && !serial_ends(s)) {
+		struct timespec until = serial_in(OUT_STUCK_MS * 1000000l);
+
+		pthread_cond_timedwait(&s->out_room, &s->out_lock, &until);
+	}
+	if (s->out_len < OUT_SIZE) {
+		s->out[(s->out_head + s->out_len++) % OUT_SIZE] = byte;
+		if (s->writer_idle || s->out_len == OUT_SIZE / 2)
+			pthread_cond_signal(&s->out_ready);
+	}
+	pthread_mutex_unlock(&s->out_lock);
+}
+
+static void serial_out_init(struct serial *s, int out_fd)
+{
+	pthread_condattr_t clock;
+	struct stat st;
+
+	s->out_fd = out_fd;
+	/* a terminal or a socket may poll writable and yet not take two bytes without waiting */
+	s->out_chunk = fstat(out_fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode))
+			       ? OUT_SIZE
+			       : 1;
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->out_ready, &clock);
+	pthread_cond_init(&s->out_room, &clock);
+	pthread_condattr_destroy(&clock);
+	pthread_mutex_init(&s->out_lock, NULL);
+}
+
+/* What was said last is written, if somebody takes it. */
+static void serial_out_end(struct serial *s)
+{
+	if (s->has_writer) {
+		pthread_mutex_lock(&s->out_lock);
+		s->closing = true;
+		pthread_cond_signal(&s->out_ready);
+		pthread_mutex_unlock(&s->out_lock);
+		pthread_join(s->writer, NULL);
+	}
+	pthread_mutex_destroy(&s->out_lock);
+	pthread_cond_destroy(&s->out_ready);
+	pthread_cond_destroy(&s->out_room);
+}
+
+/* --- registers, again: those that write --- */
 /* A byte for the line. True when it is to go out, which is done outside the lock. */
 static bool serial_transmit(struct serial *s, uint8_t byte)
 {
@@ -250,7 +396,7 @@ static void serial_write(void *opaque, uint64_t off, unsigned int size, uint64_t
 	serial_update_irq(s);
 	pthread_mutex_unlock(&s->lock);
 	if (out)
-		serial_out(s, v); /* it may wait for a slow reader */
+		serial_out(s, v); /* it may wait for room */
 }
 
 static const struct bus_ops serial_ops = { .read = serial_read, .write = serial_write };
@@ -268,7 +414,7 @@ int serial_create(struct vm *vm, int out_fd, struct serial **out)
 	if (!s)
 		return -ENOMEM;
 	s->vm = vm;
-	s->out_fd = out_fd;
+	serial_out_init(s, out_fd);
 	s->dll = DIVISOR_9600; /* a driver that takes over the rate divides by it */
 	pthread_mutex_init(&s->lock, NULL);
 	r.n_access = &s->n_access;
@@ -285,8 +431,20 @@ void serial_destroy(struct serial *s)
 {
 	if (!s)
 		return;
+	serial_out_end(s);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
+}
+
+int serial_start(struct serial *s)
+{
+	int ret = pthread_create(&s->writer, NULL, serial_writer, s);
+
+	if (ret)
+		return err_ret(-ret, "starting the console's thread: %s; raise 'ulimit -u'",
+			       strerror(ret));
+	s->has_writer = true;
+	return 0;
 }
 
 unsigned int serial_room(struct serial *s)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A 16550A UART at COM1 (National Semiconductor PC16550D): the guest's console. Output goes to a
- * descriptor as it is written, input comes from the monitor's main thread through a bounded FIFO.
+ * descriptor by a thread of its own, input comes from the monitor's main thread through a bounded
+ * FIFO.
  */
 #ifndef CORE_SERIAL_H
 #define CORE_SERIAL_H
@@ -16,9 +17,17 @@ struct serial;
 #define SERIAL_SIZE 8
 #define SERIAL_IRQ  4 /* edge, active high, as an ISA device's */
 
-/* serial_create - COM1, output to out_fd (not owned; -1: nowhere). */
+/*
+ * serial_create - COM1, output to out_fd (not owned; -1: nowhere). serial_start - before the first
+ * vCPU runs and inside the jail: from then on a thread writes, and no vCPU waits for the reader
+ * while there is room; without it each byte is written by the vCPU that gives it. Negative errno
+ * after a message. serial_destroy - when no vCPU runs any more; what was said until then is
+ * written, but after the VM was asked to stop a reader that takes nothing is not waited for.
+ * Accepts NULL.
+ */
 int serial_create(struct vm *vm, int out_fd, struct serial **out);
-void serial_destroy(struct serial *s); /* accepts NULL */
+int serial_start(struct serial *s);
+void serial_destroy(struct serial *s);
 
 /*
  * serial_room - bytes that serial_input() would take now. serial_input - from the main thread;

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -264,6 +266,78 @@ static void input_waits_for_room(void **state)
 	assert_int_equal(taken, sizeof(data));
 }
 
+/* More than the ring and the pipe hold, in a pattern, read at its own speed: whole and in order. */
+static void *read_slowly(void *arg)
+{
+	struct fixture *f = arg;
+	unsigned int next = 0;
+	uint8_t buf[1500];
+	ssize_t n;
+
+	while ((n = read(f->pipe[0], buf, sizeof(buf))) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			if (buf[i] != (uint8_t)(next++ * 7))
+				return NULL;
+		usleep(100);
+	}
+	return (void *)(uintptr_t)next;
+}
+
+static void the_thread_writes_all_in_order(void **state)
+{
+	struct fixture *f = *state;
+	const unsigned int n = 300000;
+	pthread_t reader;
+	void *got;
+
+	assert_int_equal(pthread_create(&reader, NULL, read_slowly, f), 0);
+	assert_int_equal(serial_start(f->serial), 0);
+	for (unsigned int i = 0; i < n; i++)
+		out(f, THR, (uint8_t)(i * 7));
+	serial_destroy(f->serial); /* the last of it, too */
+	f->serial = NULL;
+	bus_remove(vm_pio(f->vm), 0x3f8);
+	close(f->pipe[1]);
+	f->pipe[1] = -1;
+	pthread_join(reader, &got);
+	assert_int_equal((uintptr_t)got, n);
+}
+
+/* Nobody reads: the guest waits, and both it and its end come through when it is to stop. */
+static void *fill(void *arg)
+{
+	for (unsigned int i = 0; i < 200000; i++)
+		out(arg, THR, 'x');
+	return NULL;
+}
+
+static void an_end_does_not_wait_for_a_reader(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t vcpu;
+
+	assert_int_equal(serial_start(f->serial), 0);
+	assert_int_equal(pthread_create(&vcpu, NULL, fill, f), 0);
+	usleep(20000);
+	vm_request_stop(f->vm, VM_STOP_ASKED);
+	pthread_join(vcpu, NULL);
+	serial_destroy(f->serial);
+	f->serial = NULL;
+	bus_remove(vm_pio(f->vm), 0x3f8);
+}
+
+static void a_reader_that_is_gone_is_no_harm(void **state)
+{
+	struct fixture *f = *state;
+
+	signal(SIGPIPE, SIG_IGN);
+	close(f->pipe[0]);
+	f->pipe[0] = -1;
+	assert_int_equal(serial_start(f->serial), 0);
+	for (unsigned int i = 0; i < 20000; i++)
+		out(f, THR, 'x');
+}
+
 static void any_access_does_no_harm(void **state)
 {
 	struct fixture *f = *state;
@@ -300,6 +374,9 @@ int main(void)
 		T(causes_come_in_the_data_sheets_order),
 		T(loopback_carries_bytes_and_lines),
 		T(input_waits_for_room),
+		T(the_thread_writes_all_in_order),
+		T(an_end_does_not_wait_for_a_reader),
+		T(a_reader_that_is_gone_is_no_harm),
 		T(any_access_does_no_harm),
 	};
 
