@@ -178,7 +178,8 @@ install: all
 	$(Q)$(if $(HAVE_DPDK),install -m 755 $(B)/fourlane-switch $(DESTDIR)$(PREFIX)/bin/)
 	$(Q)install -m 644 $(B)/mg.elf $(DESTDIR)$(PREFIX)/libexec/fourlane/
 	$(Q)$(if $(INSTALL_LAB),install -m 755 $(INSTALL_LAB) $(DESTDIR)$(PREFIX)/libexec/fourlane/lab/)
-	$(Q)sed 's|@PREFIX@|$(PREFIX)|g' core/fourlane-guest@.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/fourlane-guest@.service
+	$(Q)for u in core/fourlane-guest@.service vfio/fourlane-assign.service; do \
+		sed 's|@PREFIX@|$(PREFIX)|g' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/} || exit 1; done
 	$(Q)install -m 644 README.md bench/schema.json $(DESTDIR)$(PREFIX)/share/doc/fourlane/
 
 clean:

@@ -3,7 +3,7 @@
  * The record of a function that vfio_assign() takes from its driver: one small JSON file a function
  * in <state>, written before anything is changed and dropped when everything is back. It survives
  * kill -9 and power loss; one of an earlier boot is not believed, because sysfs starts afresh.
- * Called by assign.c only.
+ * Called by the other files assign*.c; assign_keep.c stores its files the same way.
  */
 #include "assign_priv.h"
 
@@ -17,13 +17,11 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/paths.h"
 
-static int record_path(const struct vfio_sys *s, const char *bdf, const char *suffix, char *buf,
-		       size_t size)
+static int record_path(const struct vfio_sys *s, const char *bdf, char *buf, size_t size)
 {
-	return (size_t)snprintf(buf, size, "%s/%s.json%s", s->state, bdf, suffix) >= size
-		       ? -ENAMETOOLONG
-		       : 0;
+	return (size_t)snprintf(buf, size, "%s/%s.json", s->state, bdf) >= size ? -ENAMETOOLONG : 0;
 }
 
 static bool record_string(const json_t *o, const char *key, char *buf, size_t size)
@@ -41,7 +39,7 @@ int assign_record_load(const struct vfio_sys *s, const char *bdf, struct assign_
 	bool ok;
 
 	memset(out, 0, sizeof(*out));
-	if (record_path(s, bdf, "", path, sizeof(path)) < 0)
+	if (record_path(s, bdf, path, sizeof(path)) < 0)
 		return -ENAMETOOLONG;
 	if (access(path, F_OK) < 0)
 		return -errno;
@@ -60,10 +58,15 @@ int assign_record_load(const struct vfio_sys *s, const char *bdf, struct assign_
 	return 0;
 }
 
-static int record_sync_dir(const struct vfio_sys *s)
-{
-	int fd = open(s->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+/* --- durable files -------------------------------------------------------- */
 
+static int file_sync_dir(const char *path)
+{
+	char dir[PATH_MAX];
+	int fd, ret;
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	ret = fsync(fd) < 0 ? -errno : 0;
@@ -71,7 +74,7 @@ static int record_sync_dir(const struct vfio_sys *s)
 	return ret;
 }
 
-static int record_write(const char *path, const char *text)
+static int file_write(const char *path, const char *text)
 {
 	size_t len = strlen(text);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640), ret = 0;
@@ -88,9 +91,91 @@ static int record_write(const char *path, const char *text)
 	return ret;
 }
 
-int assign_record_store(const struct vfio_sys *s, const struct assign_record *r)
+int assign_file_store(const struct assign *a, const char *path, const char *text)
 {
-	char path[PATH_MAX] = "", tmp[PATH_MAX] = "";
+	char tmp[PATH_MAX];
+	int ret;
+
+	if ((size_t)snprintf(tmp, sizeof(tmp), "%s.tmp", path) >= sizeof(tmp))
+		return -ENAMETOOLONG;
+	assign_tell(a, "store", path, text);
+	if (a->flags & VFIO_ASSIGN_DRY_RUN)
+		return 0;
+	ret = file_write(tmp, text);
+	if (ret == 0 && rename(tmp, path) < 0)
+		ret = -errno;
+	return ret < 0 ? ret : file_sync_dir(path);
+}
+
+int assign_file_drop(const struct assign *a, const char *path)
+{
+	if (access(path, F_OK) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	assign_tell(a, "remove", path, "");
+	if (a->flags & VFIO_ASSIGN_DRY_RUN)
+		return 0;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	return file_sync_dir(path);
+}
+
+/* --- the record ----------------------------------------------------------- */
+
+static void record_identity(const struct vfio_sys *s, const char *bdf, struct assign_record *r)
+{
+	snprintf(r->bdf, sizeof(r->bdf), "%s", bdf);
+	assign_attr(s, bdf, "vendor", r->vendor, sizeof(r->vendor));
+	assign_attr(s, bdf, "device", r->device, sizeof(r->device));
+	if (paths_read_line(r->boot_id, sizeof(r->boot_id), "%s/sys/kernel/random/boot_id",
+			    s->proc) < 0)
+		r->boot_id[0] = '\0';
+}
+
+int assign_record_valid(const struct vfio_sys *s, const char *bdf, struct assign_record *out)
+{
+	struct assign_record now = { 0 };
+	int ret = assign_record_load(s, bdf, out);
+
+	if (ret < 0)
+		return ret;
+	record_identity(s, bdf, &now);
+	if (strcmp(now.vendor, out->vendor) || strcmp(now.device, out->device) ||
+	    strcmp(now.boot_id, out->boot_id))
+		return -ENOENT;
+	return 0;
+}
+
+/*
+ * An earlier run may have ended at any point: when driver_override is ours already, the recorded
+ * one is the user's; when no driver is bound, the recorded one was. At boot, vfio_restore() may be
+ * faster than the old driver: it is the one that the function had when it was first assigned.
+ */
+int assign_record_make(const struct vfio_sys *s, const char *bdf, struct assign_record *r)
+{
+	struct assign_record old;
+	struct assign_kept kept;
+	char driver[64], override[64];
+	int ret = assign_record_valid(s, bdf, &old);
+
+	if (ret < 0 && ret != -ENOENT)
+		return ret;
+	memset(r, 0, sizeof(*r));
+	record_identity(s, bdf, r);
+	assign_driver(s, bdf, driver, sizeof(driver));
+	assign_override(s, bdf, override, sizeof(override));
+	if (!driver[0] && ret == 0)
+		snprintf(driver, sizeof(driver), "%s", old.driver);
+	else if (!driver[0] && assign_keep_load(s, bdf, &kept) == 0)
+		snprintf(driver, sizeof(driver), "%s", kept.driver);
+	snprintf(r->driver, sizeof(r->driver), "%s", driver);
+	snprintf(r->override, sizeof(r->override), "%s",
+		 ret == 0 && !strcmp(override, VFIO_DRIVER) ? old.override : override);
+	return 0;
+}
+
+int assign_record_store(const struct assign *a, const struct assign_record *r)
+{
+	char path[PATH_MAX] = "";
 	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s}", "version", 1, "bdf", r->bdf,
 			      "driver", r->driver, "driver_override", r->override, "vendor",
 			      r->vendor, "device", r->device, "boot_id", r->boot_id);
@@ -99,35 +184,27 @@ int assign_record_store(const struct vfio_sys *s, const struct assign_record *r)
 
 	json_decref(o);
 	if (text)
-		ret = record_path(s, r->bdf, "", path, sizeof(path));
+		ret = record_path(a->s, r->bdf, path, sizeof(path));
 	if (ret == 0)
-		ret = record_path(s, r->bdf, ".tmp", tmp, sizeof(tmp));
-	if (ret == 0)
-		ret = record_write(tmp, text);
-	if (ret == 0 && rename(tmp, path) < 0)
-		ret = -errno;
-	if (ret == 0)
-		ret = record_sync_dir(s);
+		ret = assign_file_store(a, path, text);
 	free(text);
 	if (ret < 0)
 		return err_ret(ret,
 			       "recording the driver of %s in %s: %s; nothing was changed, make "
 			       "room or check the folder's owner",
-			       r->bdf, s->state, strerror(-ret));
+			       r->bdf, a->s->state, strerror(-ret));
 	return 0;
 }
 
-int assign_record_drop(const struct vfio_sys *s, const char *bdf)
+int assign_record_drop(const struct assign *a, const char *bdf)
 {
 	char path[PATH_MAX];
-	int ret = record_path(s, bdf, "", path, sizeof(path));
+	int ret = record_path(a->s, bdf, path, sizeof(path));
 
-	if (ret == 0 && unlink(path) < 0 && errno != ENOENT)
-		ret = -errno;
 	if (ret == 0)
-		ret = record_sync_dir(s);
+		ret = assign_file_drop(a, path);
 	if (ret < 0)
 		return err_ret(ret, "removing the record of %s in %s: %s; remove it by hand", bdf,
-			       s->state, strerror(-ret));
+			       a->s->state, strerror(-ret));
 	return 0;
 }

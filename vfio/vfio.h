@@ -15,6 +15,7 @@
 
 #include "core/host.h"
 #include "core/prep.h"
+#include "iommu/iommu.h"
 
 /* --- binding -------------------------------------------------------------- */
 /*
@@ -23,13 +24,23 @@
  */
 struct vfio_sys {
 	const char *sysfs, *proc;
+	const char *dev;          /* where nodes appear; NULL: they are not waited for */
 	const char *state;        /* folder of the records; exists */
 	const char *modprobe;     /* program that loads a module, or NULL */
-	unsigned int deadline_ms; /* for each wait: unbind, bind, a user that is going away */
-	/* One write to a sysfs file. Negative errno, no message. */
-	int (*write)(void *opaque, const char *path, const char *text);
-	/* Whether a network interface has an address of its own (link-local ones do not count). */
-	bool (*has_address)(void *opaque, const char *ifname);
+	unsigned int deadline_ms; /* for each wait: unbind, bind, the node, another call */
+	/* One write to a sysfs file, at most so long. Negative errno (-ETIMEDOUT: the kernel is
+	 * still at it), no message. */
+	int (*write)(void *opaque, const char *path, const char *text, unsigned int deadline_ms);
+	/* Whether a network interface has an address of its own, or a route leads through it
+	 * (link-local ones and multicast do not count); whether a block device is claimed
+	 * (mounted, part of another). 0, 1 or negative errno. NULL: never. */
+	int (*has_address)(void *opaque, const char *ifname);
+	int (*has_route)(void *opaque, const char *ifname);
+	int (*is_claimed)(void *opaque, const char *disk);
+	/* What is done, or would be done in a dry run: "write" (text into the sysfs file path),
+	 * "store" (the file path gets text), "remove" (the file path), "load" (the module text).
+	 * NULL: nobody wants to know. */
+	void (*step)(void *opaque, const char *what, const char *path, const char *text);
 	void *opaque;
 };
 
@@ -39,23 +50,35 @@ struct vfio_sys {
  */
 int vfio_sys_real(struct vfio_sys *s, char *state_buf, size_t size);
 
-#define VFIO_ASSIGN_FORCE   1u /* also a NIC or a disk that is in use */
-#define VFIO_ASSIGN_DRY_RUN 2u /* say on stdout what would be done, change nothing */
+#define VFIO_ASSIGN_FORCE    1u /* also what the host has in use */
+#define VFIO_ASSIGN_DRY_RUN  2u /* tell the steps, change nothing */
+#define VFIO_ASSIGN_KEEP     4u /* vfio_restore() takes it again after a reboot */
+#define VFIO_ASSIGN_NO_IOMMU 8u /* also without an IOMMU, when VFIO's no-IOMMU mode is on */
 
 /*
- * vfio_assign - binds functions to vfio-pci, all of them or none: checks groups and use first,
- * records the old driver on disk durably, then changes. What is bound already stays as it is. bdfs
- * in the form of iommu_bdf_parse(). Negative errno after a message: -ENODEV/-EOPNOTSUPP when the
- * host lacks something, -EBUSY for a refusal, -ETIMEDOUT, -ENOENT.
+ * vfio_assign - binds functions to vfio-pci, all of them or none: checks rights, groups and use
+ * first, records the old driver on disk durably, then changes. What is bound already stays as it
+ * is. bdfs in the form of iommu_bdf_parse(). Negative errno after a message: -ENODEV/-EOPNOTSUPP
+ * when the host lacks something, -EBUSY for a refusal, -ETIMEDOUT, -ENOENT, -EACCES.
  */
 int vfio_assign(const struct vfio_sys *s, const char *const *bdfs, size_t n, unsigned int flags);
 
 /*
  * vfio_unassign - puts the recorded driver and driver_override back, also after a crash at any
- * point of vfio_assign() or of itself, and drops the record. Without a record the kernel chooses
- * the driver. Refuses while a process has the function open (-EBUSY). Nothing to do is success.
+ * point of vfio_assign() or of itself, drops the record and forgets VFIO_ASSIGN_KEEP. Without a
+ * record the kernel chooses the driver. Refuses while a process has the function open (-EBUSY).
+ * Nothing to do is success.
  */
 int vfio_unassign(const struct vfio_sys *s, const char *const *bdfs, size_t n, unsigned int flags);
+
+/*
+ * vfio_kept - the functions that VFIO_ASSIGN_KEEP wants, sorted; *out is freed by the caller.
+ * vfio_restore - assigns those, group by group. A group with a function that is gone, or in whose
+ * place another device sits, is left alone, and an error given when all are through. Negative errno
+ * after a message.
+ */
+int vfio_kept(const struct vfio_sys *s, char (**out)[IOMMU_BDF_SIZE], size_t *n);
+int vfio_restore(const struct vfio_sys *s, unsigned int flags);
 
 /* vfio_user - pid of a process that has the function's VFIO group or device open, 0 when none can
  * be seen. */
