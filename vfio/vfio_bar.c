@@ -3,56 +3,23 @@
  * BARs of a passed-through device: each region of the kernel is mapped here and shown in the guest
  * by memory slots, so that a doorbell is a store without an exit; only the pages with the MSI-X
  * table, and what the kernel will not map, are trapped. Called by core's PCI bus when the guest
- * switches or moves a BAR. I/O BARs and the expansion ROM are not shown.
+ * switches or moves a BAR. I/O BARs are not shown (drivers of PCI Express devices do without:
+ * PCIe 4.0 section 1.3.2.1); BARs are not mapped for the DMA of other devices.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/err.h"
 #include "vfio_priv.h"
 
-#define REGION_INFO_MAX 65536u
-#define HUGE_ALIGN_MAX  (1ull << 30)
+#define HUGE_ALIGN_MAX (1ull << 30)
 
 /* --- what the kernel tells ------------------------------------------------ */
-
-int vfio_region_get(int fd, unsigned int index, struct vfio_region_info **out)
-{
-	size_t size = sizeof(struct vfio_region_info);
-	struct vfio_region_info *info = NULL;
-
-	for (int i = 0; i < 3; i++) {
-		free(info);
-		info = calloc(1, size);
-		if (!info)
-			return -ENOMEM;
-		info->argsz = (uint32_t)size;
-		info->index = index;
-		if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, info) < 0) {
-			int err = errno;
-
-			free(info);
-			return -err;
-		}
-		if (info->argsz <= size) {
-			info->argsz = (uint32_t)
-				size; /* what we have, for whoever walks the capabilities */
-			*out = info;
-			return 0;
-		}
-		size = info->argsz;
-		if (size > REGION_INFO_MAX)
-			break;
-	}
-	free(info);
-	return -EPROTO;
-}
 
 static const struct vfio_region_info_cap_sparse_mmap *region_sparse(
 	const struct vfio_region_info *info)
@@ -236,6 +203,16 @@ static int bar_map_pieces(struct vfio_dev *v, struct vfio_bar *b, const struct v
 	return 0;
 }
 
+/* What a guest reaches by leaving to user space, the registers of BARs below a page among it. */
+static uint64_t bar_trapped(const struct vfio_bar *b)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < b->n_pieces; i++)
+		bytes += b->piece[i].area.mapped ? 0 : b->piece[i].area.size;
+	return bytes;
+}
+
 static uint32_t bar_register(struct vfio_dev *v, unsigned int idx)
 {
 	uint32_t val = 0;
@@ -253,8 +230,10 @@ static int bar_create(struct vfio_dev *v, unsigned int idx, const struct vfio_re
 	uint32_t reg = bar_register(v, idx);
 	int n, ret;
 
-	if (reg & 1)
+	if (reg & 1) {
+		v->n_io_bars++;
 		return 0;
+	}
 	if (v->layout.msix && v->layout.table_bar == idx)
 		trap = (struct vfio_span){ v->layout.table_off, 16ull * v->layout.n_vectors };
 	n = region_spans(info, spans);
@@ -266,6 +245,7 @@ static int bar_create(struct vfio_dev *v, unsigned int idx, const struct vfio_re
 	b->size = info->size;
 	b->fd_off = info->offset;
 	ret = bar_map_pieces(v, b, areas, n, idx);
+	v->trapped_bytes += bar_trapped(b);
 	return ret < 0 ? ret
 		       : pci_add_bar(&v->pci, idx, PCI_BAR_CUSTOM, b->size, (reg & 6) == 4, reg & 8,
 				     NULL, NULL);
@@ -273,6 +253,8 @@ static int bar_create(struct vfio_dev *v, unsigned int idx, const struct vfio_re
 
 int vfio_bars_create(struct vfio_dev *v)
 {
+	bool any = false;
+
 	for (unsigned int i = 0; i < PCI_N_BARS; i++) {
 		struct vfio_region_info *info = NULL;
 		int ret = vfio_region_get(v->fd, VFIO_PCI_BAR0_REGION_INDEX + i, &info);
@@ -285,7 +267,13 @@ int vfio_bars_create(struct vfio_dev *v)
 		if (ret < 0)
 			return err_ret(ret, "passing %s through: BAR %u: %s; see the kernel's log",
 				       v->host, i, strerror(-ret));
+		any |= v->bar[i].size != 0;
 	}
+	if (v->n_io_bars && !any)
+		return err_ret(-EOPNOTSUPP,
+			       "passing %s through: it has I/O BARs only, which are not passed "
+			       "through; give the guest a device with memory BARs",
+			       v->host);
 	if (v->layout.msix && !v->bar[v->layout.table_bar].size)
 		return err_ret(-EOPNOTSUPP,
 			       "passing %s through: its MSI-X table lies in BAR %u, which is not "

@@ -4,8 +4,8 @@
  * capability whether it is hidden, fixed, read from the device or emulated; what no rule names is
  * hidden, so a capability that is invented tomorrow does not reach a guest. Called once by
  * vfio_dev.c with a snapshot. PCI Local Bus 3.0 section 6.7, PCI Express Base 4.0 chapter 7;
- * SR-IOV, ATS, PRI, PASID and resizable BARs must never be seen: they act on the host. MSI and VPD
- * are left out for now.
+ * SR-IOV, ATS, PRI, PASID and resizable BARs must never be seen: they act on the host. VPD is left
+ * out.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 enum {	/* PCI 3.0 section 6.1 */
 	CFG_STATUS = 0x06, STATUS_CAPS = 1 << 4,
 	CFG_REVISION = 0x08, CFG_HEADER = 0x0e,
-	CFG_SUBSYS_VENDOR = 0x2c, CFG_SUBSYS = 0x2e, CFG_CAP_PTR = 0x34,
+	CFG_SUBSYS_VENDOR = 0x2c, CFG_SUBSYS = 0x2e, CFG_CAP_PTR = 0x34, CFG_INT_PIN = 0x3d,
 	EXT_START = 0x100,
 };
 enum {	/* power management: PCI Power Management 1.2 section 3.2 */
@@ -28,6 +28,9 @@ enum {	/* PCI Express capability: PCIe 4.0 section 7.5.3 */
 	EXP_DEVCAP = 0x04, EXP_DEVCTL = 0x08, EXP_DEVSTA = 0x0a,
 	EXP_LINK = 0x0c, EXP_LINK_LEN = 8, EXP_LEN_1 = 0x14,
 	EXP_DEVCAP2 = 0x24, EXP_DEVCTL2 = 0x28, EXP_REST_2 = 0x2a, EXP_LEN_2 = 0x3c,
+};
+enum {	/* MSI: PCI 3.0 section 6.8.1 */
+	MSI_CONTROL = 2,
 };
 enum {	/* MSI-X: PCI 3.0 section 6.8.2 */
 	MSIX_CONTROL = 2, MSIX_TABLE = 4, MSIX_PBA = 8, MSIX_LEN = 12,
@@ -43,7 +46,7 @@ static const struct vfio_cap_rule std_rules[] = {
 	{ 0x02, CAP_HIDE, 0, "AGP" },
 	{ 0x03, CAP_HIDE, 0, "vital product data" },
 	{ 0x04, CAP_HIDE, 0, "slot identification" },
-	{ 0x05, CAP_HIDE, 0, "MSI" },
+	{ 0x05, CAP_MSI, 0, "MSI" },
 	{ 0x06, CAP_HIDE, 0, "hot swap" },
 	{ 0x07, CAP_HIDE, 0, "PCI-X" },
 	{ 0x08, CAP_HIDE, 0, "HyperTransport" },
@@ -187,11 +190,21 @@ static int config_msix(const uint8_t *phys, unsigned int off, struct vfio_layout
 	return 0;
 }
 
+static void config_msi(struct pci_dev *d, const uint8_t *phys, unsigned int off, unsigned int len,
+		       struct vfio_layout *l)
+{
+	vfio_msi_config(d, off, get16(phys + off + MSI_CONTROL));
+	l->msi = off;
+	l->msi_len = len;
+}
+
 static unsigned int config_cap_len(const struct vfio_cap_rule *r, const uint8_t *phys,
 				   unsigned int off)
 {
 	if (r->len)
 		return r->len;
+	if (r->action == CAP_MSI)
+		return vfio_msi_len(get16(phys + off + MSI_CONTROL));
 	if (r->action == CAP_EXP)
 		return (get16(phys + off + EXP_FLAGS) & 15) >= 2 ? EXP_LEN_2 : EXP_LEN_1;
 	/* vendor specific: the third byte is its length */
@@ -214,12 +227,15 @@ static int config_std_cap(struct pci_dev *d, const uint8_t *phys, unsigned int o
 		return -EINVAL;
 	if (r->action == CAP_MSIX)
 		return config_msix(phys, off, l);
-	if ((r->action == CAP_EXP && l->exp) || (ret = pci_add_cap_at(d, phys[off], off, len)) < 0)
+	if ((r->action == CAP_EXP && l->exp) || (r->action == CAP_MSI && l->msi) ||
+	    (ret = pci_add_cap_at(d, phys[off], off, len)) < 0)
 		return -EINVAL;
 	if (r->action == CAP_PM)
 		config_pm(d, off);
 	else if (r->action == CAP_EXP)
 		config_exp(d, phys, off, len, can_reset, l);
+	else if (r->action == CAP_MSI)
+		config_msi(d, phys, off, len, l);
 	else
 		config_copy(d, phys, off + 2, len - 2);
 	if (r->action == CAP_LIVE)
@@ -291,6 +307,9 @@ int vfio_config_build(struct pci_dev *d, const uint8_t *phys, size_t size, bool 
 	memset(l, 0, sizeof(*l));
 	if (size < EXT_START || (phys[CFG_HEADER] & 0x7f) != 0)
 		return -EINVAL;
+	/* each function is alone in its slot: its pin is INTA# there */
+	l->intx_pin = phys[CFG_INT_PIN];
+	d->cfg[CFG_INT_PIN] = l->intx_pin;
 	ret = config_std_chain(d, phys, can_reset, l);
 	if (ret == 0 && size >= PCI_CFG_SIZE)
 		ret = config_ext_chain(d, phys, l);

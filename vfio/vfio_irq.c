@@ -111,17 +111,23 @@ int vfio_irq_use(struct vfio_irq *q, unsigned int v, int fd)
 	return ret < 0 ? ret : 0;
 }
 
-void vfio_irq_off(struct vfio_irq *q)
+bool vfio_irq_off(struct vfio_irq *q)
 {
+	bool was_on;
+
 	if (!q->fd)
-		return;
+		return false;
 	pthread_mutex_lock(&q->lock);
-	if (q->n_set)
+	was_on = q->n_set;
+	if (was_on)
 		q->set(q->opaque, 0, 0, NULL);
 	q->n_set = 0;
-	for (unsigned int i = 0; i < q->n; i++)
+	for (unsigned int i = 0; i < q->n; i++) {
+		vfio_eventfd_drain(q->fd[i]);
 		q->fd[i] = -1;
+	}
 	pthread_mutex_unlock(&q->lock);
+	return was_on;
 }
 
 unsigned int vfio_irq_count(struct vfio_irq *q)

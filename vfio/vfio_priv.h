@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/device.h"
+#include "core/err.h"
 #include "core/pci.h"
 
 #define VFIO_PAGE 4096ull
@@ -25,6 +27,7 @@ enum vfio_cap_action {
 	CAP_PM,    /* D0 and D3hot in name only, no PME */
 	CAP_EXP,   /* as an integrated endpoint: no link, control bits without effect, FLR if the
 		      device can be reset */
+	CAP_MSI,   /* emulated by vfio_msi.c, at the physical place and in its form */
 	CAP_MSIX,  /* emulated by core, at the physical place */
 };
 
@@ -43,6 +46,8 @@ struct vfio_layout {
 	uint8_t live[PCI_CFG_SIZE / 8]; /* bit n: byte n is read from the device */
 	unsigned int exp;               /* offset of the PCI Express capability, 0: none */
 	unsigned int msix;              /* offset of the MSI-X capability, 0: none */
+	unsigned int msi, msi_len;      /* MSI capability, 0: none */
+	bool intx_pin;                  /* it has an interrupt pin */
 	unsigned int n_vectors;
 	unsigned int table_bar, pba_bar;
 	uint32_t table_off, pba_off;
@@ -110,7 +115,8 @@ void vfio_irq_free(struct vfio_irq *q); /* vectors are off; accepts a zeroed str
  * since an interrupt may have been lost meanwhile. Negative errno, no message.
  */
 int vfio_irq_use(struct vfio_irq *q, unsigned int v, int fd);
-void vfio_irq_off(struct vfio_irq *q);
+/* vfio_irq_off - MSI-X off in the kernel; true when it was on. What was pending is forgotten. */
+bool vfio_irq_off(struct vfio_irq *q);
 /* vfio_irq_signal - every trigger once: an interrupt may have been lost. */
 void vfio_irq_signal(struct vfio_irq *q);
 unsigned int vfio_irq_count(struct vfio_irq *q); /* vectors that have a trigger */
@@ -129,6 +135,52 @@ uint64_t vfio_shared_dma_us(const struct vfio_shared *s);
 
 /* --- the device ----------------------------------------------------------- */
 struct vfio_dev;
+
+/* The kind of interrupt that the guest has chosen; the kernel allows one at a time. */
+enum vfio_mode { VFIO_MODE_NONE, VFIO_MODE_INTX, VFIO_MODE_MSI, VFIO_MODE_MSIX };
+
+/* Owned by the bus's lock. */
+struct vfio_intx {
+	bool present;      /* the guest sees a pin and the kernel has an interrupt for it */
+	bool on;           /* attached on both sides */
+	int fd, unmask_fd; /* eventfds: the device asserts it; the guest is done with it. -1: none
+			    */
+};
+
+#define VFIO_MSI_MAX 32
+
+struct vfio_msi_vector {
+	int fd, gsi; /* valid when has_fd; when above 0 */
+	bool has_fd, routed, attached;
+	uint64_t addr; /* of the route */
+	uint32_t data;
+};
+
+/* Owned by the bus's lock. */
+struct vfio_msi {
+	unsigned int n; /* messages that are on, 0: off */
+	struct vfio_msi_vector v[VFIO_MSI_MAX];
+};
+
+/* The expansion ROM's shadow. `shown` and `addr` are the bus's lock's. */
+struct vfio_rom {
+	uint32_t size; /* 0: the guest sees none */
+	uint64_t fd_off;
+	pthread_mutex_t lock; /* shadow */
+	uint8_t *shadow;      /* NULL: not read yet */
+	bool shown;
+	uint32_t addr;
+};
+
+struct vfio_event {
+	struct vfio_dev *v;
+	struct io_fd io;
+	unsigned int index; /* of the kernel's interrupt */
+	bool made, added;
+	_Atomic uint64_t *count;
+	enum vm_stop stop;
+	const char *what;
+};
 
 /* One area of a BAR and how the guest reaches it. Owned by the bus's lock, except the counters. */
 struct vfio_piece {
@@ -150,7 +202,8 @@ struct vfio_bar {
 
 struct vfio_counters {
 	_Atomic uint64_t bar_maps, bar_map_errors, trapped_reads, trapped_writes, config_reads,
-		config_writes, resets;
+		config_writes, resets, reset_errors, irq_errors, mode_changes, host_requests,
+		device_errors;
 };
 
 /* vfio_bars_create - asks for the regions, cuts them, maps them, adds the BARs to d. Negative errno
@@ -160,27 +213,91 @@ void vfio_bars_destroy(struct vfio_dev *v);
 /* vfio_bar_map - pci_dev_ops.bar_map of the device. */
 int vfio_bar_map(struct pci_dev *d, unsigned int idx, uint64_t addr, bool on);
 
-#include "core/device.h"
-
 struct vfio_dev {
 	struct pci_dev pci;
 	struct device dev;
-	char host[32]; /* for messages */
+	char host[32];  /* for messages */
+	char guest[40]; /* its name, for messages */
 	int fd, group;
 	uint64_t cfg_off; /* config space in fd */
 	size_t cfg_size;
 	bool can_reset;
+	bool no_reset_ok; /* the user takes it as an earlier user left it */
 	bool registered;
 	struct vfio_shared *shared;
 	struct vfio_layout layout;
 	struct vfio_bar bar[PCI_N_BARS];
+	unsigned int n_io_bars; /* not shown */
+	uint64_t trapped_bytes; /* of memory BARs */
+	struct vfio_rom rom;
+	enum vfio_mode mode; /* under the bus's lock */
 	struct vfio_irq irq;
+	struct vfio_msi msi;
+	struct vfio_intx intx;
+	struct vfio_event wanted_back, failed;
 	struct vfio_counters n;
+	struct err_limit reset_log; /* under the bus's lock */
 };
 
-/* vfio_region_info - an info structure with its capabilities, freed by the caller. Negative errno,
- * no message. */
+/* --- the kernel's descriptor (vfio_kernel.c); negative errno, no message ---- */
 struct vfio_region_info;
+/* vfio_region_get - an info structure with its capabilities, freed by the caller. */
 int vfio_region_get(int fd, unsigned int index, struct vfio_region_info **out);
+/* vfio_irq_info - how many interrupts of that kind there are; can_grow (may be NULL): the kernel
+ * can add to a range that is enabled. -EINVAL: it knows no such kind. */
+int vfio_irq_info(const struct vfio_dev *v, unsigned int index, bool *can_grow);
+/*
+ * vfio_irq_fds - interrupts [start, start+count) signal fds (-1: none), or fds unmask them. fds
+ * NULL and count 0: the whole kind off. 0, or the number there could be when they are fewer.
+ */
+enum vfio_irq_what { VFIO_IRQ_TRIGGER, VFIO_IRQ_UNMASK };
+int vfio_irq_fds(const struct vfio_dev *v, unsigned int index, enum vfio_irq_what what,
+		 unsigned int start, unsigned int count, const int32_t *fds);
+/* vfio_command - the physical command register: memory decoding on in any case, so that a guest
+ * that switches it off cannot make a running vCPU fault. vfio_command_again - the same after MSI or
+ * MSI-X was switched off. */
+void vfio_command(const struct vfio_dev *v, bool master, bool intx);
+void vfio_command_again(const struct vfio_dev *v, bool master, bool intx);
+/* vfio_command_master - does the physical function say that it has bus mastering on? */
+bool vfio_command_master(const struct vfio_dev *v);
+/* vfio_reset - resets it if it can be, and waits until it answers again: -ETIMEDOUT. */
+int vfio_reset(struct vfio_dev *v);
+
+/* --- INTx (vfio_intx.c) ------------------------------------------------------ */
+void vfio_intx_init(struct vfio_dev *v);
+/* vfio_intx_use - the device's INTx is the guest's. An error is said once and leaves it off.
+ * vfio_intx_off - true when it was on. Both idempotent. */
+void vfio_intx_use(struct vfio_dev *v);
+bool vfio_intx_off(struct vfio_dev *v);
+void vfio_intx_free(struct vfio_dev *v);
+/* vfio_eventfd_drain - forgets what was signalled; fd is non-blocking, or -1. */
+void vfio_eventfd_drain(int fd);
+
+/* --- MSI (vfio_msi.c) --------------------------------------------------------- */
+/* vfio_msi_len - bytes of a capability with that control word. */
+unsigned int vfio_msi_len(uint16_t control);
+/* vfio_msi_config - the guest's capability at `off`, in the form of the physical control word. */
+void vfio_msi_config(struct pci_dev *d, unsigned int off, uint16_t control);
+/* vfio_msi_wanted - has the guest enabled it? */
+bool vfio_msi_wanted(const struct vfio_dev *v);
+/* vfio_msi_use - as the guest has it now: number, address, data, masks. vfio_msi_off - true when it
+ * was on. */
+void vfio_msi_use(struct vfio_dev *v);
+bool vfio_msi_off(struct vfio_dev *v);
+/* vfio_msi_pending - the pending bits and where they are read; false: there are none. */
+bool vfio_msi_pending(const struct vfio_dev *v, unsigned int *off, uint32_t *bits);
+/* vfio_msi_signal - every message once: an interrupt may have been lost. */
+void vfio_msi_signal(struct vfio_dev *v);
+void vfio_msi_free(struct vfio_dev *v);
+
+/* --- expansion ROM (vfio_rom.c) ---------------------------------------------- */
+int vfio_rom_create(struct vfio_dev *v); /* negative errno, no message */
+/* vfio_rom_update - after the guest wrote its register or the command register. */
+void vfio_rom_update(struct vfio_dev *v);
+void vfio_rom_destroy(struct vfio_dev *v);
+
+/* --- what the kernel tells (vfio_event.c) ------------------------------------ */
+int vfio_events_create(struct vfio_dev *v); /* negative errno after a message */
+void vfio_events_destroy(struct vfio_dev *v);
 
 #endif

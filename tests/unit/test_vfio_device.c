@@ -59,9 +59,9 @@ static void tph_is_hidden(void **s)
 {
 	assert_int_equal(vfio_cap_rule(true, 0x17)->action, CAP_HIDE);
 }
-static void msi_is_hidden(void **s)
+static void msi_is_emulated(void **s)
 {
-	assert_int_equal(vfio_cap_rule(false, 0x05)->action, CAP_HIDE);
+	assert_int_equal(vfio_cap_rule(false, 0x05)->action, CAP_MSI);
 }
 static void vpd_is_hidden(void **s)
 {
@@ -94,7 +94,8 @@ static void only_named_capabilities_are_shown(void **s)
 		if (vfio_cap_rule(true, (uint16_t)id)->action != CAP_HIDE)
 			assert_int_equal(id, 0x03);
 		if (id < 256 && vfio_cap_rule(false, (uint16_t)id)->action != CAP_HIDE)
-			assert_true(id == 0x01 || id == 0x09 || id == 0x10 || id == 0x11);
+			assert_true(id == 0x01 || id == 0x05 || id == 0x09 || id == 0x10 ||
+				    id == 0x11);
 	}
 }
 
@@ -241,7 +242,7 @@ static void guest_writes_to_the_hidden_sriov_capability_change_nothing(void **st
 	assert_false(guest_finds_ext(&g->v.pci, 0x10));
 }
 
-static void standard_chain_keeps_pm_and_express_and_drops_msi(void **state)
+static void standard_chain_keeps_pm_express_and_msi(void **state)
 {
 	struct guest *g = *state;
 	uint8_t phys[PCI_CFG_SIZE];
@@ -251,7 +252,11 @@ static void standard_chain_keeps_pm_and_express_and_drops_msi(void **state)
 	build(g, phys, sizeof(phys), 0);
 	assert_true(guest_finds_cap(&g->v.pci, 0x01));
 	assert_true(guest_finds_cap(&g->v.pci, 0x10));
-	assert_false(guest_finds_cap(&g->v.pci, 0x05));
+	assert_true(guest_finds_cap(&g->v.pci, 0x05));
+	assert_int_equal(l->msi, 0x50);
+	assert_int_equal(l->msi_len, 24);
+	assert_int_equal(get(g->v.pci.cfg, 0x52, 2), 0x0180); /* off, 64 bits, can mask */
+	assert_true(l->intx_pin);
 	assert_int_equal(l->msix, 0x70);
 	assert_int_equal(l->n_vectors, 10);
 	assert_int_equal(l->table_bar, 3);
@@ -261,7 +266,7 @@ static void standard_chain_keeps_pm_and_express_and_drops_msi(void **state)
 	assert_int_equal(l->exp, 0xa0);
 	assert_int_equal(get(g->v.pci.cfg, 0x00, 4), 0x10c98086);
 	assert_int_equal(get(g->v.pci.cfg, 0x2c, 4), 0xa03c8086);
-	assert_int_equal(g->v.pci.cfg[0x3d], 0);                   /* no INTx */
+	assert_int_equal(g->v.pci.cfg[0x3d], 1);                   /* INTA# */
 	assert_int_equal(g->v.pci.cfg[0x0e], 0);                   /* not multi-function */
 	assert_int_equal(get(g->v.pci.cfg, 0x30, 4), 0);           /* no ROM */
 	assert_int_equal(get(g->v.pci.cfg, 0xa2, 2) >> 4 & 15, 9); /* integrated endpoint */
@@ -717,7 +722,7 @@ int main(void)
 		P(ari_is_hidden),
 		P(aer_is_hidden),
 		P(tph_is_hidden),
-		P(msi_is_hidden),
+		P(msi_is_emulated),
 		P(vpd_is_hidden),
 		P(power_management_is_emulated),
 		P(pci_express_is_emulated),
@@ -727,7 +732,7 @@ int main(void)
 		P(only_named_capabilities_are_shown),
 		T(guest_of_an_82576_never_sees_sriov),
 		T(guest_writes_to_the_hidden_sriov_capability_change_nothing),
-		T(standard_chain_keeps_pm_and_express_and_drops_msi),
+		T(standard_chain_keeps_pm_express_and_msi),
 		T(a_pci_only_snapshot_has_no_extended_chain),
 		T(broken_chains_end_with_an_error),
 		T(every_byte_of_a_random_snapshot_is_survived),
