@@ -76,7 +76,7 @@ static uint64_t rom_read(void *opaque, uint64_t off, unsigned int size)
 {
 	struct vfio_dev *v = opaque;
 	struct vfio_rom *r = &v->rom;
-	uint64_t val = ~0ull;
+	uint64_t val = 0;
 
 	atomic_fetch_add_explicit(&v->n.trapped_reads, 1, memory_order_relaxed);
 	pthread_mutex_lock(&r->lock);
@@ -84,6 +84,8 @@ static uint64_t rom_read(void *opaque, uint64_t off, unsigned int size)
 		rom_load(v);
 	if (r->shadow)
 		memcpy(&val, r->shadow + off, size);
+	else
+		val = ~0ull;
 	pthread_mutex_unlock(&r->lock);
 	return val;
 }
