@@ -22,15 +22,26 @@
 
 #define MAX_FDS     64
 #define MAX_POLLERS 32
+#define REST_NS     1000ull /* without work, before a rest, when waking costs nothing */
+/* The same when waking is dear: as long as has paid lately, within these bounds. */
+#define SPIN_MIN_NS 4000ull
+#define SPIN_MAX_NS 64000ull
+#define VAIN_MAX    8   /* so often in a row without gain: short ones ... */
+#define VAIN_RESTS  200 /* ... for so many rests */
 /*
- * Costly re-arming (unregistering a coalesced zone) takes up to 9 ms beside a running vCPU: only
- * after a time well above that.
+ * So much work since the last sleep is a stream, during which the thread naps; one that has been
+ * quiet for so long is over. After some short sleeps in a row one nap tries whether it is one that
+ * our waking up keeps slow: it is if the nap brings so much. A guest that waits for answers pays
+ * for that nap, so the tries become rare while they bring nothing.
  */
-#define QUIET_NS   50000000ull
-#define SPIN_NS    4000ull /* without work, before the first nap */
-#define REST_NS    1000ull /* without work, before a rest that costs nothing */
-#define NAP_MIN_NS 20000
-#define NAP_MAX_NS 100000
+#define STREAM        32
+#define STREAM_END_NS 10000000ull
+#define TRY_MIN       16
+#define TRY_MAX       256
+#define TRY_WORK      8
+#define NAP_MIN_NS    20000
+#define NAP_MAX_NS    100000
+#define SETTLE_NS     20000000 /* asleep, before the pollers settle */
 /* While there is work, descriptors are looked at once in so many rounds. */
 #define ROUNDS_BETWEEN_EPOLL 64
 
@@ -46,7 +57,13 @@ struct io {
 	struct io_fd *fd[MAX_FDS];
 	struct io_poller *poller[MAX_POLLERS];
 	unsigned int n_fds, n_pollers;
-	bool busy; /* I/O thread only: a ready() handler found work */
+	/* I/O thread only */
+	bool busy;    /* a ready() handler found work */
+	bool settled; /* since the last rest */
+	uint64_t spin_ns, rested_at;
+	unsigned int vain;        /* spins in a row that brought nothing */
+	unsigned int short_rests; /* in a row */
+	unsigned int try_after;   /* so many of them */
 };
 
 int io_create(struct io **out)
@@ -59,6 +76,9 @@ int io_create(struct io **out)
 	if (!io)
 		return -ENOMEM;
 	io->host_cpu = -1;
+	io->settled = true;
+	io->spin_ns = SPIN_MIN_NS;
+	io->try_after = TRY_MIN;
 	io->epfd = epoll_create1(EPOLL_CLOEXEC);
 	io->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (io->epfd < 0 || io->wakefd < 0 ||
@@ -236,32 +256,82 @@ static void io_turn(struct io *io, bool wake)
 	pthread_mutex_unlock(&io->lock);
 }
 
-/* How long without work before the thread rests: at once, unless that costs somebody dear. */
-static uint64_t io_quiet_ns(struct io *io)
+static bool io_is_dear(struct io *io)
 {
-	uint64_t ns = REST_NS;
+	bool dear = false;
 
 	pthread_mutex_lock(&io->lock);
 	for (unsigned int i = 0; i < io->n_pollers; i++)
-		if (io->poller[i]->costly_rest)
-			ns = QUIET_NS;
+		dear |= io->poller[i]->dear_wake;
 	pthread_mutex_unlock(&io->lock);
-	return ns;
+	return dear;
 }
 
 /*
- * Polls until it is time to rest. Where rest is costly, it naps between its rounds instead: the
- * vCPU that it waits for may want this CPU, and the end of a sleep preempts a spinner at once,
- * where sched_yield() would leave it a whole slice (one ring full of frames every 3 ms on a crowded
- * host). Naps grow while they bring nothing: a vCPU that is preempted too soon gets nowhere (one
- * CPU for both: 25 kpps with naps of 20 us, 900 with 100). A descriptor that becomes ready ends the
- * nap.
+ * The thread was woken. Had it polled for a little longer the guest would have been spared the
+ * exit: next time it does. But a guest whose vCPU waits for this CPU gets nowhere while we poll:
+ * when the long looks bring nothing either, they end.
  */
+static void io_tune(struct io *io)
+{
+	if (io_now() - io->rested_at > 2 * SPIN_MAX_NS) {
+		io->short_rests = 0;
+		io->spin_ns = SPIN_MIN_NS;
+		return;
+	}
+	io->short_rests++;
+	if (io->vain < VAIN_MAX && io->spin_ns < SPIN_MAX_NS)
+		io->spin_ns *= 2;
+}
+
+/* The thread has looked for longer than the shortest time. Did it bring anything? */
+static void io_spun(struct io *io, bool gain)
+{
+	io->vain = gain || io->vain > VAIN_MAX + VAIN_RESTS ? 0 : io->vain + 1;
+	if (io->vain == VAIN_MAX)
+		io->spin_ns = SPIN_MIN_NS;
+}
+
+/*
+ * While frames come in plenty (a guest that sends without end) the thread naps instead of resting:
+ * each rest would cost the guest an exit, and the vCPU that the thread waits for may want this CPU.
+ * The end of a sleep preempts a spinner at once, where sched_yield() would leave it a whole slice.
+ * Naps grow while they bring nothing: a vCPU that is preempted too soon gets nowhere (one CPU for
+ * both: 25 kpps with naps of 20 us, 900 with 100). A descriptor that becomes ready ends the nap.
+ */
+struct io_nap {
+	unsigned int work; /* since the last sleep */
+	struct timespec next;
+};
+
+/* Without work for so long. False: it is time to rest. */
+static bool io_nap(struct io *io, struct io_nap *nap, uint64_t idle)
+{
+	if (nap->work >= STREAM) {
+		if (idle > STREAM_END_NS)
+			return false;
+		io->try_after = TRY_MIN;
+	} else if (io->short_rests < io->try_after) {
+		return false;
+	} else {
+		io->try_after = io->try_after * 2 > TRY_MAX ? TRY_MAX : io->try_after * 2;
+		nap->work = STREAM - TRY_WORK;
+		nap->next.tv_nsec = NAP_MAX_NS;
+	}
+	io->short_rests = 0;
+	io->busy = false;
+	io_look(io, &nap->next);
+	nap->next.tv_nsec = nap->next.tv_nsec * 2 > NAP_MAX_NS ? NAP_MAX_NS : nap->next.tv_nsec * 2;
+	return true;
+}
+
+/* Polls until it is time to rest. */
 static void io_poll_until_quiet(struct io *io)
 {
 	const struct timespec now = { 0 };
-	struct timespec nap = { .tv_nsec = NAP_MIN_NS };
-	uint64_t last = io_now(), quiet_ns = io_quiet_ns(io), idle;
+	struct io_nap nap = { .next.tv_nsec = NAP_MIN_NS };
+	bool dear = io_is_dear(io);
+	uint64_t last = io_now(), idle;
 
 	for (unsigned int round = 0; !atomic_load(&io->stop); round++) {
 		unsigned int done = io_round(io);
@@ -273,23 +343,47 @@ static void io_poll_until_quiet(struct io *io)
 		}
 		done += atomic_exchange(&io->asked, false);
 		if (done) {
+			if (dear && last && io_now() - last > SPIN_MIN_NS)
+				io_spun(io, true);
 			last = 0;
-			nap.tv_nsec = NAP_MIN_NS;
+			nap.work += done;
+			nap.next.tv_nsec = NAP_MIN_NS;
 			continue;
 		}
 		if (!last)
 			last = io_now();
 		idle = io_now() - last;
-		if (idle > quiet_ns)
-			return;
-		if (idle > SPIN_NS) {
-			io->busy = false;
-			io_look(io, &nap);
-			nap.tv_nsec = nap.tv_nsec * 2 > NAP_MAX_NS ? NAP_MAX_NS : nap.tv_nsec * 2;
-			if (io->busy)
-				last = 0;
-		}
+		if (idle <= (!dear ? REST_NS : nap.work < STREAM ? io->spin_ns : SPIN_MIN_NS))
+			continue;
+		if (!dear || !io_nap(io, &nap, idle))
+			break;
 	}
+	if (dear && (io->spin_ns > SPIN_MIN_NS || io->vain >= VAIN_MAX))
+		io_spun(io, false);
+}
+
+static void io_settle(struct io *io)
+{
+	pthread_mutex_lock(&io->lock);
+	for (unsigned int i = 0; i < io->n_pollers; i++)
+		if (io->poller[i]->settle)
+			io->poller[i]->settle(io->poller[i]);
+	pthread_mutex_unlock(&io->lock);
+	io->settled = true;
+}
+
+static void io_sleep(struct io *io)
+{
+	const struct timespec settle = { .tv_nsec = SETTLE_NS };
+
+	io->busy = false;
+	if (!io->settled) {
+		io_look(io, &settle);
+		if (io->busy || atomic_load(&io->asked))
+			return;
+		io_settle(io);
+	}
+	io_look(io, NULL);
 }
 
 static void *io_main(void *arg)
@@ -300,15 +394,17 @@ static void *io_main(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1);
 	prctl(PR_SET_NAME, "io");
 	while (!atomic_load(&io->stop)) {
-		io->busy = false;
-		io_look(io, NULL);
+		io_sleep(io);
 		if (!io->busy && !atomic_load(&io->asked))
 			continue;
+		io_tune(io);
 		atomic_store(&io->polling, true);
 		io_turn(io, true);
 		do {
 			io_poll_until_quiet(io);
 			io_turn(io, false);
+			io->settled = false;
+			io->rested_at = io_now();
 			/* whoever signalled while we re-armed saw `polling` and did not kick: look
 			 * once more after clearing it */
 			atomic_store(&io->polling, false);

@@ -40,10 +40,15 @@ struct io_poller {
 	 */
 	void (*rest)(struct io_poller *p);
 	/*
-	 * Resting and waking take long (a coalesced zone: milliseconds beside a running vCPU): the
-	 * thread stays in its polling, with naps, for much longer before it rests.
+	 * The thread has slept for a while since rest(): once, for what is too dear to be done
+	 * before every sleep. What it brings to light comes by io_wake(). May be NULL.
 	 */
-	bool costly_rest;
+	void (*settle)(struct io_poller *p);
+	/*
+	 * To wake the thread costs the guest dear (an exit to user space): while work comes in
+	 * plenty the thread naps and looks again before it rests.
+	 */
+	bool dear_wake;
 	void *opaque;
 };
 

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -317,6 +318,7 @@ static void *vcpu_main(void *arg)
 
 	snprintf(name, sizeof(name), "vcpu%u", v->index);
 	prctl(PR_SET_NAME, name);
+	atomic_store(&v->tid, (int)gettid());
 	while (atomic_load(&v->vm->stop) == VM_STOP_NONE) {
 		if (atomic_load(&v->vm->paused)) {
 			vcpu_park(v);
@@ -324,6 +326,7 @@ static void *vcpu_main(void *arg)
 			vcpu_serve(v);
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vcpu_count(&v->exits.intr);
+			vm_drain(v->vm, v->index); /* see kvm_vcpu_nudge_all() */
 		} else {
 			err_say("running vCPU %u: %s; the guest did what this KVM cannot run",
 				v->index, strerror(errno));
@@ -401,6 +404,17 @@ void kvm_vcpu_kick_all(struct vm *vm)
 	pthread_mutex_lock(&vm->pause_lock);
 	pthread_cond_broadcast(&vm->pause_changed);
 	pthread_mutex_unlock(&vm->pause_lock);
+}
+
+/*
+ * A signal only: a thread that is not in KVM when it comes has nothing to come out of. By the
+ * thread's number, which may be gone by now, as that of a guest that ends is.
+ */
+void kvm_vcpu_nudge_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		if (atomic_load(&vm->vcpu[i].tid))
+			syscall(SYS_tgkill, getpid(), atomic_load(&vm->vcpu[i].tid), KICK_SIGNAL);
 }
 
 static unsigned int vcpu_n_started(const struct vm *vm)

@@ -99,6 +99,7 @@ static const struct vm_ops kvm_ops = {
 	.slot_set = kvm_slot_set,
 	.vfio_group = kvm_vfio_group,
 	.kick = kvm_vcpu_kick_all,
+	.nudge = kvm_vcpu_nudge_all,
 	.destroy = kvm_destroy,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is the same for a VM on KVM and for the fake one of the unit tests (see vm.h): accessors,
- * the coalesced ring's consumer, the MSI routing table, the choice of memory slots, the end.
+ * the MSI routing table, the choice of memory slots, the end.
  */
 #include "core/vm_priv.h"
 
@@ -91,53 +91,6 @@ int vm_ioeventfd(struct vm *vm, uint64_t addr, unsigned int len, int fd, bool on
 int vm_ioeventfd_pio(struct vm *vm, uint16_t port, unsigned int len, int fd, bool on)
 {
 	return vm->ops->ioeventfd(vm, port, len, fd, true, on);
-}
-
-int vm_coalesce(struct vm *vm, uint64_t addr, uint64_t size, bool on)
-{
-	int ret = vm->ops->coalesce(vm, addr, size, on);
-
-	/* a write may have entered the ring just before the zone went */
-	if (!on)
-		vm_drain(vm, BUS_READER_IO);
-	return ret;
-}
-
-/*
- * Documentation/virt/kvm/api.rst, KVM_REGISTER_COALESCED_MMIO: the kernel writes at `last`, we take
- * at `first`. The ring is shared with the kernel only, but indices are bounded all the same.
- */
-unsigned int vm_drain(struct vm *vm, unsigned int reader)
-{
-	struct kvm_coalesced_mmio_ring *ring = vm->ring;
-	unsigned int n = 0;
-	uint32_t first;
-
-	/* what another thread has taken from the ring but not dispatched yet came before our exit
-	 * too */
-	if (!ring || (__atomic_load_n(&ring->first, __ATOMIC_ACQUIRE) ==
-			      __atomic_load_n(&ring->last, __ATOMIC_RELAXED) &&
-		      !atomic_load(&vm->draining)))
-		return 0;
-	pthread_mutex_lock(&vm->drain_lock);
-	atomic_store(&vm->draining, true);
-	first = ring->first % vm->ring_max;
-	while (n < vm->ring_max && first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
-		struct kvm_coalesced_mmio e = ring->coalesced_mmio[first];
-		uint64_t val = 0;
-
-		memcpy(&val, e.data, e.len <= 8 ? e.len : 8);
-		first = (first + 1) % vm->ring_max;
-		/* released only when the entry is copied: the kernel may write it again at once */
-		__atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
-		if (e.len == 1 || e.len == 2 || e.len == 4 || e.len == 8)
-			bus_write(e.pio ? vm->pio : vm->mmio, reader, e.phys_addr, e.len, val);
-		n++;
-	}
-	atomic_store(&vm->draining, false);
-	pthread_mutex_unlock(&vm->drain_lock);
-	atomic_fetch_add_explicit(&vm->coalesced_writes, n, memory_order_relaxed);
-	return n;
 }
 
 int vm_gsi_alloc(struct vm *vm)

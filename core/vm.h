@@ -35,9 +35,10 @@ int vm_ioeventfd(struct vm *vm, uint64_t addr, unsigned int len, int fd, bool on
 int vm_ioeventfd_pio(struct vm *vm, uint16_t port, unsigned int len, int fd, bool on);
 
 /*
- * vm_coalesce - guest writes within [addr, addr+size) go into KVM's coalesced ring without an exit.
- * The ring is one per VM; it is drained (into bus_write of the MMIO space) by vm_drain() and before
- * every exit is served. -ENOSYS when KVM has none.
+ * vm_coalesce - guest writes within [addr, addr+size) go into KVM's coalesced ring without an exit
+ * while the I/O thread polls; while it sleeps they are exits. The ring is one per VM; it is drained
+ * (into bus_write of the MMIO space) by the I/O thread, by vm_drain() and before every exit is
+ * served. Taking a zone away may last milliseconds. on: I/O thread only. -ENOSYS when KVM has none.
  */
 int vm_coalesce(struct vm *vm, uint64_t addr, uint64_t size, bool on);
 /*
@@ -98,6 +99,7 @@ struct vm_fake_counts {
 	unsigned int ioeventfds, coalesced, irqfds, routes, line_changes;
 	int line_level;
 	unsigned int slots;
+	_Atomic unsigned int nudges;
 	_Atomic unsigned int wanted_fds; /* calls of device_want_fd() */
 };
 /* vm_create_fake - a struct vm over `mem` (owned by the caller) without KVM. -ENOMEM. */

@@ -55,6 +55,11 @@ static void fake_kick(struct vm *vm)
 {
 }
 
+static void fake_nudge(struct vm *vm)
+{
+	vm->fake.nudges++;
+}
+
 static void fake_destroy(struct vm *vm)
 {
 }
@@ -68,6 +73,7 @@ static const struct vm_ops fake_ops = {
 	.slot_set = fake_slot_set,
 	.vfio_group = fake_vfio_group,
 	.kick = fake_kick,
+	.nudge = fake_nudge,
 	.destroy = fake_destroy,
 };
 

@@ -33,6 +33,8 @@ struct vm_ops {
 			void *hva); /* size 0: remove */
 	int (*vfio_group)(struct vm *vm, int group_fd, bool on);
 	void (*kick)(struct vm *vm); /* every vCPU leaves the guest */
+	/* every vCPU that is in KVM comes out of it once, drains the ring and goes on */
+	void (*nudge)(struct vm *vm);
 	void (*destroy)(struct vm *vm);
 };
 
@@ -64,6 +66,7 @@ struct vcpu {
 	struct kvm_run *run;
 	pthread_t thread;
 	_Atomic bool started;    /* `thread` is valid and not joined yet */
+	_Atomic int tid;         /* of the thread, once it runs */
 	int host_cpu;            /* the thread stays on it; -1: any */
 	struct vcpu_exits exits; /* written by the vCPU's thread */
 };
@@ -87,7 +90,10 @@ struct vm {
 	pthread_mutex_t drain_lock;           /* the coalesced ring has one consumer at a time */
 	struct kvm_coalesced_mmio_ring *ring; /* NULL: KVM has none */
 	uint32_t ring_max;
-	_Atomic bool draining; /* entries have left the ring and are not dispatched yet */
+	_Atomic uint32_t ring_next;   /* the entry that is taken next; written under the lock */
+	_Atomic bool ring_closed;     /* it looks full to KVM (vm_ring.c); written under the lock */
+	struct io_poller ring_poller; /* added with the first zone */
+	_Atomic bool draining;        /* entries have left the ring and are not dispatched yet */
 	_Atomic uint64_t coalesced_writes;
 
 	pthread_mutex_t irq_lock; /* msi[] and the routing table */
@@ -148,6 +154,7 @@ int kvm_vcpu_create(struct vm *vm, unsigned int index);
 int kvm_vcpu_set_entry(struct vcpu *v, const struct boot_entry *e);
 int kvm_vcpu_start(struct vcpu *v);
 void kvm_vcpu_kick_all(struct vm *vm);
+void kvm_vcpu_nudge_all(struct vm *vm);
 void kvm_vcpu_join_all(struct vm *vm);
 /*
  * kvm_vcpu_pause_all - when it returns 0 no vCPU runs and none is in a device. -ETIMEDOUT: one did

@@ -6,9 +6,8 @@
  * MSI-X that drivers of it use: interrupts are INTA#.
  *
  * The doorbells (TDT, RDT) are left in KVM's coalesced ring while the I/O thread polls: a store
- * costs the guest no exit to user space. A store into the ring wakes nobody, so before the thread
- * sleeps the zones go, and the next store is an exit that wakes it. Taking a zone away costs
- * milliseconds beside a running vCPU on some hosts; core waits a quiet time first.
+ * costs the guest no exit to user space. While the thread sleeps core closes that ring, and a store
+ * is an exit that wakes it.
  */
 #include "e1000_priv.h"
 
@@ -192,10 +191,6 @@ static void e1000_rest(struct io_poller *p)
 	bool ready;
 
 	d->awake = false;
-	atomic_store_explicit(&d->zones_wanted, false, memory_order_relaxed);
-	pthread_mutex_lock(&d->zone_lock);
-	zones_off(d);
-	pthread_mutex_unlock(&d->zone_lock);
 	pthread_mutex_lock(&d->lock);
 	ready = e1000_rx_ready(d);
 	pthread_mutex_unlock(&d->lock);
@@ -294,7 +289,6 @@ static void e1000_init(struct e1000 *d, struct vm *vm)
 		.poll = e1000_poll,
 		.wake = e1000_wake,
 		.rest = e1000_rest,
-		.costly_rest = true,
 	};
 	d->rx_fd = (struct io_fd){
 		.fd = -1,

@@ -19,7 +19,7 @@ struct dev {
 	struct io *io;
 	struct io_poller poller;
 	struct io_fd fd;
-	_Atomic unsigned int work, done, wakes, rests;
+	_Atomic unsigned int work, done, wakes, rests, settles;
 };
 
 static unsigned int dev_poll(struct io_poller *p)
@@ -39,6 +39,11 @@ static void dev_wake(struct io_poller *p)
 static void dev_rest(struct io_poller *p)
 {
 	atomic_fetch_add(&((struct dev *)p->opaque)->rests, 1);
+}
+
+static void dev_settle(struct io_poller *p)
+{
+	atomic_fetch_add(&((struct dev *)p->opaque)->settles, 1);
 }
 
 static void dev_ready(struct io_fd *f, uint32_t events)
@@ -68,15 +73,28 @@ static int setup(void **state)
 	static struct dev d;
 
 	d = (struct dev){ 0 };
-	d.poller = (struct io_poller){
-		.poll = dev_poll, .wake = dev_wake, .rest = dev_rest, .opaque = &d
-	};
+	d.poller = (struct io_poller){ .poll = dev_poll,
+				       .wake = dev_wake,
+				       .rest = dev_rest,
+				       .settle = dev_settle,
+				       .opaque = &d };
 	d.fd = (struct io_fd){
 		.fd = eventfd(0, EFD_NONBLOCK), .events = EPOLLIN, .ready = dev_ready, .opaque = &d
 	};
 	*state = &d;
 	return io_create(&d.io) || io_add_poller(d.io, &d.poller) || io_add_fd(d.io, &d.fd) ||
 	       io_start(d.io);
+}
+
+static int setup_dear(void **state)
+{
+	int ret = setup(state);
+	struct dev *d = *state;
+
+	io_pause(d->io);
+	d->poller.dear_wake = true;
+	io_resume(d->io);
+	return ret;
 }
 
 static int teardown(void **state)
@@ -132,6 +150,39 @@ static void wakes_and_rests_alternate(void **state)
 	}
 }
 
+static void asleep_for_a_while_it_settles_once(void **state)
+{
+	struct dev *d = *state;
+	struct timespec t = { .tv_nsec = 100000000 };
+
+	assert_int_equal(atomic_load(&d->settles), 0); /* it has never been awake */
+	for (unsigned int i = 1; i <= 3; i++) {
+		atomic_fetch_add(&d->work, 1);
+		io_wake(d->io);
+		assert_true(reaches(&d->settles, i));
+		assert_int_equal(atomic_load(&d->rests), i);
+		nanosleep(&t, NULL);
+		assert_int_equal(atomic_load(&d->settles), i);
+	}
+}
+
+/* As a guest does that sends without end: many pieces of work soon after another. */
+static void stream_is_taken_whole_and_ends(void **state)
+{
+	struct dev *d = *state;
+	struct timespec t = { .tv_nsec = 30000 };
+
+	for (unsigned int i = 0; i < 2000; i++) {
+		atomic_fetch_add(&d->work, 10);
+		if (i % 100 == 0)
+			io_wake(d->io); /* the others are found, or not until the next of these */
+		nanosleep(&t, NULL);
+	}
+	io_wake(d->io);
+	assert_true(reaches(&d->done, 20000));
+	assert_true(reaches(&d->rests, atomic_load(&d->wakes)));
+}
+
 static void removed_descriptor_is_silent(void **state)
 {
 	struct dev *d = *state;
@@ -168,7 +219,16 @@ static void paused_thread_does_nothing_and_loses_nothing(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define DEAR(name) \
+	{ \
+#name "_where_waking_is_dear", name, setup_dear, teardown, NULL \
+	}
 	const struct CMUnitTest tests[] = {
+		DEAR(wake_from_another_thread_is_never_lost),
+		DEAR(wakes_and_rests_alternate),
+		DEAR(stream_is_taken_whole_and_ends),
+		T(asleep_for_a_while_it_settles_once),
+		T(stream_is_taken_whole_and_ends),
 		T(descriptor_wakes_the_pollers),
 		T(wake_from_another_thread_is_never_lost),
 		T(wakes_and_rests_alternate),

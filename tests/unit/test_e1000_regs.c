@@ -574,7 +574,7 @@ static void e1000_reset_reads_as_set_until_the_back_end_has_let_go(void **state)
 	assert_int_equal(eg_stat(g, "resets"), 1);
 }
 
-static void e1000_doorbells_are_coalesced_only_while_the_io_thread_polls(void **state)
+static void e1000_doorbells_are_coalesced_from_the_first_one_on(void **state)
 {
 	struct eg *g = *state;
 	struct io_poller *p = &g->d->poller;
@@ -583,7 +583,11 @@ static void e1000_doorbells_are_coalesced_only_while_the_io_thread_polls(void **
 	p->wake(p);
 	eg_poll(g, 1);
 	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 0); /* nobody has rung yet */
+	p->rest(p);
 	eg_write(g, E1000_TDT, 0);
+	eg_poll(g, 1);
+	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 0); /* the thread is not awake yet */
+	p->wake(p);
 	eg_poll(g, 1);
 	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 2);
 	/* the BAR moves: the zones go with it */
@@ -592,9 +596,10 @@ static void e1000_doorbells_are_coalesced_only_while_the_io_thread_polls(void **
 	eg_poll(g, 1);
 	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 2);
 	assert_int_equal(g->d->zone_base, g->bar + 0x1000000);
+	/* the ring is closed for its sleep (vm_ring.c), which the zones need not know */
 	p->rest(p);
-	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 0);
-	eg_poll(g, 1);
+	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 2);
+	eg_cfg_write(g, 0x10, (uint32_t)g->bar);
 	assert_int_equal(vm_fake_counts(g->vm)->coalesced, 0);
 }
 
@@ -626,7 +631,7 @@ int main(void)
 		T(e1000_statistics_are_cleared_by_reading_and_stop_at_their_maximum),
 		T(e1000_octet_pairs_are_cleared_by_their_high_half),
 		T(e1000_reset_reads_as_set_until_the_back_end_has_let_go),
-		T(e1000_doorbells_are_coalesced_only_while_the_io_thread_polls),
+		T(e1000_doorbells_are_coalesced_from_the_first_one_on),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
