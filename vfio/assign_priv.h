@@ -44,6 +44,9 @@ void assign_tell(const struct assign *a, const char *what, const char *path, con
 int assign_write(const struct assign *a, const char *text, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* assign_sys_write - vfio_sys.write of this machine. What hangs in the kernel is left behind. */
+int assign_sys_write(void *opaque, const char *path, const char *text, unsigned int deadline_ms);
+
 /*
  * A wait with a deadline: begin, then ask before each new look. assign_wait_more() pauses; it is
  * false when the time is over, and says once, when it takes long, what is waited for.

@@ -92,16 +92,16 @@ static int sys_wait_child(pid_t pid, const char *path, const char *text, unsigne
 	}
 }
 
-static int sys_write_real(void *opaque, const char *path, const char *text,
-			  unsigned int deadline_ms)
+int assign_sys_write(void *opaque, const char *path, const char *text, unsigned int deadline_ms)
 {
 	pid_t pid = fork();
 
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		/* nobody may wait for what we had open (the lock) as long as for this write */
-		close_range(3, ~0u, 0);
+		/* nobody may wait for what we have open (the lock, a pipe) as long as for this
+		 * write */
+		close_range(0, ~0u, 0);
 		_exit(-paths_write(text, "%s", path) & 0xff);
 	}
 	return sys_wait_child(pid, path, text, deadline_ms);
@@ -205,7 +205,7 @@ int vfio_sys_real(struct vfio_sys *s, char *state_buf, size_t size)
 		.state = state_buf,
 		.modprobe = access("/sbin/modprobe", X_OK) == 0 ? "/sbin/modprobe" : "modprobe",
 		.deadline_ms = 10000,
-		.write = sys_write_real,
+		.write = assign_sys_write,
 		.has_address = sys_has_address,
 		.has_route = sys_has_route,
 		.is_claimed = sys_is_claimed,

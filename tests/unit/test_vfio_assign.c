@@ -10,11 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/err.h"
 #include "helper_vfio_assign.h"
+#include "vfio/assign_priv.h"
 
 /* --- there and back --- */
 static void assign_binds_and_unassign_puts_everything_back(void **state)
@@ -147,12 +150,74 @@ static void a_function_that_is_gone_loses_its_record(void **state)
 	assert_int_equal(host_unassign(h, NIC), -ENOENT);
 }
 
-static void dry_run_changes_nothing(void **state)
+/* The writes among the steps, as the kernel got them: "path text". */
+static void writes_of_steps(const struct host *h, char *buf, size_t size)
+{
+	const char *line = h->steps, *end;
+
+	buf[0] = '\0';
+	for (; (end = strchr(line, '\n')); line = end + 1)
+		if (!strncmp(line, "write ", 6))
+			snprintf(buf + strlen(buf), size - strlen(buf), "%.*s\n",
+				 (int)(end - line) - 6, line + 6);
+}
+
+static void dry_run_tells_what_is_done_and_changes_nothing(void **state)
 {
 	struct host *h = *state;
+	const char *nic = NIC;
+	char dry[8192], writes[8192];
 
 	assert_int_equal(host_assign(h, NIC, NULL, VFIO_ASSIGN_DRY_RUN), 0);
 	assert_int_equal(h->k.n_writes, 0);
+	assert_as_before(h);
+	assert_false(tree_exists(&h->t, "state/.lock"));
+	snprintf(dry, sizeof(dry), "%s", h->steps);
+	assert_non_null(strstr(dry, "/devices/" NIC "/driver_override vfio-pci\n"));
+	assert_non_null(strstr(dry, "/devices/" NIC "/driver/unbind " NIC "\n"));
+	assert_non_null(strstr(dry, "/drivers_probe " NIC "\n"));
+	h->steps[0] = '\0';
+	assert_int_equal(host_assign(h, NIC, NULL, 0), 0);
+	assert_string_equal(h->steps, dry);
+	writes_of_steps(h, writes, sizeof(writes));
+	assert_string_equal(writes, h->writes);
+
+	h->steps[0] = h->writes[0] = '\0';
+	h->k.n_writes = 0;
+	tree_file(&h->t, "sys/devices/pci0000:00/" NIC "/driver_override", "vfio-pci\n");
+	assert_int_equal(vfio_unassign(&h->s, &nic, 1, VFIO_ASSIGN_DRY_RUN), 0);
+	assert_int_equal(h->k.n_writes, 0);
+	assert_driver(h, NIC, "vfio-pci");
+	assert_true(has_record(h, NIC));
+	snprintf(dry, sizeof(dry), "%s", h->steps);
+	assert_non_null(strstr(dry, "/drivers/igb/bind " NIC "\n"));
+	assert_non_null(strstr(dry, "remove "));
+	h->steps[0] = '\0';
+	assert_int_equal(host_unassign(h, NIC), 0);
+	assert_string_equal(h->steps, dry);
+	assert_as_before(h);
+}
+
+static void dry_run_refuses_what_is_refused(void **state)
+{
+	struct host *h = *state;
+
+	tree_function(&h->t, NIC2, 1, "igb", "0x8086\n", "0x10c9\n", "0x020000\n");
+	assert_int_equal(host_assign(h, NIC, NULL, VFIO_ASSIGN_DRY_RUN), -EBUSY);
+	assert_string_equal(h->steps, "");
+}
+
+static void dry_run_loads_no_module(void **state)
+{
+	struct host *h = *state;
+
+	tree_remove(&h->t, "sys/bus/pci/drivers/vfio-pci");
+	h->s.modprobe = "/bin/true"; /* it could be loaded */
+	assert_int_equal(host_assign(h, NIC, NULL, VFIO_ASSIGN_DRY_RUN), 0);
+	assert_non_null(strstr(h->steps, "load  vfio-pci\n"));
+	h->steps[0] = '\0';
+	assert_int_equal(err_to_exit(host_assign(h, NIC, NULL, 0)), FL_UNSUPPORTED);
+	assert_said(h, "the module vfio-pci does not load");
 	assert_as_before(h);
 }
 
@@ -191,6 +256,134 @@ static void unbind_that_never_ends_meets_the_deadline(void **state)
 	h->k.stuck_unbind = true;
 	assert_int_equal(host_assign(h, NIC, NULL, 0), -ETIMEDOUT);
 	assert_as_before(h);
+}
+
+static void a_long_wait_says_what_it_waits_for(void **state)
+{
+	struct host *h = *state;
+
+	h->k.stuck_unbind = true;
+	assert_int_equal(host_assign(h, NIC, NULL, 0), -ETIMEDOUT);
+	assert_said(h, "waiting at most 1 s more: igb is to let go of " NIC);
+	assert_said(h, "taking " NIC " from its driver igb: it has not let go in 30 ms");
+	assert_said(h, "--timeout");
+}
+
+static void write_that_hangs_in_the_kernel_meets_the_deadline(void **state)
+{
+	struct host *h = *state;
+	char path[TREE_PATH], got[16];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/unbind", h->t.root);
+	assert_int_equal(mkfifo(path, 0600), 0); /* nobody reads: opening it hangs */
+	assert_int_equal(assign_sys_write(NULL, path, NIC, 30), -ETIMEDOUT);
+	assert_said(h, "the kernel is busy with '" NIC "' in ");
+	fd = open(path, O_RDONLY | O_NONBLOCK); /* and lets who was left behind go */
+	assert_true(fd >= 0);
+	tree_file(&h->t, "plain", "");
+	snprintf(path, sizeof(path), "%s/plain", h->t.root);
+	assert_int_equal(assign_sys_write(NULL, path, NIC, 5000), 0);
+	assert_string_equal(tree_read(&h->t, "plain", got, sizeof(got)), NIC);
+	snprintf(path, sizeof(path), "%s/missing", h->t.root);
+	assert_int_equal(assign_sys_write(NULL, path, NIC, 5000), -ENOENT);
+	close(fd);
+}
+
+static void node_that_never_appears_meets_the_deadline(void **state)
+{
+	struct host *h = *state;
+
+	h->no_node = true;
+	assert_int_equal(host_assign(h, NIC, NULL, 0), -ETIMEDOUT);
+	assert_said(h, "/dev/vfio/1 is to appear");
+	assert_said(h, "/dev/vfio/1 has not appeared");
+	assert_as_before(h);
+}
+
+static void node_of_a_kernel_without_groups_will_do(void **state)
+{
+	struct host *h = *state;
+
+	h->no_node = true;
+	tree_dir(&h->t, NIC_PATH "/vfio-dev/vfio3");
+	tree_file(&h->t, "dev/vfio/devices/vfio3", "");
+	assert_int_equal(host_assign(h, NIC, NULL, 0), 0);
+}
+
+static void what_the_firmware_keeps_is_refused_before_a_guest_fails(void **state)
+{
+	struct host *h = *state;
+
+	tree_file(&h->t, "sys/kernel/iommu_groups/1/reserved_regions",
+		  "0x000000007c000000 0x000000007fffffff direct\n");
+	assert_int_equal(err_to_exit(host_assign(h, NIC, NULL, 0)), FL_UNSUPPORTED);
+	assert_said(h, "0x7c000000-0x7fffffff for IOMMU group 1 (RMRR)");
+	assert_as_before(h);
+	tree_file(&h->t, "sys/kernel/iommu_groups/1/reserved_regions",
+		  "0x000000007c000000 0x000000007fffffff direct-relaxable\n");
+	assert_int_equal(host_assign(h, NIC, NULL, 0), 0);
+}
+
+#define NOIOMMU "sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+
+static void no_iommu_mode_takes_a_word_that_says_what_it_costs(void **state)
+{
+	struct host *h = *state;
+
+	tree_remove(&h->t, NIC_PATH "/iommu_group");
+	tree_file(&h->t, NOIOMMU, "N\n");
+	assert_int_equal(err_to_exit(host_assign(h, NIC, NULL, VFIO_ASSIGN_NO_IOMMU)),
+			 FL_UNSUPPORTED);
+	assert_said(h, "enable_unsafe_noiommu_mode=1");
+	tree_file(&h->t, NOIOMMU, "Y\n");
+	assert_int_equal(err_to_exit(host_assign(h, NIC, NULL, 0)), FL_UNSUPPORTED);
+	assert_said(h, "all memory of this host");
+	assert_said(h, "--unprotected-dma");
+	assert_int_equal(h->k.n_writes, 0);
+	h->s.dev = NULL; /* the made-up kernel makes no such group */
+	assert_int_equal(host_assign(h, NIC, NULL, VFIO_ASSIGN_NO_IOMMU), 0);
+	assert_driver(h, NIC, "vfio-pci");
+}
+
+/* As user nobody; what was said comes back by a pipe. */
+static void without_rights(struct host *h)
+{
+	int status, out[2];
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(out), 0);
+	pid = fork();
+	if (pid == 0) {
+		int ret;
+
+		if (setresuid(65534, 65534, 65534) < 0)
+			_exit(99);
+		ret = host_assign(h, NIC, NULL, 0);
+		n = write(out[1], h->said, strlen(h->said));
+		_exit(n > 0 && ret == -EACCES && h->k.n_writes == 0 ? 0 : 1);
+	}
+	close(out[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	n = read(out[0], h->said, sizeof(h->said) - 1);
+	h->said[n < 0 ? 0 : n] = '\0';
+	close(out[0]);
+}
+
+static void user_without_rights_is_told_which_one_is_missing(void **state)
+{
+	struct host *h = *state;
+
+	if (geteuid() != 0)
+		skip();
+	tree_file(&h->t, "proc/self/status", "Name:\tx\nCapEff:\t0000000000000000\n");
+	assert_int_equal(chmod(h->t.root, 0755), 0);
+	without_rights(h);
+	assert_said(h, "user 65534 may not write it (CAP_DAC_OVERRIDE is missing); run as root");
+	assert_as_before(h);
+	assert_false(tree_exists(&h->t, "state/.lock"));
 }
 
 static void no_iommu_is_an_unsupported_host(void **state)
@@ -355,10 +548,19 @@ int main(void)
 		T(a_record_of_another_device_is_not_believed),
 		T(a_record_that_is_garbage_is_named_not_followed),
 		T(a_function_that_is_gone_loses_its_record),
-		T(dry_run_changes_nothing),
+		T(dry_run_tells_what_is_done_and_changes_nothing),
+		T(dry_run_refuses_what_is_refused),
+		T(dry_run_loads_no_module),
 		T(group_must_come_whole),
 		T(when_the_second_fails_the_first_goes_back),
 		T(unbind_that_never_ends_meets_the_deadline),
+		T(a_long_wait_says_what_it_waits_for),
+		T(write_that_hangs_in_the_kernel_meets_the_deadline),
+		T(node_that_never_appears_meets_the_deadline),
+		T(node_of_a_kernel_without_groups_will_do),
+		T(what_the_firmware_keeps_is_refused_before_a_guest_fails),
+		T(no_iommu_mode_takes_a_word_that_says_what_it_costs),
+		T(user_without_rights_is_told_which_one_is_missing),
 		T(no_iommu_is_an_unsupported_host),
 		T(missing_vfio_pci_is_an_unsupported_host),
 		T(missing_function_and_bridge_are_refused),
