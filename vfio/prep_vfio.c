@@ -3,12 +3,14 @@
  * What `fourlane run` does for `--nic vfio,host=BDF`: checks that the function is bound to
  * vfio-pci, opens container, group and device with the caller's rights and hands the descriptors to
  * the jailed monitor. One container for all devices of a guest, one descriptor for two functions of
- * a group. It never binds anything: that is `fourlane assign`, which remembers what was there.
+ * a group. It never binds anything: that is `fourlane assign`, which remembers what was there. A
+ * function that cannot be reset is for one guest (prep_reset.c).
  * Documentation/driver-api/vfio.rst.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 #include "core/err.h"
 #include "core/paths.h"
 #include "iommu/iommu.h"
+#include "prep_reset.h"
 #include "vfio/vfio.h"
 
 #define LOCK_SLACK \
@@ -224,9 +227,59 @@ static int prep_device(struct prep_guest *g, const char *bdf, unsigned int id, i
 	return prep_share(g, bdf, fd);
 }
 
-int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_text)
+/* What an earlier guest left in a function that cannot be reset would reach the next. */
+static int prep_reset(const char *bdf, unsigned int id, int dev, const char *methods, bool no_reset)
 {
-	char bdf[IOMMU_BDF_SIZE], physfn[64];
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	char dir[PATH_MAX], node[64];
+	int ret;
+
+	if (ioctl(dev, VFIO_DEVICE_GET_INFO, &info) < 0)
+		return err_ret(-errno, "opening %s: asking what it is: %s; see the kernel's log",
+			       bdf, strerror(errno));
+	if (info.flags & VFIO_DEVICE_FLAGS_RESET)
+		return 0;
+	ret = paths_run_dir(dir, sizeof(dir));
+	if (ret < 0)
+		return ret;
+	snprintf(node, sizeof(node), "/dev/vfio/%u", id);
+	if (!no_reset && vfio_used_before(dir, bdf, node))
+		return err_ret(-EBUSY,
+			       "opening %s: a guest has had it and the kernel cannot reset it "
+			       "(reset methods: %s), so what that guest left in it would reach the "
+			       "next; give it to the host's driver in between ('fourlane unassign "
+			       "%s', then assign), or accept that with no-reset=on",
+			       bdf, *methods ? methods : "none", bdf);
+	ret = vfio_used_mark(dir, bdf, node);
+	if (ret < 0 && !no_reset)
+		return err_ret(ret,
+			       "opening %s: noting in %s that a guest has it, as it cannot be "
+			       "reset: %s; make room, or go without with no-reset=on",
+			       bdf, dir, strerror(-ret));
+	return 0;
+}
+
+/* The words of --nic vfio besides the address. */
+struct prep_words {
+	bool rombar, no_reset;
+};
+
+static int prep_give(struct prep_guest *g, struct prep_nic *nic, int dev, int container, int group)
+{
+	/* all three are the guest's: the NIC gets copies */
+	int ret = prep_add_fd(g, nic, "device", dev);
+
+	if (ret == 0)
+		ret = prep_add_fd(g, nic, "container", container);
+	if (ret == 0)
+		ret = prep_add_fd(g, nic, "group", group);
+	return ret;
+}
+
+static int prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_text,
+		     const struct prep_words *w)
+{
+	char bdf[IOMMU_BDF_SIZE], physfn[64], methods[64];
 	unsigned int id;
 	int container, group, dev, ret;
 
@@ -248,12 +301,10 @@ int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_t
 	dev = prep_device(g, bdf, id, group);
 	if (dev < 0)
 		return dev;
-	/* all three are the guest's: the NIC gets copies */
-	ret = prep_add_fd(g, nic, "device", dev);
+	vfio_reset_methods(host_real.sysfs, bdf, methods, sizeof(methods));
+	ret = prep_reset(bdf, id, dev, methods, w->no_reset);
 	if (ret == 0)
-		ret = prep_add_fd(g, nic, "container", container);
-	if (ret == 0)
-		ret = prep_add_fd(g, nic, "group", group);
+		ret = prep_give(g, nic, dev, container, group);
 	if (ret < 0)
 		return ret;
 	snprintf(nic->lane, sizeof(nic->lane), "%s",
@@ -261,22 +312,36 @@ int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_t
 				 host_real.sysfs, bdf) == 0
 			 ? "vf"
 			 : "direct");
-	return prep_set_opts(nic, "vfio,host=%s", bdf);
+	return prep_set_opts(nic, "vfio,host=%s,guest=%s,reset=%s%s%s", bdf, prep_guest_name(g),
+			     *methods ? methods : "unknown", w->rombar ? "" : ",rombar=off",
+			     w->no_reset ? ",no-reset=on" : "");
 }
+
+int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf)
+{
+	return prep_open(g, nic, bdf, &(struct prep_words){ .rombar = true });
+}
+
+#define VFIO_KEYS "host=BDF, rombar=on|off, no-reset=on|off"
 
 static int prep_vfio(struct prep_guest *g, struct prep_nic *nic)
 {
 	const char *host = opts_take(nic->opts, "host");
+	struct prep_words w = { .rombar = true };
+	int ret;
 
 	if (!host)
 		return err_ret(-EINVAL, "--nic %s: which PCI function? write vfio,host=BDF",
 			       opts_text(nic->opts));
-	if (opts_done(nic->opts, "host=BDF") < 0)
-		return -EINVAL;
-	return vfio_prep_open(g, nic, host);
+	ret = opts_take_bool(nic->opts, "rombar", &w.rombar);
+	if (ret == 0)
+		ret = opts_take_bool(nic->opts, "no-reset", &w.no_reset);
+	if (ret == 0)
+		ret = opts_done(nic->opts, VFIO_KEYS);
+	return ret < 0 ? -EINVAL : prep_open(g, nic, host, &w);
 }
 
 static const struct nic_prep vfio_nic_prep = {
-	.name = "vfio", .lane = "direct", .keys = "host=BDF", .prepare = prep_vfio
+	.name = "vfio", .lane = "direct", .keys = VFIO_KEYS, .prepare = prep_vfio
 };
 NIC_PREP(&vfio_nic_prep);
