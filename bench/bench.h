@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * `fourlane compare` in pieces: which runs make up a table (bench_lane.c), one run of one row
- * (bench_run.c), who runs the guest (bench_monitor_*.c), traffic at the other end
- * (bench_traffic.c) or a switch between (bench_switch.c), figures (bench_stat.c), and what is told
- * about them (bench_env.c, bench_json.c, bench_report.c). Only bench/ includes this.
+ * (bench_run.c, bench_run_linux.c), who runs the guest (bench_monitor_*.c), traffic at the other
+ * end (bench_traffic.c) or a switch between (bench_switch.c), figures (bench_stat.c), and what is
+ * told about them (bench_env.c, bench_json.c, bench_report.c). Only bench/ includes this.
  *
  * One thread, but for the traffic threads; everything here belongs to it.
  */
@@ -26,14 +26,30 @@
 #define BENCH_SEED 1
 
 enum bench_lane { LANE_EMULATED, LANE_PARAVIRTUAL, LANE_DIRECT, LANE_VF, LANE_VMDQ, LANE_N };
-/* BENCH_CROSS: out by one NIC of the guest, in by its other. */
-enum bench_direction { BENCH_TX, BENCH_RX, BENCH_CROSS, BENCH_PINGPONG, BENCH_N_DIRECTIONS };
+/* BENCH_CROSS: out by one NIC of the guest, in by its other. BENCH_TCP_*: a Linux guest only. */
+enum bench_direction {
+	BENCH_TX,
+	BENCH_RX,
+	BENCH_CROSS,
+	BENCH_PINGPONG,
+	BENCH_TCP_OUT,
+	BENCH_TCP_IN,
+	BENCH_N_DIRECTIONS
+};
+static inline bool bench_is_tcp(enum bench_direction d)
+{
+	return d == BENCH_TCP_OUT || d == BENCH_TCP_IN;
+}
+/* What runs in the guest; a table has one kind only. */
+enum bench_kind { BENCH_MICRO, BENCH_LINUX };
+extern const char *const bench_kind_name[];
 extern const char *const bench_lane_name[LANE_N];
 extern const char *const bench_direction_name[BENCH_N_DIRECTIONS];
 
 /* --- the words of the call (cmd_compare.c) ------------------------------- */
 struct bench_options {
-	const char *where;                            /* "host", "lab" or NULL: both */
+	const char *where; /* "host", "lab" or NULL: both */
+	enum bench_kind kind;
 	const char *json;                             /* file, or NULL */
 	const char *direct, *pf, *wire;               /* BDF, interface, interface; or NULL */
 	unsigned int lanes;                           /* one bit a lane */
@@ -73,7 +89,7 @@ int bench_child_start(struct bench_child *c, const char *const *argv, int pass, 
  * -EINTR. */
 int bench_child_line(struct bench_child *c, struct bench_signals *s, int timeout_ms, char *line,
 		     size_t size);
-void bench_child_say(struct bench_child *c, char byte);
+void bench_child_say(struct bench_child *c, const char *text); /* less than a page */
 /* bench_child_end - waits grace_ms for it, then SIGTERM and 5 s, then SIGKILL. Its wait status.
  * Closes everything but err. */
 int bench_child_end(struct bench_child *c, int grace_ms);
@@ -81,7 +97,7 @@ int bench_child_end(struct bench_child *c, int grace_ms);
 void bench_child_why(const struct bench_child *c, char *buf, size_t size);
 void bench_child_free(struct bench_child *c); /* accepts an ended or never started one */
 
-/* --- the microguest's lines (bench_result.c) ----------------------------- */
+/* --- a guest's lines (bench_result.c) ------------------------------------ */
 struct bench_result {
 	uint64_t frames, bytes, ns, total, kicks, lost, bad, other;
 	uint64_t p50_ns, p99_ns, samples; /* ping-pong */
@@ -130,13 +146,16 @@ struct bench_qemu {
 };
 
 struct bench_boot {
+	unsigned int mem_mb;
 	const char *device;  /* the microguest's dev= */
-	const char *backend; /* "null", "loop", "tap", "wire"; "switch": two NICs, ports a and b */
+	const char *backend; /* "null", "loop", "tap", "wire", "none": without NIC; "switch": two
+				NICs, ports a and b */
 	const char *nic;     /* for "wire": the whole --nic */
 	const char *ifname;  /* for "tap" */
 	const struct bench_switch *sw; /* for "switch" */
-	const char *words;             /* the rest of the guest's command line */
-	const char *kernel;            /* mg.elf */
+	const char *words;             /* the rest of the guest's command line; of Linux all */
+	const char *kernel;            /* mg.elf, or vmlinux */
+	const char *initrd, *disk;     /* of Linux; the microguest has none: NULL */
 	const struct bench_qemu *qemu;
 };
 
@@ -189,9 +208,9 @@ struct bench_traffic_count {
 int bench_source_start(const struct bench_source *s, struct bench_traffic **out);
 int bench_reflector_start(const char *ifname, struct bench_traffic **out);
 void bench_traffic_stop(struct bench_traffic *t, struct bench_traffic_count *n); /* accepts NULL */
-/* bench_counter_open - counts test frames that come in at the interface, without reading them.
+/* bench_counter_open - counts frames of a type that come in at the interface, without reading them.
  * Descriptor or negative errno. */
-int bench_counter_open(const char *ifname);
+int bench_counter_open(const char *ifname, uint16_t ethertype);
 /* bench_counter_read - frames since it was opened or read. */
 uint64_t bench_counter_read(int fd);
 
@@ -209,6 +228,10 @@ int bench_netdev_set_up(const char *ifname, bool up);
 int bench_netdev_bdf(const char *ifname, char *bdf, size_t size);
 int bench_netdev_of(const char *bdf, char *ifname, size_t size);
 int bench_netdev_rename(const char *from, const char *to);
+/* bench_netdev_address - adds an IPv4 address (host's byte order), or takes it away. 0 or negative
+ * errno without a message. bench_netdev_neighbour - says who has one, until the address goes. */
+int bench_netdev_address(const char *ifname, uint32_t address, unsigned int prefix, bool add);
+int bench_netdev_neighbour(const char *ifname, uint32_t address, const uint8_t mac[6]);
 
 /* --- figures (bench_stat.c) ---------------------------------------------- */
 struct bench_spread {
@@ -255,7 +278,18 @@ struct bench_hw {
 	char pf[16], vf[16];                /* interface and BDF of its VF */
 	char wire[16];                      /* the peer port */
 	bool direct_up, taken, assigned, vf_made;
+	bool any_driver; /* Linux has one for any NIC; labels of those that have no name here: */
+	char direct_label[16], vf_label[16];
 	const char *direct_guest, *direct_device, *vf_guest, *vf_device;
+};
+
+/* What a Linux guest boots (bench_linux.c). */
+struct bench_files {
+	char kernel[PATH_MAX], stage1[PATH_MAX];
+	char disk[PATH_MAX]; /* --disk of `run`, without its options */
+	char initrd[64];     /* path by which a child of ours finds it */
+	int initrd_fd;       /* 0: not made yet */
+	char version[64];    /* as the guest says it, "" before one has booted */
 };
 
 struct bench {
@@ -273,6 +307,8 @@ struct bench {
 	char pool_ports[192];         /* of the switch of lane vmdq */
 	bool lab;                     /* we are inside the software host */
 	bool peers;                   /* QEMU runs beside */
+	struct bench_files files;     /* of a Linux guest */
+	bool no_boot;                 /* KVM here does not boot it */
 	unsigned int n_guests;        /* for names */
 	unsigned int n_peer_failures; /* in a row */
 };
@@ -297,6 +333,26 @@ const char *bench_device_of(unsigned int vendor, unsigned int device, const char
 /* bench_run - one run of a row under one monitor. 0 (also for a failed sample: see ok), -EINTR. */
 int bench_run(struct bench *b, struct bench_row *r, const struct bench_monitor *m,
 	      struct bench_sample *s);
+
+/* --- a Linux guest ------------------------------------------------------- */
+/*
+ * bench_files_find - kernel, root image and stage 1 of the software host's image, which is built
+ * when it is not there; makes the initramfs. 0, -EINTR without a message, negative errno after one.
+ * bench_files_drop - the initramfs again.
+ */
+int bench_files_find(struct bench *b);
+void bench_files_drop(struct bench_files *f);
+/* bench_linux_probe - boots it without a NIC, within a deadline, and so learns its version. 0,
+ * -EINTR, or -EOPNOTSUPP with `why` filled. */
+int bench_linux_probe(struct bench *b, char *why, size_t size);
+/* bench_rows_together - how many rows from `first` on share a guest: one lane and back-end. */
+unsigned int bench_rows_together(const struct bench *b, unsigned int first);
+/*
+ * bench_run_linux - one boot under one monitor, and in it run number `run` of `n` rows from `first`
+ * on, but for those whose run before has failed. 0 (also for failed samples), -EINTR.
+ */
+int bench_run_linux(struct bench *b, unsigned int first, unsigned int n,
+		    const struct bench_monitor *m, unsigned int run);
 
 /* --- what is told -------------------------------------------------------- */
 uint64_t bench_env_tsc_hz(void);

@@ -199,10 +199,10 @@ int bench_child_line(struct bench_child *c, struct bench_signals *s, int timeout
 	}
 }
 
-void bench_child_say(struct bench_child *c, char byte)
+void bench_child_say(struct bench_child *c, const char *text)
 {
-	/* a child that is gone is seen by the next read */
-	if (c->in >= 0 && write(c->in, &byte, 1) < 0)
+	/* a child that is gone is seen by the next read; a pipe takes a line at once */
+	if (c->in >= 0 && write(c->in, text, strlen(text)) < 0)
 		return;
 }
 

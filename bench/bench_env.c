@@ -82,7 +82,9 @@ static json_t *env_topology(const struct bench *b)
 {
 	return json_pack(
 		"{s:I, s:[s,s,s,s]}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "threads",
-		"vCPU of the guest: polls all the time",
+		b->o.kind == BENCH_LINUX
+			? "vCPU of the guest, one: drivers with interrupts, pktgen's thread"
+			: "vCPU of the guest: polls all the time",
 		"I/O thread of the monitor: polls while there is work, then sleeps "
 		"(emulated and paravirtual lanes)",
 		"source or reflector of the comparison (rx, pingpong at a tap or wire): "
@@ -95,39 +97,65 @@ static json_t *env_parameters(const struct bench *b)
 {
 	json_t *sizes = json_array();
 
+	bool micro = b->o.kind == BENCH_MICRO;
+
 	for (unsigned int i = 0; i < b->o.n_sizes; i++)
 		json_array_append_new(sizes, json_integer(b->o.sizes[i]));
-	return json_pack("{s:i, s:i, s:i, s:o, s:i, s:I}", "runs", (int)b->o.runs, "window_ms",
+	return json_pack("{s:i, s:i, s:i, s:o, s:o, s:o}", "runs", (int)b->o.runs, "window_ms",
 			 (int)b->o.window_ms, "warm_up_ms", (int)b->o.warm_ms, "frame_bytes", sizes,
-			 "frames_per_doorbell", 32, "tsc_hz", (json_int_t)b->tsc_hz);
+			 "frames_per_doorbell", micro ? json_integer(32) : json_null(), "tsc_hz",
+			 micro ? json_integer((json_int_t)b->tsc_hz) : json_null());
+}
+
+static const char *const notes_of_all[] = {
+	"frame_bytes and gbit_s count the 4 bytes of FCS, not preamble and gap; software "
+	"lanes carry no FCS.",
+	"Rates are taken inside the guest, over its measured window; exits, CPU time and "
+	"loss over the whole run with warm-up and drain.",
+	"Exits are counted without accesses of the console (region \"serial\"), by which "
+	"the guest is told to go: it is not the lane.",
+	"cpu_ns_per_packet is the monitor's CPU time, kernel included, without guest time, "
+	"which the kernel counts in ticks: null where it tells none; "
+	"threads of the traffic's other end and of fourlane-switch are not in it.",
+	"A source goes at the pace of the interface: what it refuses is sent again, and is "
+	"not loss. latency_us is a round trip, with the reflector's share.",
+	NULL
+};
+static const char *const notes_of_micro[] = {
+	"Of 82540EM and virtio-net only transmit, receive and their doorbells are used: no "
+	"offloads, no interrupts, one queue.",
+	NULL
+};
+static const char *const notes_of_linux[] = {
+	"The guest has one vCPU and Linux's drivers as they come: interrupts, offloads, one queue "
+	"of the software NICs. All rows of a lane and back-end share a boot.",
+	"Transmit and NIC to NIC: pktgen, a new buffer for each frame. Receive: the guest's stack "
+	"drops what comes. Rates are the driver's counters.",
+	"TCP: iperf3, one connection, MTU 1500; gbit_s is what the receiver got of the data, "
+	"a packet (exits, CPU time) what the guest's driver counts, both ways; lost is what was "
+	"sent again.",
+	"Ping-pong: ping with the host's stack (switch: the guest's own) as the reflector; both "
+	"ends take interrupts and wake up.",
+	NULL
+};
+
+static void env_add_notes(json_t *list, const char *const *notes)
+{
+	for (; *notes; notes++)
+		json_array_append_new(list, json_string(*notes));
 }
 
 static json_t *env_notes(const struct bench *b)
 {
-	static const char *const notes[] = {
-		"frame_bytes and gbit_s count the 4 bytes of FCS, not preamble and gap; software "
-		"lanes carry no FCS.",
-		"Rates are taken inside the guest, over its measured window; exits, CPU time and "
-		"loss over the whole run with warm-up and drain.",
-		"Exits are counted without accesses of the console (region \"serial\"), by which "
-		"the guest is told to go: it is not the lane.",
-		"cpu_ns_per_packet is the monitor's CPU time, kernel included, without guest time, "
-		"which the kernel counts in ticks: null where it tells none; "
-		"threads of the traffic's other end and of fourlane-switch are not in it.",
-		"A source goes at the pace of the interface: what it refuses is sent again, and is "
-		"not loss. latency_us is a round trip, with the reflector's share.",
-		"Of 82540EM and virtio-net only transmit, receive and their doorbells are used: no "
-		"offloads, no interrupts, one queue.",
-	};
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
-		json_array_append_new(list, json_string(notes[i]));
+	env_add_notes(list, notes_of_all);
+	env_add_notes(list, b->o.kind == BENCH_MICRO ? notes_of_micro : notes_of_linux);
 	if (b->lab)
 		json_array_append_new(
 			list,
 			json_string("Taken in the software host: CPU, NIC and guests are emulated "
-				    "by the same two threads. Exits mean "
+				    "by the same threads. Exits mean "
 				    "something; the lanes are not ranked by rate. A frame that a "
 				    "busy port of its wire "
 				    "cannot take is dropped by the model and counted nowhere: it "

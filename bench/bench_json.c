@@ -19,6 +19,9 @@ static double sample_mpps(const struct bench_sample *s, const struct bench_row *
 
 static double sample_gbit(const struct bench_sample *s, const struct bench_row *r)
 {
+	/* of TCP the data: its packets have many sizes */
+	if (bench_is_tcp(r->direction))
+		return (double)s->result.bytes * 8 / (double)s->result.ns;
 	return (double)s->result.frames * r->frame_bytes * 8 / (double)s->result.ns;
 }
 
@@ -170,7 +173,9 @@ static json_t *row_figures(const struct row_runs *rr)
 		json_object_set_new(o, "topology", json_string(r->topology));
 	json_object_set_new(o, "runs", json_integer(row_n_ok(rr)));
 	json_object_set_new(o, "mpps",
-			    any ? spread_json(row_spread(rr, sample_mpps)) : json_null());
+			    any && !bench_is_tcp(r->direction)
+				    ? spread_json(row_spread(rr, sample_mpps))
+				    : json_null());
 	json_object_set_new(o, "gbit_s",
 			    any ? spread_json(row_spread(rr, sample_gbit)) : json_null());
 	json_object_set_new(o, "user_exits_per_packet", row_per_packet(rr, USER_EXITS));
@@ -185,8 +190,9 @@ static json_t *row_figures(const struct row_runs *rr)
 static json_t *peer_entry(const struct bench *b, const struct row_runs *ours,
 			  const struct row_runs *theirs)
 {
-	double we = row_spread(ours, sample_mpps).median,
-	       they = row_spread(theirs, sample_mpps).median;
+	bool tcp = bench_is_tcp(ours->row->direction);
+	double we = row_spread(ours, tcp ? sample_gbit : sample_mpps).median,
+	       they = row_spread(theirs, tcp ? sample_gbit : sample_mpps).median;
 	json_t *o = row_figures(theirs);
 	char name[64];
 
@@ -220,9 +226,11 @@ json_t *bench_document(const struct bench *b)
 		if (r->peer && b->peers)
 			json_array_append_new(peers, peer_entry(b, &ours, &theirs));
 	}
-	return json_pack("{s:i, s:o, s:o, s:o, s:O}", "version", 1, "environment",
-			 bench_env_json(b), "results", results, "peers", peers, "skipped",
-			 b->skipped);
+	return json_pack("{s:i, s:{s:s, s:o}, s:o, s:o, s:o, s:O}", "version", 1, "guest", "kind",
+			 bench_kind_name[b->o.kind], "kernel",
+			 b->files.version[0] ? json_string(b->files.version) : json_null(),
+			 "environment", bench_env_json(b), "results", results, "peers", peers,
+			 "skipped", b->skipped);
 }
 
 int bench_json_write(const json_t *doc, const char *file)

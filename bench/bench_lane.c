@@ -26,11 +26,11 @@ const char *const bench_lane_name[LANE_N] = {
 	[LANE_VMDQ] = "vmdq",
 };
 const char *const bench_direction_name[BENCH_N_DIRECTIONS] = {
-	[BENCH_TX] = "tx",
-	[BENCH_RX] = "rx",
-	[BENCH_CROSS] = "cross",
-	[BENCH_PINGPONG] = "pingpong",
+	[BENCH_TX] = "tx",           [BENCH_RX] = "rx",
+	[BENCH_CROSS] = "cross",     [BENCH_PINGPONG] = "pingpong",
+	[BENCH_TCP_OUT] = "tcp_out", [BENCH_TCP_IN] = "tcp_in",
 };
+const char *const bench_kind_name[] = { [BENCH_MICRO] = "micro", [BENCH_LINUX] = "linux" };
 
 static const struct {
 	unsigned int vendor, device;
@@ -108,8 +108,9 @@ static void said_catch(void *opaque, const char *line)
 }
 
 /* --- the NICs ------------------------------------------------------------ */
-static int hw_guest_device(const char *bdf, const char **guest, const char **label,
-			   struct said *said)
+/* `ids` holds the label when it has no name here. */
+static int hw_guest_device(const struct bench_hw *hw, const char *bdf, const char **guest,
+			   const char **label, char ids[16], struct said *said)
 {
 	char vendor[16], device[16];
 
@@ -123,10 +124,16 @@ static int hw_guest_device(const char *bdf, const char **guest, const char **lab
 				 (unsigned int)strtoul(device, NULL, 16), label);
 	if (*guest)
 		return 0;
+	if (hw->any_driver) {
+		snprintf(ids, 16, "%.4s:%.4s", vendor + 2, device + 2);
+		*guest = *label = ids;
+		return 0;
+	}
 	snprintf(said->why, sizeof(said->why), "the microguest has no driver for %.6s:%.6s (%s)",
 		 vendor + 2, device + 2, bdf);
 	snprintf(said->mend, sizeof(said->mend),
-		 "use a NIC with Intel's 82576, or rehearse in the software host");
+		 "--guest linux has drivers for all; or use a NIC with Intel's 82576, or rehearse "
+		 "in the software host");
 	return -ENODEV;
 }
 
@@ -142,9 +149,9 @@ static int hw_take_nic(struct bench_hw *hw, const char *bdf, enum bench_lane lan
 	if (iommu_bdf_parse(bdf, hw->direct) < 0)
 		return snprintf(said->why, sizeof(said->why), "'%s' is no PCI address", bdf),
 		       -EINVAL;
-	ret = lane == LANE_DIRECT
-		      ? hw_guest_device(hw->direct, &hw->direct_guest, &hw->direct_device, said)
-		      : 0;
+	ret = lane == LANE_DIRECT ? hw_guest_device(hw, hw->direct, &hw->direct_guest,
+						    &hw->direct_device, hw->direct_label, said)
+				  : 0;
 	if (ret < 0 || hw->taken)
 		return ret;
 	ret = vfio_sys_real(&sys, state, sizeof(state));
@@ -183,7 +190,7 @@ static int hw_take_vf(struct bench_hw *hw, const char *pf, struct said *said)
 		return snprintf(said->why, sizeof(said->why), "%s shows no VF after it was made",
 				pf),
 		       ret;
-	return hw_guest_device(hw->vf, &hw->vf_guest, &hw->vf_device, said);
+	return hw_guest_device(hw, hw->vf, &hw->vf_guest, &hw->vf_device, hw->vf_label, said);
 }
 
 /* The interface as it was: its name and whether it was up. */
@@ -249,6 +256,35 @@ static int rows_add(struct bench *b, const struct bench_row *like, unsigned int 
 }
 
 #define ALL_DIRECTIONS (1u << BENCH_TX | 1u << BENCH_RX | 1u << BENCH_PINGPONG)
+#define TCP_FRAME      1518 /* of an MTU of 1500; its size is no choice of ours */
+
+static bool have_iperf3(void)
+{
+	char dirs[4096], path[4200], *save = NULL;
+
+	snprintf(dirs, sizeof(dirs), "%s", getenv("PATH") ? getenv("PATH") : "/usr/bin");
+	for (char *dir = strtok_r(dirs, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		snprintf(path, sizeof(path), "%s/iperf3", dir);
+		if (access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A lane of which the guest has one NIC and we the other end; with Linux TCP, too. */
+static int rows_to_us(struct bench *b, const struct bench_row *like)
+{
+	int ret = rows_add(b, like, ALL_DIRECTIONS);
+
+	if (ret < 0 || b->o.kind == BENCH_MICRO)
+		return ret;
+	if (!have_iperf3())
+		return bench_skip(b, like->lane, "tcp", "there is no iperf3 here for the other end",
+				  "'apt-get install iperf3'"),
+		       0;
+	ret = row_add(b, like, BENCH_TCP_OUT, TCP_FRAME);
+	return ret < 0 ? ret : row_add(b, like, BENCH_TCP_IN, TCP_FRAME);
+}
 
 /* --- the switch ---------------------------------------------------------- */
 static const char pair_ports[] = "  - {name: a, type: vhost-user}\n"
@@ -268,6 +304,7 @@ static bool have_switch(struct bench *b, enum bench_lane lane, const char *part)
 static int plan_switch(struct bench *b, const struct bench_row *lane)
 {
 	struct bench_row like = *lane;
+	int ret;
 
 	if (!have_switch(b, like.lane, "switch"))
 		return 0;
@@ -277,7 +314,9 @@ static int plan_switch(struct bench *b, const struct bench_row *lane)
 			"by the other (ping-pong: which sends back); fourlane-switch between them "
 			"with one worker, which polls and yields when it finds nothing";
 	like.peer = like.lane == LANE_PARAVIRTUAL; /* QEMU's E1000 cannot */
-	return rows_add(b, &like, 1u << BENCH_CROSS | 1u << BENCH_PINGPONG);
+	ret = rows_add(b, &like, 1u << BENCH_CROSS | 1u << BENCH_PINGPONG);
+	return ret < 0 || b->o.kind == BENCH_MICRO ? ret
+						   : row_add(b, &like, BENCH_TCP_OUT, TCP_FRAME);
 }
 
 static int plan_software(struct bench *b, enum bench_lane lane, bool tap)
@@ -285,21 +324,24 @@ static int plan_software(struct bench *b, enum bench_lane lane, bool tap)
 	struct bench_row like = { .lane = lane,
 				  .device = lane == LANE_EMULATED ? "82540EM" : "virtio-net",
 				  .guest_device = lane == LANE_EMULATED ? "e1000" : "virtio" };
-	int ret;
+	int ret = 0;
 
 	if (!lane_ready(b, lane))
 		return 0;
-	like.backend = "null";
-	like.peer = true;
-	ret = rows_add(b, &like, 1u << BENCH_TX);
-	like.backend = "loop";
-	like.peer = false;
-	if (ret == 0)
-		ret = rows_add(b, &like, 1u << BENCH_PINGPONG);
+	/* who wants a Linux guest wants its NIC to lead somewhere */
+	if (b->o.kind == BENCH_MICRO) {
+		like.backend = "null";
+		like.peer = true;
+		ret = rows_add(b, &like, 1u << BENCH_TX);
+		like.backend = "loop";
+		like.peer = false;
+		if (ret == 0)
+			ret = rows_add(b, &like, 1u << BENCH_PINGPONG);
+	}
 	like.backend = "tap";
 	like.peer = true;
 	if (ret == 0 && tap)
-		ret = rows_add(b, &like, ALL_DIRECTIONS);
+		ret = rows_to_us(b, &like);
 	if (ret == 0 && !tap)
 		bench_skip(b, lane, "tap", "no tap can be made",
 			   "run as root, or load the kernel module tun");
@@ -353,7 +395,7 @@ static int plan_hardware(struct bench *b, enum bench_lane lane)
 		snprintf(like.nic, sizeof(like.nic), "vfio,host=%s", b->hw.direct);
 	else
 		snprintf(like.nic, sizeof(like.nic), "vf,host=%s", b->hw.vf);
-	return rows_add(b, &like, ALL_DIRECTIONS);
+	return rows_to_us(b, &like);
 }
 
 /* Asks the NIC by having the switch make a pool of it. 0, -EINTR, or -EOPNOTSUPP and why. */
@@ -399,7 +441,7 @@ static int plan_vmdq(struct bench *b)
 	if (ret == 0)
 		ret = pool_try(b, &said);
 	if (ret == 0)
-		return rows_add(b, &like, ALL_DIRECTIONS);
+		return rows_to_us(b, &like);
 	if (ret != -EINTR)
 		bench_skip(b, LANE_VMDQ, NULL, said.why, said.mend);
 	return ret == -EINTR ? ret : 0;
@@ -416,11 +458,41 @@ static void plan_lab_ports(struct bench *b)
 	b->o.wire = b->o.wire ? b->o.wire : "lab2";
 }
 
+/* Whether KVM boots a Linux guest at all; else every lane is skipped. 0, -EINTR. */
+static int plan_linux(struct bench *b)
+{
+	struct said said = { .mend = "'fourlane lab build' says more" };
+	char why[200];
+	int ret;
+
+	b->hw.any_driver = true;
+	err_set_sink(said_catch, &said);
+	ret = bench_files_find(b);
+	err_set_sink(NULL, NULL);
+	if (ret == 0) {
+		ret = bench_linux_probe(b, why, sizeof(why));
+		snprintf(said.why, sizeof(said.why), "this host's KVM does not boot Linux: %s",
+			 why);
+		snprintf(said.mend, sizeof(said.mend),
+			 "a host with VT-x or AMD-V does; in the software host: '--guest linux "
+			 "--where lab'");
+	}
+	if (ret == 0 || ret == -EINTR)
+		return ret;
+	b->no_boot = true;
+	for (enum bench_lane lane = 0; lane < LANE_N; lane++)
+		if (b->o.lanes & 1u << lane)
+			bench_skip(b, lane, NULL, said.why, said.mend);
+	return 0;
+}
+
 int bench_plan(struct bench *b)
 {
 	char probe[16];
-	int ret = 0, tap;
+	int ret = b->o.kind == BENCH_LINUX ? plan_linux(b) : 0, tap;
 
+	if (ret < 0 || b->no_boot)
+		return ret;
 	plan_lab_ports(b);
 	snprintf(probe, sizeof(probe), "flc%d", (int)getpid() % 10000000);
 	tap = bench_tap_open(probe);
@@ -443,10 +515,31 @@ int bench_plan(struct bench *b)
 		       : ret;
 }
 
+/* A boot for all rows of a lane and back-end. */
+static unsigned int plan_seconds_linux(const struct bench *b)
+{
+	uint64_t ms = 0;
+
+	for (unsigned int i = 0, n; i < b->n_rows; i += n) {
+		unsigned int times = b->row[i].peer && b->peers ? 2 * b->o.runs : b->o.runs;
+
+		n = bench_rows_together(b, i);
+		ms += times * (b->lab ? 20000 : 5000);
+		for (unsigned int k = i; k < i + n; k++)
+			ms += times * (b->o.warm_ms + (b->lab ? 2500 : 700) +
+				       (bench_is_tcp(b->row[k].direction)
+						? (b->o.window_ms + 999) / 1000 * 1000
+						: b->o.window_ms));
+	}
+	return (unsigned int)((ms + 999) / 1000);
+}
+
 unsigned int bench_plan_seconds(const struct bench *b)
 {
 	uint64_t ms = 0;
 
+	if (b->o.kind == BENCH_LINUX)
+		return plan_seconds_linux(b);
 	for (unsigned int i = 0; i < b->n_rows; i++) {
 		const struct bench_row *r = &b->row[i];
 		unsigned int run =

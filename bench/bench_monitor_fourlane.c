@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The microguest under `fourlane run`. Counters come by the control protocol ("stats"); accesses of
- * the console are taken out of the exits: the guest waits for its command by reading a port, and
- * that is not the lane's cost.
+ * A guest under `fourlane run`. Counters come by the control protocol ("stats"); accesses of
+ * the console are taken out of the exits: the microguest waits for its command by reading a port,
+ * and that is not the lane's cost.
  */
 #include <errno.h>
 #include <string.h>
@@ -28,23 +28,45 @@ static int fourlane_nic(const struct bench_boot *b, const char *port, char *nic,
 	return snprintf(nic, size, "%s,backend=%s", b->device, b->backend);
 }
 
+/* NICs, disk and initramfs behind the fixed words. `nic` holds texts. */
+static void fourlane_words(const struct bench_boot *b, const char **argv, unsigned int n,
+			   char nic[2][128], char *disk, size_t size)
+{
+	unsigned int n_nics = !strcmp(b->backend, "none") ? 0 : !strcmp(b->backend, "switch") + 1;
+
+	for (unsigned int i = 0; i < n_nics; i++) {
+		fourlane_nic(b, i ? "b" : "a", nic[i], 128);
+		argv[n++] = "--nic";
+		argv[n++] = nic[i];
+	}
+	if (b->initrd) {
+		argv[n++] = "--initrd";
+		argv[n++] = b->initrd;
+	}
+	if (b->disk) {
+		snprintf(disk, size, "%s,ro", b->disk);
+		argv[n++] = "--disk";
+		argv[n++] = disk;
+	}
+	argv[n] = NULL;
+}
+
 static int fourlane_start(struct bench_guest *g, const struct bench_boot *b, char *why, size_t size)
 {
-	char self[PATH_MAX], nic[128], nic2[128], words[512];
-	bool two = !strcmp(b->backend, "switch");
+	char self[PATH_MAX], nic[2][128], disk[PATH_MAX + 8], words[512], mem[16];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *argv[24] = { self, "run",      "--name",  g->name,    "--mem",
+				 mem,  "--kernel", b->kernel, "--append", words };
 	int ret;
 
 	self[n > 0 ? n : 0] = '\0';
-	fourlane_nic(b, "a", nic, sizeof(nic));
-	fourlane_nic(b, "b", nic2, sizeof(nic2));
-	snprintf(words, sizeof(words), "dev=%s %s", b->device, b->words);
-	ret = bench_child_start(&g->child,
-				(const char *const[]){ self, "run", "--name", g->name, "--mem",
-						       "64M", "--kernel", b->kernel, "--append",
-						       words, "--nic", nic, two ? "--nic" : NULL,
-						       nic2, NULL },
-				-1, false);
+	snprintf(mem, sizeof(mem), "%uM", b->mem_mb);
+	if (b->initrd)
+		snprintf(words, sizeof(words), "%s", b->words);
+	else
+		snprintf(words, sizeof(words), "dev=%s %s", b->device, b->words);
+	fourlane_words(b, argv, 10, nic, disk, sizeof(disk));
+	ret = bench_child_start(&g->child, argv, -1, false);
 	if (ret < 0)
 		snprintf(why, size, "starting a guest: %s", strerror(-ret));
 	return ret;

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interfaces of the host: a tap for QEMU, counters, names, up and down. netdevice(7),
- * linux/if_tun.h, sysfs-class-net. */
+/* Interfaces of the host: a tap for QEMU, counters, names, up and down, addresses. netdevice(7),
+ * rtnetlink(7), linux/if_tun.h, sysfs-class-net. */
 #include "bench/bench.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/neighbour.h>
 #include <net/if.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/neighbour.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -136,5 +141,68 @@ int bench_netdev_of(const char *bdf, char *ifname, size_t size)
 		}
 	if (d)
 		closedir(d);
+	return ret;
+}
+
+/* --- addresses ----------------------------------------------------------- */
+static int netdev_netlink(struct nl_sock **out)
+{
+	struct nl_sock *s = nl_socket_alloc();
+
+	if (!s)
+		return -ENOMEM;
+	if (nl_connect(s, NETLINK_ROUTE) < 0) {
+		nl_socket_free(s);
+		return -EPROTONOSUPPORT;
+	}
+	*out = s;
+	return 0;
+}
+
+static struct nl_addr *netdev_ipv4(uint32_t address)
+{
+	uint32_t raw = htonl(address);
+
+	return nl_addr_build(AF_INET, &raw, sizeof(raw));
+}
+
+int bench_netdev_address(const char *ifname, uint32_t address, unsigned int prefix, bool add)
+{
+	struct nl_addr *local = netdev_ipv4(address);
+	struct rtnl_addr *a = rtnl_addr_alloc();
+	struct nl_sock *s = NULL;
+	int ret = local && a ? netdev_netlink(&s) : -ENOMEM;
+
+	if (ret == 0) {
+		rtnl_addr_set_ifindex(a, (int)if_nametoindex(ifname));
+		nl_addr_set_prefixlen(local, (int)prefix);
+		rtnl_addr_set_local(a, local);
+		ret = add ? rtnl_addr_add(s, a, 0) : rtnl_addr_delete(s, a, 0);
+		ret = ret < 0 ? -EADDRNOTAVAIL : 0;
+	}
+	nl_socket_free(s);
+	rtnl_addr_put(a);
+	nl_addr_put(local);
+	return ret;
+}
+
+int bench_netdev_neighbour(const char *ifname, uint32_t address, const uint8_t mac[6])
+{
+	struct nl_addr *dst = netdev_ipv4(address), *ll = nl_addr_build(AF_LLC, mac, 6);
+	struct rtnl_neigh *n = rtnl_neigh_alloc();
+	struct nl_sock *s = NULL;
+	int ret = dst && ll && n ? netdev_netlink(&s) : -ENOMEM;
+
+	if (ret == 0) {
+		rtnl_neigh_set_ifindex(n, (int)if_nametoindex(ifname));
+		rtnl_neigh_set_dst(n, dst);
+		rtnl_neigh_set_lladdr(n, ll);
+		rtnl_neigh_set_state(n, NUD_PERMANENT);
+		ret = rtnl_neigh_add(s, n, NLM_F_CREATE | NLM_F_REPLACE) < 0 ? -EADDRNOTAVAIL : 0;
+	}
+	nl_socket_free(s);
+	rtnl_neigh_put(n);
+	nl_addr_put(dst);
+	nl_addr_put(ll);
 	return ret;
 }

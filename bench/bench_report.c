@@ -67,7 +67,7 @@ static void put_loss(FILE *to, const json_t *row)
 	double lost = number_at(loss, "frames"), of = number_at(loss, "of_frames");
 	char text[24] = "0";
 
-	if (!json_is_object(json_object_get(row, "mpps")))
+	if (!json_is_object(json_object_get(row, "gbit_s")))
 		snprintf(text, sizeof(text), "-");
 	else if (lost > 0 && of > 0 && lost / of >= 0.00005)
 		snprintf(text, sizeof(text), "%.2f%%", 100 * lost / of);
@@ -106,17 +106,33 @@ static void put_ratio(FILE *to, const json_t *doc, const json_t *row)
 	fprintf(to, " %7s", text);
 }
 
-static void put_row(FILE *to, const json_t *doc, const json_t *row, bool pingpong)
+/* A block of the table: what is told first, and beside it. */
+struct block {
+	const char *direction, *title;
+	const char *rate, *unit; /* key of the spread, and its heading */
+	const char *beside;      /* heading(s) of what follows it */
+};
+static const struct block blocks[] = {
+	{ "tx", "Transmit", "mpps", "Mpps", "  Gbit/s" },
+	{ "rx", "Receive", "mpps", "Mpps", "  Gbit/s" },
+	{ "cross", "Guest to guest, out by one NIC and in by the other", "mpps", "Mpps",
+	  "  Gbit/s" },
+	{ "tcp_out", "TCP out of the guest", "gbit_s", "Gbit/s", "" },
+	{ "tcp_in", "TCP into the guest", "gbit_s", "Gbit/s", "" },
+	{ "pingpong", "Ping-pong, one frame at a time", "mpps", "Mpps", "  p50 us  p99 us" },
+};
+
+static void put_row(FILE *to, const json_t *doc, const json_t *row, const struct block *block)
 {
 	const json_t *latency = json_object_get(row, "latency_us");
 
 	fprintf(to, "%-11s %-10s %-6s %5.0f", text_at(row, "lane"), text_at(row, "device"),
 		text_at(row, "backend"), number_at(row, "frame_bytes"));
-	put_spread(to, json_object_get(row, "mpps"));
-	if (pingpong) {
+	put_spread(to, json_object_get(row, block->rate));
+	if (!strcmp(block->direction, "pingpong")) {
 		put_cell(to, 7, json_object_get(latency, "p50"));
 		put_cell(to, 7, json_object_get(latency, "p99"));
-	} else {
+	} else if (block->beside[0]) {
 		put_cell(to, 7, json_object_get(json_object_get(row, "gbit_s"), "median"));
 	}
 	put_cell(to, 7, json_object_get(row, "user_exits_per_packet"));
@@ -128,26 +144,22 @@ static void put_row(FILE *to, const json_t *doc, const json_t *row, bool pingpon
 	fputc('\n', to);
 }
 
-static void put_block(FILE *to, const json_t *doc, const char *direction, const char *title)
+static void put_block(FILE *to, const json_t *doc, const struct block *block)
 {
-	bool pingpong = !strcmp(direction, "pingpong"), begun = false;
+	bool begun = false;
 	json_t *row;
 	size_t i;
 
 	json_array_foreach(json_object_get(doc, "results"), i, row) {
-		if (strcmp(text_at(row, "direction"), direction))
+		if (strcmp(text_at(row, "direction"), block->direction))
 			continue;
-		if (!begun) {
-			fprintf(to, "\n%s\n", title);
-			fprintf(to, "%-11s %-10s %-6s %5s %7s %-15s", "lane", "device", "back",
-				"bytes", "Mpps", "(min-max)");
-			fprintf(to, pingpong ? " %7s %7s" : " %7s", pingpong ? "p50 us" : "Gbit/s",
-				"p99 us");
-			fprintf(to, " %7s %7s %7s %7s%s\n", "user ex", "all ex", "CPU ns", "loss",
+		if (!begun)
+			fprintf(to, "\n%s\n%-11s %-10s %-6s %5s %7s %-15s%s %7s %7s %7s %7s%s\n",
+				block->title, "lane", "device", "back", "bytes", block->unit,
+				"(min-max)", block->beside, "user ex", "all ex", "CPU ns", "loss",
 				json_array_size(json_object_get(doc, "peers")) ? "  x QEMU" : "");
-		}
 		begun = true;
-		put_row(to, doc, row, pingpong);
+		put_row(to, doc, row, block);
 	}
 }
 
@@ -273,17 +285,19 @@ static void put_environment(FILE *to, const json_t *env)
 void bench_report(const json_t *doc, FILE *to)
 {
 	const json_t *env = json_object_get(doc, "environment"),
-		     *p = json_object_get(env, "parameters");
+		     *p = json_object_get(env, "parameters"),
+		     *guest = json_object_get(doc, "guest");
 	bool lab = !strcmp(text_at(env, "where"), "lab");
+	char kind[96] = "the microguest";
 
-	fprintf(to, "%s: medians of %.0f runs of %.0f ms%s\n",
-		lab ? "The software host" : "This host", number_at(p, "runs"),
+	if (!strcmp(text_at(guest, "kind"), "linux"))
+		snprintf(kind, sizeof(kind), "a Linux guest (%.60s)", text_at(guest, "kernel"));
+	fprintf(to, "%s, %s: medians of %.0f runs of %.0f ms%s\n",
+		lab ? "The software host" : "This host", kind, number_at(p, "runs"),
 		number_at(p, "window_ms"),
 		lab ? " (no ranking by rate: the NIC's model runs in the guest's CPU)" : "");
-	put_block(to, doc, "tx", "Transmit");
-	put_block(to, doc, "rx", "Receive");
-	put_block(to, doc, "cross", "Guest to guest, out by one NIC and in by the other");
-	put_block(to, doc, "pingpong", "Ping-pong, one frame at a time");
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		put_block(to, doc, &blocks[i]);
 	fputc('\n', to);
 	put_wrapped(to, 2,
 		    "user ex, all ex, CPU ns: exits to user space, all exits, the monitor's CPU "

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The microguest's lines (bench/guest/mg_main.c, mg_loop.c) as numbers. A guest is not trusted: a
- * line with a field missing, twice there or without sense is refused. Called by bench_run.c.
+ * A guest's lines (bench/guest/mg_main.c, mg_loop.c, bench/linux/init.sh) as numbers. A guest is
+ * not trusted: a line with a field missing, twice there or without sense is refused. Called by
+ * bench_run.c.
  */
 #include "bench/bench.h"
 

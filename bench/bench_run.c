@@ -1,43 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One run of one row: boot a microguest, wait until it is ready, read the counters, let it go, make
- * traffic, take its result, wait, read the counters again. Ramp up, stop, wait, then read: what was
- * still on its way must not look like loss. Every wait has a deadline; a guest that does not keep
- * it is ended and the sample says so. Called by cmd_compare.c.
+ * One run of one row under the microguest: boot a microguest, wait until it is ready, read the
+ * counters, let it go, make traffic, take its result, wait, read the counters again. Ramp up, stop,
+ * wait, then read: what was still on its way must not look like loss. Every wait has a deadline; a
+ * guest that does not keep it is ended and the sample says so. Called by cmd_compare.c;
+ * bench_run_linux.c uses its pieces.
  */
-#include "bench/bench.h"
+#include "bench/bench_run.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/guest/mg_frame.h"
+
 #define READY_MS 20000
 #define RESULT_MS \
 	12000 /* beyond warm-up and window: first frame, drain, round trips that time out */
-#define BYE_MS    3000
-#define SETTLE_MS 30 /* after the guest's result, until what it sent is counted */
+#define BYE_MS 3000
 #define SOURCE_MORE_MS \
 	100 /* a source goes on this long after the window, so that it does not end within */
 
-/* What belongs to the run while it lasts. */
-struct run {
-	struct bench *b;
-	const struct bench_row *row;
-	struct bench_sample *s;
-	struct bench_guest guest;
-	char ifname[16]; /* the interface at the other end, "" none */
-	uint8_t mac[6];  /* the guest's */
-	struct bench_counters before, after;
-	struct bench_traffic *traffic;
-	struct bench_traffic_count count;
-	struct bench_switch sw; /* when the row needs one */
-	json_t *sw_stats;       /* its counters at the end, or NULL */
-	int counter;            /* of frames on the wire, or -1 */
-	uint64_t in0, dropped0; /* the interface's counters before */
-	uint64_t missed0, fifo0;
-};
-
-static int run_fail(struct run *r, const char *why)
+int bench_run_fail(struct bench_run *r, const char *why)
 {
 	char said[160];
 
@@ -46,13 +30,13 @@ static int run_fail(struct run *r, const char *why)
 	return -EIO;
 }
 
-static bool run_on(const struct run *r, const char *backend)
+bool bench_run_on(const struct bench_run *r, const char *backend)
 {
 	return !strcmp(r->row->backend, backend);
 }
 
 /* The guest's next line that begins with `want`; others are passed over, FL FAIL ends the run. */
-static int run_expect(struct run *r, const char *want, int timeout_ms, char *line, size_t size)
+int bench_run_expect(struct bench_run *r, const char *want, int timeout_ms, char *line, size_t size)
 {
 	uint64_t end = bench_now_ns() + (uint64_t)timeout_ms * 1000000;
 	char why[160];
@@ -66,7 +50,10 @@ static int run_expect(struct run *r, const char *want, int timeout_ms, char *lin
 			      : -ETIMEDOUT;
 		if (ret == -EINTR)
 			return ret;
-		if (ret == -ETIMEDOUT)
+		if (ret == -ETIMEDOUT && !*want)
+			snprintf(why, sizeof(why), "it says nothing within %d s",
+				 timeout_ms / 1000);
+		else if (ret == -ETIMEDOUT)
 			snprintf(why, sizeof(why), "no '%s' within %d s, the guest was ended", want,
 				 timeout_ms / 1000);
 		else if (ret < 0)
@@ -77,12 +64,13 @@ static int run_expect(struct run *r, const char *want, int timeout_ms, char *lin
 			return 0;
 		else
 			continue;
-		return run_fail(r, why);
+		bench_run_fail(r, why);
+		return ret == 0 ? -EREMOTEIO : -EIO;
 	}
 }
 
 /* --- start --------------------------------------------------------------- */
-static void run_words(const struct run *r, char *words, size_t size)
+static void run_words(const struct bench_run *r, char *words, size_t size)
 {
 	const struct bench *b = r->b;
 	size_t n = (size_t)snprintf(
@@ -93,14 +81,14 @@ static void run_words(const struct run *r, char *words, size_t size)
 
 	/* on a wire the frames are addressed to the peer port; elsewhere the guest's own choice
 	 * does */
-	if (run_on(r, "wire") && bench_netdev_mac(r->ifname, m) == 0)
+	if (bench_run_on(r, "wire") && bench_netdev_mac(r->ifname, m) == 0)
 		snprintf(words + n, size - n, " dst=%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1],
 			 m[2], m[3], m[4], m[5]);
-	if (run_on(r, "switch"))
+	if (bench_run_on(r, "switch"))
 		snprintf(words + n, size - n, " dev2=%s", r->row->guest_device);
 }
 
-static int run_switch(struct run *r)
+int bench_run_switch(struct bench_run *r)
 {
 	char why[192] = "";
 	int ret;
@@ -114,10 +102,11 @@ static int run_switch(struct run *r)
 	return ret;
 }
 
-static int run_boot(struct run *r, const struct bench_monitor *m)
+static int run_boot(struct bench_run *r, const struct bench_monitor *m)
 {
 	char words[256], line[512], why[160] = "";
-	struct bench_boot boot = { .device = r->row->guest_device,
+	struct bench_boot boot = { .mem_mb = 64,
+				   .device = r->row->guest_device,
 				   .backend = r->row->backend,
 				   .nic = r->row->nic,
 				   .ifname = r->ifname,
@@ -130,73 +119,79 @@ static int run_boot(struct run *r, const struct bench_monitor *m)
 	run_words(r, words, sizeof(words));
 	ret = m->start(&r->guest, &boot, why, sizeof(why));
 	if (ret < 0)
-		return run_fail(r, why);
-	ret = run_expect(r, "FL READY", READY_MS, line, sizeof(line));
+		return bench_run_fail(r, why);
+	ret = bench_run_expect(r, "FL READY", READY_MS, line, sizeof(line));
 	if (ret == 0 && bench_ready_parse(line, r->mac) < 0)
-		return run_fail(r, "the guest's READY line makes no sense");
+		return bench_run_fail(r, "the guest's READY line makes no sense");
 	return ret;
 }
 
 /* --- traffic ------------------------------------------------------------- */
-static int run_traffic_ready(struct run *r)
+void bench_run_note(struct bench_run *r)
+{
+	r->in0 = bench_netdev_count(r->ifname, "rx_packets");
+	r->dropped0 = bench_netdev_count(r->ifname, "tx_dropped");
+	r->missed0 = bench_netdev_count(r->ifname, "rx_missed_errors");
+	r->fifo0 = bench_netdev_count(r->ifname, "rx_fifo_errors");
+}
+
+static int run_traffic_ready(struct bench_run *r)
 {
 	int ret = 0;
 
 	if (!r->ifname[0])
 		return 0;
-	r->in0 = bench_netdev_count(r->ifname, "rx_packets");
-	r->dropped0 = bench_netdev_count(r->ifname, "tx_dropped");
-	r->missed0 = bench_netdev_count(r->ifname, "rx_missed_errors");
-	r->fifo0 = bench_netdev_count(r->ifname, "rx_fifo_errors");
+	bench_run_note(r);
 	if (r->row->direction == BENCH_PINGPONG)
 		ret = bench_reflector_start(r->ifname, &r->traffic);
-	else if (r->row->direction == BENCH_TX && run_on(r, "wire"))
-		ret = r->counter = bench_counter_open(r->ifname);
+	else if (r->row->direction == BENCH_TX && bench_run_on(r, "wire"))
+		ret = r->counter = bench_counter_open(r->ifname, MG_FRAME_ETHERTYPE);
 	if (ret < 0) {
 		char why[96];
 
 		snprintf(why, sizeof(why), "traffic at %s: %s", r->ifname, strerror(-ret));
-		return run_fail(r, why);
+		return bench_run_fail(r, why);
 	}
 	return 0;
 }
 
-static int run_source(struct run *r)
+int bench_run_source(struct bench_run *r, unsigned int duration_ms)
 {
 	struct bench_source s = { .ifname = r->ifname,
 				  .size = r->row->frame_bytes - BENCH_FCS,
-				  .duration_ms =
-					  r->b->o.warm_ms + r->b->o.window_ms + SOURCE_MORE_MS };
+				  .duration_ms = duration_ms };
 
 	memcpy(s.dst, r->mac, 6);
 	if (bench_netdev_mac(r->ifname, s.src) < 0 || bench_source_start(&s, &r->traffic) < 0)
-		return run_fail(r, "the traffic source does not start");
+		return bench_run_fail(r, "the traffic source does not start");
 	return 0;
 }
 
-static int run_measure(struct run *r, const struct bench_monitor *m)
+static int run_measure(struct bench_run *r, const struct bench_monitor *m)
 {
 	char line[512];
 	int ret = m->counters(&r->guest, &r->before);
 
 	if (ret < 0)
-		return run_fail(r, "its counters cannot be read");
-	bench_child_say(&r->guest.child, 'g');
+		return bench_run_fail(r, "its counters cannot be read");
+	bench_child_say(&r->guest.child, "g");
 	if (r->row->direction == BENCH_RX) {
 		/* the guest takes away what came before 'g' */
-		ret = bench_pause(&r->b->sig, SETTLE_MS);
-		ret = ret < 0 ? ret : run_source(r);
+		ret = bench_pause(&r->b->sig, BENCH_SETTLE_MS);
+		ret = ret < 0 ? ret
+			      : bench_run_source(r, r->b->o.warm_ms + r->b->o.window_ms +
+							    SOURCE_MORE_MS);
 	}
 	if (ret == 0)
-		ret = run_expect(r, "FL RESULT",
-				 (int)(r->b->o.warm_ms + r->b->o.window_ms) + RESULT_MS, line,
-				 sizeof(line));
+		ret = bench_run_expect(r, "FL RESULT",
+				       (int)(r->b->o.warm_ms + r->b->o.window_ms) + RESULT_MS, line,
+				       sizeof(line));
 	if (ret == 0 && bench_result_parse(line, r->row->direction, &r->s->result) < 0)
-		ret = run_fail(r, "the guest's RESULT line makes no sense");
+		ret = bench_run_fail(r, "the guest's RESULT line makes no sense");
 	if (ret == 0 && m->counters(&r->guest, &r->after) < 0)
-		ret = run_fail(r, "its counters cannot be read");
+		ret = bench_run_fail(r, "its counters cannot be read");
 	if (ret == 0)
-		ret = bench_pause(&r->b->sig, SETTLE_MS);
+		ret = bench_pause(&r->b->sig, BENCH_SETTLE_MS);
 	bench_traffic_stop(r->traffic, &r->count);
 	r->traffic = NULL;
 	if (ret == 0 && r->row->ports)
@@ -230,7 +225,7 @@ static bool loss_counter(const char *name, enum bench_direction d)
 	       (!strncmp(name, "rx_drop_", 8) || !strcmp(name, "rx_no_descriptor"));
 }
 
-static void loss_of_nic(struct run *r, json_t *before, json_t *after, enum bench_direction d,
+static void loss_of_nic(struct bench_run *r, json_t *before, json_t *after, enum bench_direction d,
 			uint64_t *unaccounted)
 {
 	const char *name;
@@ -245,7 +240,7 @@ static void loss_of_nic(struct run *r, json_t *before, json_t *after, enum bench
 	}
 }
 
-static void loss_of_device(struct run *r, uint64_t *unaccounted)
+static void loss_of_device(struct bench_run *r, uint64_t *unaccounted)
 {
 	bool cross = r->row->direction == BENCH_CROSS;
 
@@ -256,22 +251,27 @@ static void loss_of_device(struct run *r, uint64_t *unaccounted)
 			    unaccounted);
 }
 
-static void loss_at_port(struct run *r, const char *port, const char *side, uint64_t *unaccounted)
+static void loss_at_port(struct bench_run *r, const char *port, const char *side,
+			 uint64_t *unaccounted)
 {
+	const json_t *before = bench_switch_drops(r->sw_before, port, side);
 	char cause[40];
 	const char *name;
 	json_t *n;
 
 	json_object_foreach((json_t *)bench_switch_drops(r->sw_stats, port, side), name, n) {
+		json_int_t more =
+			json_integer_value(n) - json_integer_value(json_object_get(before, name));
+
 		snprintf(cause, sizeof(cause), "switch_%.32s", name);
-		loss_cause(r->s, cause, (uint64_t)json_integer_value(n), unaccounted);
+		loss_cause(r->s, cause, more > 0 ? (uint64_t)more : 0, unaccounted);
 	}
 }
 
 /* The guest's port is "a", the other one "b" or "pool". Only what is on this row's way. */
-static void loss_of_switch(struct run *r, uint64_t *unaccounted)
+static void loss_of_switch(struct bench_run *r, uint64_t *unaccounted)
 {
-	const char *far = run_on(r, "switch") ? "b" : "pool";
+	const char *far = bench_run_on(r, "switch") ? "b" : "pool";
 
 	if (!r->sw_stats)
 		return;
@@ -284,10 +284,11 @@ static void loss_of_switch(struct run *r, uint64_t *unaccounted)
 		loss_at_port(r, "a", "out_drops", unaccounted);
 	}
 	if (r->row->lane == LANE_VMDQ && r->row->direction != BENCH_TX)
-		loss_cause(r->s, "nic_rx_missed", bench_switch_missed(&r->sw), unaccounted);
+		loss_cause(r->s, "nic_rx_missed", bench_switch_missed(&r->sw) - r->nic_missed0,
+			   unaccounted);
 }
 
-static void run_loss(struct run *r)
+static void run_loss(struct bench_run *r)
 {
 	struct bench_sample *s = r->s;
 	uint64_t arrived = s->result.total, unaccounted, dropped = 0;
@@ -302,7 +303,7 @@ static void run_loss(struct run *r)
 			r->count.ns ? (double)r->count.frames * 1e3 / (double)r->count.ns : 0;
 	} else if (r->row->direction == BENCH_CROSS) {
 		s->sent = s->result.sent;
-	} else if (r->row->direction == BENCH_PINGPONG) {
+	} else if (bench_is_tcp(r->row->direction) || r->row->direction == BENCH_PINGPONG) {
 		arrived = s->result.total - s->result.lost;
 	} else if (r->counter >= 0) {
 		arrived = bench_counter_read(r->counter);
@@ -313,6 +314,11 @@ static void run_loss(struct run *r)
 	}
 	s->lost = s->sent > arrived ? s->sent - arrived : 0;
 	unaccounted = s->lost;
+	/* some of them for nothing: only the sender knows why */
+	if (bench_is_tcp(r->row->direction)) {
+		loss_cause(s, "tcp_retransmits", s->lost, &unaccounted);
+		return;
+	}
 	if (r->row->direction == BENCH_TX)
 		loss_cause(s, "tx_never_completed", s->result.lost, &unaccounted);
 	loss_of_switch(r, &unaccounted);
@@ -332,7 +338,7 @@ static void run_loss(struct run *r)
 	loss_cause(s, "unaccounted", unaccounted, &unaccounted);
 }
 
-static int run_figures(struct run *r)
+int bench_run_figures(struct bench_run *r)
 {
 	struct bench_sample *s = r->s;
 	int64_t cpu = (int64_t)(r->after.cpu_ns - r->before.cpu_ns);
@@ -347,52 +353,62 @@ static int run_figures(struct run *r)
 	s->cpu_ns = cpu > 0 ? (uint64_t)cpu : 0;
 	run_loss(r);
 	if (r->count.err < 0)
-		return run_fail(r, strerror(-r->count.err));
+		return bench_run_fail(r, strerror(-r->count.err));
 	if (s->result.bad)
-		return run_fail(r, "frames came with wrong content");
+		return bench_run_fail(r, "frames came with wrong content");
 	if (!s->result.frames)
-		return run_fail(r, "no frame within the measured window");
+		return bench_run_fail(r, "no frame within the measured window");
 	s->ok = true;
 	return 0;
 }
 
 /* --- all of it ----------------------------------------------------------- */
-static void run_end(struct run *r, const struct bench_monitor *m, int ret)
+void bench_run_end(struct bench_run *r, const struct bench_monitor *m, const char *quit)
 {
 	bench_traffic_stop(r->traffic, NULL);
 	if (r->counter >= 0)
 		close(r->counter);
-	if (ret == 0)
-		bench_child_say(&r->guest.child, 'q');
-	bench_child_end(&r->guest.child, ret == 0 ? BYE_MS : 0);
+	if (quit)
+		bench_child_say(&r->guest.child, quit);
+	bench_child_end(&r->guest.child, quit ? BYE_MS : 0);
 	bench_child_free(&r->guest.child);
 	m->release(&r->guest);
 	json_decref(r->sw_stats);
+	json_decref(r->sw_before);
 	bench_switch_end(&r->sw);
 	bench_counters_free(&r->before);
 	bench_counters_free(&r->after);
 }
 
+void bench_run_init(struct bench_run *r, struct bench *b, const struct bench_row *row,
+		    struct bench_sample *s)
+{
+	*r = (struct bench_run){ .b = b,
+				 .row = row,
+				 .s = s,
+				 .counter = -1,
+				 .sw = { .child = { .in = -1, .out = -1, .err = -1 } },
+				 .guest = { .tap = -1,
+					    .child = { .in = -1, .out = -1, .err = -1 } } };
+	snprintf(r->guest.name, sizeof(r->guest.name), "compare-%d-%u", (int)getpid(),
+		 b->n_guests++);
+	if (bench_run_on(r, "tap"))
+		snprintf(r->ifname, sizeof(r->ifname), "flc%d", (int)getpid() % 10000000);
+	if (bench_run_on(r, "wire"))
+		snprintf(r->ifname, sizeof(r->ifname), "%s", b->hw.wire);
+}
+
 int bench_run(struct bench *b, struct bench_row *row, const struct bench_monitor *m,
 	      struct bench_sample *s)
 {
-	struct run r = { .b = b,
-			 .row = row,
-			 .s = s,
-			 .counter = -1,
-			 .sw = { .child = { .in = -1, .out = -1, .err = -1 } },
-			 .guest = { .tap = -1, .child = { .in = -1, .out = -1, .err = -1 } } };
+	struct bench_run r;
 	int ret;
 
 	*s = (struct bench_sample){ .done = true };
-	snprintf(r.guest.name, sizeof(r.guest.name), "compare-%d-%u", (int)getpid(), b->n_guests++);
-	if (run_on(&r, "tap"))
-		snprintf(r.ifname, sizeof(r.ifname), "flc%d", (int)getpid() % 10000000);
-	if (run_on(&r, "wire"))
-		snprintf(r.ifname, sizeof(r.ifname), "%s", b->hw.wire);
+	bench_run_init(&r, b, row, s);
 	ret = bench_pause(&b->sig, 0);
 	if (ret == 0)
-		ret = run_switch(&r);
+		ret = bench_run_switch(&r);
 	if (ret == 0)
 		ret = run_boot(&r, m);
 	if (ret == 0)
@@ -400,7 +416,7 @@ int bench_run(struct bench *b, struct bench_row *row, const struct bench_monitor
 	if (ret == 0)
 		ret = run_measure(&r, m);
 	if (ret == 0)
-		ret = run_figures(&r);
-	run_end(&r, m, ret);
+		ret = bench_run_figures(&r);
+	bench_run_end(&r, m, ret == 0 ? "q" : NULL);
 	return ret == -EINTR ? ret : 0;
 }

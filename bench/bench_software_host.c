@@ -15,13 +15,18 @@
 #define INSIDE    "/tmp/fourlane-compare.json"
 #define BUILD_S   900 /* for getting the image and booting it */
 #define LAB_TEXTS 5
-#define MAX_WORDS 40
+#define MAX_WORDS 48
 
-/* Twice what the runs inside may take: 23 rows a size, and every start and end of a guest. */
+/* About twice what the runs inside may take: 23 rows a size, and every start and end of a guest. */
 static unsigned int lab_seconds(const struct bench *b)
 {
 	unsigned int run_ms = b->o.window_ms + 2500;
 
+	/* 7 boots of a Linux guest and one to see whether it boots; at most 5 rows a size, two of
+	 * TCP */
+	if (b->o.kind == BENCH_LINUX)
+		return 300 +
+		       2 * 7 * b->o.runs * (30 + (3 * b->o.n_sizes + 2) * (run_ms + 1000) / 1000);
 	return 120 + (unsigned int)(2ull * 23 * b->o.n_sizes * b->o.runs * run_ms / 1000);
 }
 
@@ -34,9 +39,19 @@ static unsigned int lab_words(const struct bench *b, const char **argv, char tex
 	snprintf(text[4], 96, "%u", lab_seconds(b));
 	for (const char *const *w =
 		     (const char *const[]){ self, "lab", "run", "--fresh", "--timeout", text[4],
-					    "--copy-out", copy_out, "--",
-					    "/opt/fourlane/bin/fourlane", "compare", "--where",
-					    "host", "--peer", "none", "--json", INSIDE, NULL };
+					    "--copy-out", copy_out, NULL };
+	     *w; w++)
+		argv[n++] = *w;
+	/* with two, busy Linux guests lose their way in QEMU's SVM */
+	if (b->o.kind == BENCH_LINUX) {
+		argv[n++] = "--cpus";
+		argv[n++] = "1";
+	}
+	for (const char *const *w =
+		     (const char *const[]){
+			     "--", "/opt/fourlane/bin/fourlane", "compare", "--where", "host",
+			     "--json", INSIDE, "--guest", bench_kind_name[b->o.kind], "--peer",
+			     b->o.peer && b->o.kind == BENCH_LINUX ? "qemu" : "none", NULL };
 	     *w; w++)
 		argv[n++] = *w;
 	for (enum bench_lane l = 0; l < LANE_N; l++)

@@ -226,10 +226,10 @@ void bench_traffic_stop(struct bench_traffic *t, struct bench_traffic_count *n)
 }
 
 /* --- counter ------------------------------------------------------------- */
-int bench_counter_open(const char *ifname)
+int bench_counter_open(const char *ifname, uint16_t ethertype)
 {
 	/* nobody reads: once the small buffer is full a frame costs its counting only */
-	int small = 1, s = traffic_socket(ifname, MG_FRAME_ETHERTYPE);
+	int small = 1, s = traffic_socket(ifname, ethertype);
 
 	if (s < 0)
 		return s;

@@ -2,4 +2,5 @@ bench-cli := cmd_lab.c lab/lab.c lab/lab_image.c lab/lab_initrd.c lab/lab_guard.
 	lab/lab_copy.c
 include bench/lab/lab.mk
 bench-cli += cmd_compare.c bench_stat.c bench_result.c bench_child.c bench_netdev.c bench_traffic.c bench_switch.c bench_monitor_fourlane.c bench_monitor_qemu.c \
-	bench_run.c bench_lane.c bench_env.c bench_json.c bench_report.c bench_software_host.c
+	bench_run.c bench_run_linux.c bench_linux.c bench_lane.c bench_env.c bench_json.c bench_report.c bench_software_host.c
+$(B)/obj/bench/bench_linux.o: bench/linux/init.sh

@@ -53,6 +53,7 @@ static void defaults_are_three_runs_of_both_sizes_and_all_lanes(void **state)
 	assert_int_equal(o.sizes[0], 64);
 	assert_int_equal(o.sizes[1], 1518);
 	assert_int_equal(o.lanes, (1u << LANE_N) - 1);
+	assert_int_equal(o.kind, BENCH_MICRO);
 	assert_true(o.peer);
 }
 
@@ -63,7 +64,7 @@ static void words_are_understood(void **state)
 	assert_int_equal(
 		read_words(&o, WORDS("--where", "lab", "--lanes", "vf,emulated", "--sizes=128",
 				     "--seconds", "0.25", "--runs", "7", "--peer", "none", "--json",
-				     "x.json", "--wire", "eth7")),
+				     "x.json", "--wire", "eth7", "--guest", "linux")),
 		0);
 	assert_string_equal(o.where, "lab");
 	assert_int_equal(o.lanes, 1u << LANE_VF | 1u << LANE_EMULATED);
@@ -74,6 +75,9 @@ static void words_are_understood(void **state)
 	assert_false(o.peer);
 	assert_string_equal(o.json, "x.json");
 	assert_string_equal(o.wire, "eth7");
+	assert_int_equal(o.kind, BENCH_LINUX);
+	assert_int_equal(read_words(&o, WORDS("--guest", "micro")), 0);
+	assert_int_equal(o.kind, BENCH_MICRO);
 }
 
 static void quick_is_shorter_and_can_be_overruled(void **state)
@@ -109,6 +113,8 @@ static void wrong_words_are_a_wrong_call(void **state)
 		{ "--runs", "-1" },
 		{ "--peer", "bhyve" },
 		{ "--peer" },
+		{ "--guest", "bsd" },
+		{ "--guest", "" },
 		{ "word" },
 		{ "--nonsense" },
 	};
@@ -246,6 +252,26 @@ static void schema_refuses_what_is_wrong(void **state)
 	json_decref(doc);
 	json_decref(schema);
 	bench_drop(&b);
+}
+
+/* BENCH_DOCUMENT: what a test has let `compare --json` write. */
+static void document_of_a_run_obeys_the_schema(void **state)
+{
+	const char *file = getenv("BENCH_DOCUMENT");
+	json_t *schema, *doc;
+	json_error_t e;
+	char why[512] = "";
+
+	if (!file)
+		skip();
+	schema = load_schema();
+	doc = json_load_file(file, 0, &e);
+	if (!doc)
+		fail_msg("%s: line %d: %s", file, e.line, e.text);
+	if (schema_check(schema, schema, doc, why, sizeof(why)) < 0)
+		fail_msg("%s", why);
+	json_decref(doc);
+	json_decref(schema);
 }
 
 static double at(const json_t *o, const char *key)
@@ -428,6 +454,93 @@ static void drops_of_a_port_are_found_by_its_name(void **state)
 	json_decref(stats);
 }
 
+/* --- a Linux guest --- */
+static void linux_fill(struct bench *b)
+{
+	bench_fill(b);
+	b->o.kind = BENCH_LINUX;
+	snprintf(b->files.version, sizeof(b->files.version), "6.12.1-test");
+	row_fill(&b->row[1], LANE_EMULATED, BENCH_TCP_OUT, true);
+	for (int i = 0; i < 3; i++) {
+		b->row[1].ours[i].result.bytes = 250000000u * (unsigned int)(i + 1);
+		b->row[1].theirs[i].result.bytes = 125000000u * (unsigned int)(i + 1);
+	}
+	row_fill(&b->row[2], LANE_EMULATED, BENCH_TCP_IN, false);
+	b->row[2].backend = "switch";
+}
+
+static void table_names_its_guest(void **state)
+{
+	json_t *schema = load_schema(), *doc, *guest;
+	struct bench b;
+	char why[512] = "", *text;
+
+	linux_fill(&b);
+	doc = bench_document(&b);
+	if (schema_check(schema, schema, doc, why, sizeof(why)) < 0)
+		fail_msg("%s", why);
+	guest = json_object_get(doc, "guest");
+	assert_string_equal(json_string_value(json_object_get(guest, "kind")), "linux");
+	assert_string_equal(json_string_value(json_object_get(guest, "kernel")), "6.12.1-test");
+	text = report_text(doc);
+	assert_non_null(strstr(text, "This host, a Linux guest (6.12.1-test): medians"));
+	assert_non_null(strstr(text, "pktgen"));
+	assert_null(strstr(text, "no interrupts"));
+	free(text);
+	json_object_del(doc, "guest");
+	assert_int_equal(schema_check(schema, schema, doc, why, sizeof(why)), -1);
+	json_decref(doc);
+	bench_drop(&b);
+	bench_fill(&b);
+	doc = bench_document(&b);
+	guest = json_object_get(doc, "guest");
+	assert_string_equal(json_string_value(json_object_get(guest, "kind")), "micro");
+	assert_true(json_is_null(json_object_get(guest, "kernel")));
+	text = report_text(doc);
+	assert_non_null(strstr(text, "This host, the microguest: medians"));
+	assert_null(strstr(text, "pktgen"));
+	free(text);
+	json_decref(doc);
+	json_decref(schema);
+	bench_drop(&b);
+}
+
+static void tcp_is_measured_by_its_data(void **state)
+{
+	json_t *doc, *row, *peer;
+	struct bench b;
+	char *text;
+
+	linux_fill(&b);
+	doc = bench_document(&b);
+	row = json_array_get(json_object_get(doc, "results"), 1);
+	peer = json_array_get(json_object_get(doc, "peers"), 1);
+	assert_string_equal(json_string_value(json_object_get(row, "direction")), "tcp_out");
+	assert_true(json_is_null(json_object_get(row, "mpps")));
+	assert_float_equal(at(json_object_get(row, "gbit_s"), "median"), 4, 1e-9);
+	assert_float_equal(at(json_object_get(row, "gbit_s"), "max"), 6, 1e-9);
+	assert_float_equal(at(row, "exits_per_packet"), 150 / 12e6, 1e-12);
+	assert_float_equal(at(peer, "ratio"), 2, 1e-9);
+	text = report_text(doc);
+	assert_non_null(strstr(text, "TCP out of the guest"));
+	assert_non_null(strstr(text, "4.000 (2.000-6.000)"));
+	free(text);
+	json_decref(doc);
+	bench_drop(&b);
+}
+
+static void rows_of_a_lane_and_back_end_share_a_guest(void **state)
+{
+	struct bench b;
+
+	linux_fill(&b);
+	assert_int_equal(bench_rows_together(&b, 0), 2);
+	assert_int_equal(bench_rows_together(&b, 1), 1);
+	assert_int_equal(bench_rows_together(&b, 2), 1);
+	assert_int_equal(bench_rows_together(&b, 4), 1);
+	bench_drop(&b);
+}
+
 static void report_of_an_empty_document_does_not_fall_over(void **state)
 {
 	json_t *doc = json_object();
@@ -525,6 +638,7 @@ int main(void)
 		cmocka_unit_test(wrong_words_are_a_wrong_call),
 		cmocka_unit_test(document_obeys_its_schema),
 		cmocka_unit_test(schema_refuses_what_is_wrong),
+		cmocka_unit_test(document_of_a_run_obeys_the_schema),
 		cmocka_unit_test(figures_are_medians_and_sums_over_the_runs),
 		cmocka_unit_test(failed_run_is_left_out_and_told),
 		cmocka_unit_test(what_was_not_told_is_null),
@@ -532,6 +646,9 @@ int main(void)
 		cmocka_unit_test(report_has_ratio_skipped_and_where),
 		cmocka_unit_test(rows_over_the_switch_tell_who_takes_part),
 		cmocka_unit_test(drops_of_a_port_are_found_by_its_name),
+		cmocka_unit_test(table_names_its_guest),
+		cmocka_unit_test(tcp_is_measured_by_its_data),
+		cmocka_unit_test(rows_of_a_lane_and_back_end_share_a_guest),
 		cmocka_unit_test(report_of_an_empty_document_does_not_fall_over),
 		cmocka_unit_test(guest_driver_is_chosen_by_pci_id),
 		cmocka_unit_test(child_lines_come_whole_and_without_their_end),

@@ -56,6 +56,35 @@ static void cross_needs_what_was_sent_and_not_less_than_arrived(void **state)
 	assert_int_equal(bench_result_parse(TX, BENCH_CROSS, &r), -EPROTO);
 }
 
+/* bench/linux/init.sh */
+static void lines_of_a_linux_guest_are_read(void **state)
+{
+	struct bench_result r;
+	uint8_t mac[6];
+
+	assert_int_equal(bench_result_parse("FL RESULT mode=tcp_out frames=10 bytes=14480 "
+					    "ns=1000123000 total=10 kicks=0 lost=2 bad=0",
+					    BENCH_TCP_OUT, &r),
+			 0);
+	assert_int_equal(r.bytes, 14480);
+	assert_int_equal(r.lost, 2);
+	assert_int_equal(bench_result_parse("FL RESULT mode=tcp_out frames=10 bytes=14480 "
+					    "ns=1000123000 total=10 kicks=0 lost=2 bad=0",
+					    BENCH_TCP_IN, &r),
+			 -EPROTO);
+	assert_int_equal(bench_result_parse("FL RESULT mode=tcp_in frames=10 bytes=14480 "
+					    "ns=1000123000 total=10 kicks=0 lost=null bad=0",
+					    BENCH_TCP_IN, &r),
+			 -EPROTO);
+	assert_int_equal(bench_result_parse("FL RESULT mode=pingpong frames=9 bytes=540 "
+					    "ns=20000000 total=10 kicks=0 lost=1 bad=0 "
+					    "p50_ns=31000 p99_ns=90000 samples=9",
+					    BENCH_PINGPONG, &r),
+			 0);
+	assert_int_equal(r.p99_ns, 90000);
+	assert_int_equal(bench_ready_parse("FL READY mac=52:54:00:12:34:56 kernel=6.12.1", mac), 0);
+}
+
 static void optional_field_is_read_when_there(void **state)
 {
 	struct bench_result r;
@@ -175,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(result_line_is_read),
 		cmocka_unit_test(cross_needs_what_was_sent_and_not_less_than_arrived),
+		cmocka_unit_test(lines_of_a_linux_guest_are_read),
 		cmocka_unit_test(optional_field_is_read_when_there),
 		cmocka_unit_test(malformed_result_is_refused),
 		cmocka_unit_test(every_cut_of_a_result_is_refused),
