@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest memory in shared memfds (see mem.h). Created by the monitor's start and by tests; used by
- * everything that follows an address given by a guest. Pages are the kernel's, which is asked for
- * huge ones (MADV_HUGEPAGE; it takes shmem_enabled=advise or more), or huge ones that were set
- * aside (MFD_HUGETLB): those are reserved here, so that a guest never dies for want of one.
+ * Guest memory (see mem.h). Created by the monitor's start and by tests; used by everything that
+ * follows an address given by a guest. What another process is to see is a shared memfd, what none
+ * is to see anonymous memory. Pages are the kernel's, which is asked for huge ones (MADV_HUGEPAGE;
+ * anonymous memory has them on most hosts, a memfd where shmem_enabled says so), or huge ones that
+ * were set aside (MFD_HUGETLB): those are reserved here, so that a guest never dies for want of
+ * one.
  */
 #include "core/mem.h"
 
@@ -26,11 +28,38 @@ struct guest_mem {
 	uint64_t page_size;
 };
 
-static int mem_add(struct guest_mem *m, gpa_t gpa, uint64_t size, int fd, uint64_t fd_offset)
+/*
+ * A guest's 2 MiB are ours, too, so that a huge page here is one for the guest: more is mapped than
+ * wanted, and what is over at both ends is given back.
+ */
+static void *mem_map(const struct guest_mem *m, uint64_t size, int fd, uint64_t fd_offset)
 {
 	/* huge pages are few: what is mapped is reserved, or mmap() fails */
-	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | (m->page_size ? 0 : MAP_NORESERVE), fd, (off_t)fd_offset);
+	int how = (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED) |
+		  (m->page_size ? 0 : MAP_NORESERVE);
+	char *room, *hva;
+
+	if (m->page_size)
+		return mmap(NULL, size, PROT_READ | PROT_WRITE, how, fd, (off_t)fd_offset);
+	room = mmap(NULL, size + MEM_ALIGN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		    -1, 0);
+	if (room == MAP_FAILED)
+		return room;
+	hva = room + (-(uintptr_t)room & (MEM_ALIGN - 1));
+	if (hva > room)
+		munmap(room, (size_t)(hva - room));
+	munmap(hva + size, (size_t)(room + MEM_ALIGN - hva));
+	if (mmap(hva, size, PROT_READ | PROT_WRITE, how | MAP_FIXED, fd, (off_t)fd_offset) ==
+	    MAP_FAILED) {
+		munmap(hva, size);
+		return MAP_FAILED;
+	}
+	return hva;
+}
+
+static int mem_add(struct guest_mem *m, gpa_t gpa, uint64_t size, int fd, uint64_t fd_offset)
+{
+	void *hva = mem_map(m, size, fd, fd_offset);
 
 	if (hva == MAP_FAILED)
 		return err_ret(-errno, "mapping %llu MiB of guest memory: %s; give the guest less",
@@ -65,6 +94,7 @@ static int mem_file(uint64_t size, uint64_t page_size)
 int mem_create_conf(const struct mem_conf *conf, struct guest_mem **out)
 {
 	uint64_t align = conf->page_size ? conf->page_size : MEM_ALIGN, size = conf->size, low;
+	bool file = !conf->alone || conf->page_size;
 	struct guest_mem *m;
 	int fd, ret = 0;
 
@@ -83,9 +113,9 @@ int mem_create_conf(const struct mem_conf *conf, struct guest_mem **out)
 	if (!m)
 		return -ENOMEM;
 	m->page_size = conf->page_size;
-	fd = mem_file(size, conf->page_size);
+	fd = file ? mem_file(size, conf->page_size) : -1;
 	low = size < MEM_LOW_END ? size : MEM_LOW_END;
-	ret = fd < 0 ? fd : mem_add(m, 0, low, fd, 0);
+	ret = file && fd < 0 ? fd : mem_add(m, 0, low, fd, 0);
 	if (ret == 0 && size > low)
 		ret = mem_add(m, MEM_HIGH_START, size - low, fd, low);
 	if (ret < 0) {
@@ -116,7 +146,7 @@ void mem_destroy(struct guest_mem *m)
 		return;
 	for (size_t i = 0; i < m->n; i++)
 		munmap(m->region[i].hva, m->region[i].size);
-	if (m->n)
+	if (m->n && m->region[0].fd >= 0)
 		close(m->region[0].fd);
 	free(m);
 }

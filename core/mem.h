@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest memory: shared memfd regions and the one function that turns a guest physical address into
- * a pointer.
+ * Guest memory: regions of a shared memfd or of memory of our own, and the one function that turns
+ * a guest physical address into a pointer.
  *
  * Below the PCI hole (3 GiB) lies the first region, what is more goes above 4 GiB. Regions are
  * fixed after creation, so any thread may translate without a lock. Tests create one without KVM.
@@ -9,6 +9,7 @@
 #ifndef CORE_MEM_H
 #define CORE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -28,7 +29,7 @@ struct mem_region {
 	gpa_t gpa;
 	uint64_t size; /* bytes, a multiple of 4096 */
 	void *hva;
-	int fd; /* the memfd, owned by the guest_mem */
+	int fd; /* the memfd, owned by the guest_mem; -1: none (mem_conf's `alone`) */
 	uint64_t fd_offset;
 };
 
@@ -42,7 +43,8 @@ struct mem_conf {
 	uint64_t size;      /* as above; rounded up to whole pages */
 	uint64_t page_size; /* MEM_PAGE_2M, MEM_PAGE_1G, or 0: the kernel's own pages, huge when it
 			       can */
-	const char *sysfs;  /* where the pages are counted; NULL: MEM_SYSFS */
+	bool alone; /* no other process is to map it: no memfd, but for huge pages set aside */
+	const char *sysfs; /* where the pages are counted; NULL: MEM_SYSFS */
 };
 #define MEM_SYSFS "/sys/kernel/mm/hugepages"
 

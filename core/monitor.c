@@ -136,6 +136,7 @@ static int monitor_make_mem(json_t *params, struct guest_mem **mem)
 	const struct mem_conf conf = {
 		.size = (uint64_t)json_integer_value(json_object_get(params, "mem_bytes")),
 		.page_size = (uint64_t)json_integer_value(json_object_get(params, "page_bytes")),
+		.alone = !json_is_true(json_object_get(params, "share_mem")),
 	};
 	struct monitor_prefault p = { .bytes = conf.size, .next_ms = rpc_now_ms() + 1000 };
 	int ret;

@@ -13,6 +13,8 @@
 
 #include "core/err.h"
 
+#define PREP_AGAIN_RETRY_MS 50
+
 REGISTRY(fl_nic_preps, struct nic_prep);
 REGISTRY(fl_backend_preps, struct backend_prep);
 
@@ -164,16 +166,12 @@ int prep_guest_nic(struct prep_guest *g, const char *spec)
 	return s->nic.device_opts ? 0 : prep_set_opts(&s->nic, "%s", opts_text(s->nic.opts));
 }
 
-void prep_guest_close_fds(struct prep_guest *g)
-{
-	for (unsigned int i = 0; i < g->n_fds; i++)
-		close(g->fd[i].fd);
-	g->n_fds = 0;
-}
-
 void prep_guest_release(struct prep_guest *g)
 {
-	prep_guest_close_fds(g);
+	for (unsigned int i = 0; i < g->n_fds; i++)
+		if (g->fd[i].fd >= 0)
+			close(g->fd[i].fd);
+	g->n_fds = 0;
 	for (unsigned int i = 0; i < g->n_shared; i++)
 		close(g->shared[i].fd);
 	g->n_shared = 0;
@@ -231,6 +229,7 @@ int prep_software(struct prep_guest *g, struct prep_nic *nic)
 		if (ret < 0)
 			return ret;
 	}
+	g->shares_memory |= b && b->shares_memory;
 	/* a back-end that has nothing to open need not register here: the monitor knows the names
 	 * and refuses the others */
 	return b && b->prepare ? b->prepare(g, nic) : 0;
@@ -245,15 +244,83 @@ void prep_software_release(struct prep_guest *g, struct prep_nic *nic)
 		b->release(g, nic);
 }
 
+static const struct backend_prep *backend_of_slot(const struct prep_slot *s)
+{
+	const char *backend;
+
+	if (!s->prepared || s->type->prepare != prep_software)
+		return NULL;
+	backend = opts_take(s->nic.opts, "backend");
+	return backend_prep_find(backend ? backend : "null");
+}
+
 int prep_nic_reopen(struct prep_guest *g, unsigned int slot, const char *name)
 {
-	struct prep_slot *s = slot < g->n_nics ? &g->slot[slot] : NULL;
-	const char *backend;
-	const struct backend_prep *b;
+	const struct backend_prep *b = slot < g->n_nics ? backend_of_slot(&g->slot[slot]) : NULL;
 
-	if (!s || !s->prepared || s->type->prepare != prep_software)
-		return -ENOENT;
-	backend = opts_take(s->nic.opts, "backend");
-	b = backend_prep_find(backend ? backend : "null");
-	return b && b->reopen ? b->reopen(g, &s->nic, name) : -ENOENT;
+	return b && b->reopen ? b->reopen(g, &g->slot[slot].nic, name) : -ENOENT;
+}
+
+/* --- a guest that resets --- */
+/* Whose descriptor "nic0:tap" is: the slot, and its name there. False: no NIC's. */
+static bool fd_slot(const struct prep_guest *g, const struct prep_fd *f, unsigned int *slot,
+		    const char **name)
+{
+	const char *colon = strchr(f->name, ':');
+	size_t len = colon ? (size_t)(colon - f->name) : 0;
+
+	for (*slot = 0; colon && *slot < g->n_nics; (*slot)++) {
+		const char *nic = g->slot[*slot].nic.name;
+
+		*name = colon + 1;
+		if (strlen(nic) == len && !strncmp(nic, f->name, len))
+			return true;
+	}
+	return false;
+}
+
+void prep_guest_sent(struct prep_guest *g)
+{
+	for (unsigned int i = 0; i < g->n_fds; i++) {
+		const struct backend_prep *b;
+		unsigned int slot;
+		const char *name;
+
+		if (g->fd[i].fd < 0 || !fd_slot(g, &g->fd[i], &slot, &name))
+			continue;
+		b = backend_of_slot(&g->slot[slot]);
+		if (!b || !b->once || strncmp(name, b->once, strlen(b->once)))
+			continue;
+		close(g->fd[i].fd);
+		g->fd[i].fd = -1;
+	}
+}
+
+static int fd_again(struct prep_guest *g, struct prep_fd *f, long long end)
+{
+	unsigned int slot;
+	const char *name;
+
+	if (f->fd >= 0 || !fd_slot(g, f, &slot, &name))
+		return 0;
+	while ((f->fd = prep_nic_reopen(g, slot, name)) == -EAGAIN && rpc_now_ms() < end)
+		if (prep_wait(g, -1, 0, PREP_AGAIN_RETRY_MS) == -EINTR)
+			return -EINTR;
+	if (f->fd >= 0)
+		return 0;
+	return err_ret(f->fd == -EAGAIN ? -ETIMEDOUT : -EIO,
+		       "starting guest '%s' again after its reset: %s: %s; start it again when "
+		       "the other side is there",
+		       g->name, f->name,
+		       f->fd == -EAGAIN ? "the other side does not come back" : strerror(-f->fd));
+}
+
+int prep_guest_again(struct prep_guest *g)
+{
+	long long end = rpc_now_ms() + PREP_AGAIN_MS;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < g->n_fds && ret == 0; i++)
+		ret = fd_again(g, &g->fd[i], end);
+	return ret;
 }

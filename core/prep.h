@@ -69,6 +69,7 @@ struct nic_prep {
 struct backend_prep {
 	const char *name; /* value of backend= */
 	const char *keys;
+	bool shares_memory; /* another process maps the guest's memory */
 	int (*prepare)(struct prep_guest *g, struct prep_nic *nic);  /* NULL: nothing to open */
 	void (*release)(struct prep_guest *g, struct prep_nic *nic); /* may be NULL */
 	/*
@@ -77,6 +78,12 @@ struct backend_prep {
 	 * asked again in a moment, without limit in time. May be NULL: nothing comes.
 	 */
 	int (*reopen)(struct prep_guest *g, struct prep_nic *nic, const char *name);
+	/*
+	 * Descriptors whose names begin so serve one start of the guest (a connection): they are
+	 * closed once they are sent, and reopen() gives others when the guest resets. Those of all
+	 * other names are kept and sent again. May be NULL.
+	 */
+	const char *once;
 };
 #define BACKEND_PREP(ptr) REGISTER(fl_backend_preps, struct backend_prep, ptr)
 

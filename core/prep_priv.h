@@ -13,8 +13,7 @@
 
 struct prep_fd {
 	char name[24]; /* "nic0:tap", "kvm", ... as the monitor is told */
-	int fd;
-	bool shared; /* a copy of a descriptor that the guest keeps in shared[] */
+	int fd;        /* -1: it serves one start, and was sent */
 };
 
 struct prep_shared {
@@ -31,6 +30,7 @@ struct prep_slot {
 struct prep_guest {
 	const char *name;
 	uint64_t mem_bytes;
+	bool shares_memory; /* with another process, for a back-end */
 	struct prep_fd fd[RPC_MAX_FDS];
 	unsigned int n_fds;
 	struct prep_shared shared[1 + 2 * MONITOR_MAX_NICS]; /* VFIO: a container; a group and a
@@ -62,10 +62,14 @@ int prep_guest_nic(struct prep_guest *g, const char *spec);
  */
 int prep_nic_reopen(struct prep_guest *g, unsigned int slot, const char *name);
 /*
- * prep_guest_close_fds - after they were sent. prep_guest_release - gives back what the preps hold,
- * newest first. Both idempotent.
+ * prep_guest_sent - the monitor has them all: those that serve one start are closed.
+ * prep_guest_again - the guest has reset: they are made anew, waiting for another process up to
+ * PREP_AGAIN_MS. -EINTR: the user wants to end. Other negative errno after a message.
+ * prep_guest_release - closes all and gives back what the preps hold, newest first. Idempotent.
  */
-void prep_guest_close_fds(struct prep_guest *g);
+#define PREP_AGAIN_MS 30000
+void prep_guest_sent(struct prep_guest *g);
+int prep_guest_again(struct prep_guest *g);
 void prep_guest_release(struct prep_guest *g);
 
 #endif

@@ -32,6 +32,7 @@
 #include "core/late_fd.h"
 #include "core/paths.h"
 #include "core/prep_priv.h"
+#include "core/reboot.h"
 #include "core/rpc_server.h"
 
 #define ANSWER_MS 3000
@@ -57,6 +58,7 @@ struct supervisor {
 	struct late_fds late;
 	json_int_t next_id;
 	char why[32]; /* why the guest ended, as the monitor said */
+	struct reboots reboots;
 };
 
 static json_t *sup_method(void *opaque, const char *method, json_t *params, json_int_t id);
@@ -291,6 +293,8 @@ static int sup_send_start(struct supervisor *s)
 		return -EILSEQ;
 	}
 	sup_add_placement(s->conf, params);
+	if (g->shares_memory)
+		json_object_set_new(params, "share_mem", json_true());
 	return rpc_send(s->control, rpc_request(1, "start", params), fds, g->n_fds);
 }
 
@@ -375,7 +379,7 @@ static int sup_start(struct supervisor *s)
 	json_t *answer = NULL;
 	int ret = sup_send_start(s), code;
 
-	prep_guest_close_fds(&s->guest);
+	prep_guest_sent(&s->guest);
 	if (ret < 0)
 		return err_ret(
 			ret,
@@ -460,6 +464,7 @@ static void sup_add_facts(struct supervisor *s, json_t *stats)
 	sup_add_disk_facts(s, json_object_get(stats, "disks"));
 	json_object_set_new(stats, "version", json_integer(1));
 	json_object_set_new(stats, "guest", json_string(s->conf->name));
+	json_object_set_new(stats, "resets", json_integer(s->reboots.n));
 	json_object_set_new(stats, "monitor",
 			    json_pack("{s:i, s:I, s:I}", "pid", (int)s->pid, "cpu_ns",
 				      (json_int_t)sup_cpu_ns(s->pid), "guest_ns",
@@ -759,10 +764,73 @@ static int sup_check_limits(const struct supervisor *s)
 	return 0;
 }
 
+/* --- from start to end --- */
+/* One life of the guest. Its status, or a negative errno after a message. */
+static int sup_live(struct supervisor *s)
+{
+	int ret = sup_spawn(s), status = FL_DONE;
+
+	if (ret == 0)
+		ret = sup_start(s);
+	if (ret == -EINTR)
+		ret = FL_DONE;
+	if (s->started) {
+		if (!s->reboots.n)
+			sup_tty(s);
+		sup_loop(s);
+	}
+	if (s->pid > 0)
+		status = sup_reap(s);
+	return ret ? ret : status;
+}
+
+/* Who wanted its end has it by a reset, too. */
+static bool sup_was_reset(const struct supervisor *s)
+{
+	return s->started && !strcmp(s->why, "reset") && !s->stopping && !s->grace_end;
+}
+
+/*
+ * A monitor serves one life. The next one gets the same descriptors: name, socket, console, disks
+ * and NICs are ours, and stay. -EINTR: the user wants to end.
+ */
+static int sup_again(struct supervisor *s)
+{
+	if (s->conf->no_reboot)
+		return FL_RESET;
+	if (!reboot_again(&s->reboots, rpc_now_ms()))
+		return err_ret(
+			FL_FAILED,
+			"guest '%s': it has reset %d times within %d s; see what its console "
+			"says, or give --no-reboot",
+			s->conf->name, REBOOT_LIMIT, REBOOT_WINDOW_MS / 1000);
+	close(s->control);
+	close(s->pid_fd);
+	s->control = s->pid_fd = -1;
+	s->started = s->paused = s->deaf = false;
+	s->why[0] = '\0';
+	s->late.n = 0;
+	return prep_guest_again(&s->guest);
+}
+
+static int sup_run(struct supervisor *s)
+{
+	int ret = sup_live(s);
+
+	while (ret == FL_DONE && sup_was_reset(s)) {
+		ret = sup_again(s);
+		if (ret == -EINTR)
+			return FL_DONE;
+		if (ret == 0)
+			ret = sup_live(s);
+	}
+	return ret;
+}
+
 int supervisor_run(const struct supervisor_conf *conf)
 {
 	struct supervisor *s = calloc(1, sizeof(*s));
-	int ret, status;
+	int ret;
 
 	if (!s)
 		return -ENOMEM;
@@ -772,9 +840,9 @@ int supervisor_run(const struct supervisor_conf *conf)
 	s->lock_fd = s->sig_fd = s->control = s->pid_fd = s->console_w = -1;
 	s->stdin_open = true;
 	s->sig_fd = s->guest.sig_fd = sup_signals();
-	if ((ret = sup_check_limits(s)) < 0 || (ret = sup_lock(s)) < 0 || (ret = sup_listen(s)) < 0)
-		goto out;
-	ret = sup_prepare(s);
+	if ((ret = sup_check_limits(s)) == 0 && (ret = sup_lock(s)) == 0 &&
+	    (ret = sup_listen(s)) == 0)
+		ret = sup_prepare(s);
 	if (ret == -EINTR)
 		ret = err_ret(-ECANCELED,
 			      "starting guest '%s': a signal came while its devices were waited "
@@ -783,21 +851,7 @@ int supervisor_run(const struct supervisor_conf *conf)
 	if (ret == -EINVAL)
 		ret = FL_USAGE; /* a wrong --nic or --disk, and only that gives EINVAL here */
 	if (ret == 0)
-		ret = sup_spawn(s);
-	if (ret == 0)
-		ret = sup_start(s);
-	if (ret == -EINTR)
-		ret = FL_DONE;
-	if (!s->started)
-		goto reap;
-	sup_tty(s);
-	sup_loop(s);
-	ret = 0;
-reap:
-	status = s->pid > 0 ? sup_reap(s) : FL_DONE;
-	if (ret == 0)
-		ret = status;
-out:
+		ret = sup_run(s);
 	sup_cleanup(s);
 	free(s);
 	return ret;

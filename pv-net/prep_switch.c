@@ -328,8 +328,10 @@ static int prep_switch_reopen(struct prep_guest *g, struct prep_nic *nic, const 
 static const struct backend_prep switch_prep = {
 	.name = "switch",
 	.keys = "switch=NAME, port=NAME or socket=PATH, role=client|server, wait=SECONDS",
+	.shares_memory = true,
 	.prepare = prep_switch,
 	.release = prep_switch_release,
 	.reopen = prep_switch_reopen,
+	.once = "socket",
 };
 BACKEND_PREP(&switch_prep);

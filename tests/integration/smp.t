@@ -123,7 +123,7 @@ check prefaulted_guest_starts wait_for 60 guest_saw 'FL READY'
 is its_first_cpu_is_pinned "$(thread vcpu0)" "$cpu"
 is its_second_cpu_is_pinned "$(thread vcpu1)" "$cpu"
 is its_io_thread_is_pinned "$(thread io)" "$cpu"
-resident=$(awk '/^RssShmem:/ {print $2}' /proc/"$(vmm)"/status)
+resident=$(awk '/^Rss(Anon|Shmem):/ {n += $2} END {print n}' /proc/"$(vmm)"/status)
 check all_its_memory_is_there [ "${resident:-0}" -ge 65536 ]
 "$FL" stop "$GUEST"; guest_wait 10
 free=$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages 2>/dev/null)

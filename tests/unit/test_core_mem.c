@@ -30,6 +30,42 @@ static void ptr_refuses_what_leaves_the_region(void **state)
 	mem_destroy(m);
 }
 
+/* Memory that nobody else maps: no file, and 2 MiB of it are 2 MiB of the guest's. */
+static void memory_alone_has_no_file(void **state)
+{
+	const struct mem_conf conf = { .size = MEM_LOW_END + (6 << 20), .alone = true };
+	struct guest_mem *m;
+
+	assert_int_equal(mem_create_conf(&conf, &m), 0);
+	assert_int_equal(mem_n_regions(m), 2);
+	for (size_t i = 0; i < 2; i++) {
+		const struct mem_region *r = mem_region(m, i);
+		char zero = 1;
+
+		assert_int_equal(r->fd, -1);
+		assert_int_equal((uintptr_t)r->hva % (2 << 20), 0);
+		assert_int_equal(mem_write(m, r->gpa + r->size - 3, "end", 3), 0);
+		assert_int_equal(mem_read(m, r->gpa, &zero, 1), 0);
+		assert_int_equal(zero, 0);
+	}
+	mem_destroy(m);
+}
+
+static void memory_to_share_has_one(void **state)
+{
+	struct guest_mem *m;
+	const struct mem_region *r;
+	char got[4] = "";
+
+	assert_int_equal(mem_create(4 << 20, &m), 0);
+	r = mem_region(m, 0);
+	assert_int_equal((uintptr_t)r->hva % (2 << 20), 0);
+	assert_int_equal(mem_write(m, 4096, "seen", 4), 0);
+	assert_int_equal(pread(r->fd, got, 4, 4096), 4);
+	assert_memory_equal(got, "seen", 4);
+	mem_destroy(m);
+}
+
 static void ptr_refuses_addresses_that_wrap(void **state)
 {
 	struct guest_mem *m;
@@ -98,6 +134,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ptr_refuses_what_leaves_the_region),
+		cmocka_unit_test(memory_alone_has_no_file),
+		cmocka_unit_test(memory_to_share_has_one),
 		cmocka_unit_test(ptr_refuses_addresses_that_wrap),
 		cmocka_unit_test(memory_above_the_hole_is_a_region_of_its_own),
 		cmocka_unit_test(create_refuses_sizes_without_sense),
