@@ -41,6 +41,12 @@ static void appear(struct host *h, const char *bdf)
 
 	if (h->no_node || strcmp(tree_driver_of(&h->t, bdf, now, sizeof(now)), "vfio-pci"))
 		return;
+	if (h->noiommu) {
+		tree_file(&h->t, "sys/kernel/iommu_groups/9/name", "vfio-noiommu\n");
+		tree_link(&h->t, NIC_PATH "/iommu_group", "sys/kernel/iommu_groups/9");
+		tree_file(&h->t, "dev/vfio/noiommu-9", "");
+		return;
+	}
 	snprintf(node, sizeof(node), "%s/devices/pci0000:00/%s/iommu_group", h->t.sysfs, bdf);
 	n = readlink(node, group, sizeof(group) - 1);
 	group[n < 0 ? 0 : n] = '\0';

@@ -23,6 +23,7 @@ struct host {
 	const char *claimed;               /* disk that is */
 	int ask_error;                     /* what the network answers instead, when not 0 */
 	bool no_node;                      /* no node appears for what is bound to vfio-pci */
+	bool noiommu;                      /* what is bound joins a group 9 that VFIO makes up */
 	volatile int *busy; /* set while the kernel's side of a write runs, or NULL */
 	char said[8192];    /* messages, a line each */
 	char steps[8192];   /* vfio_sys.step: "what path text", a line each */

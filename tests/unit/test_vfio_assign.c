@@ -330,6 +330,7 @@ static void what_the_firmware_keeps_is_refused_before_a_guest_fails(void **state
 static void no_iommu_mode_takes_a_word_that_says_what_it_costs(void **state)
 {
 	struct host *h = *state;
+	char path[TREE_PATH];
 
 	tree_remove(&h->t, NIC_PATH "/iommu_group");
 	tree_file(&h->t, NOIOMMU, "N\n");
@@ -341,9 +342,13 @@ static void no_iommu_mode_takes_a_word_that_says_what_it_costs(void **state)
 	assert_said(h, "all memory of this host");
 	assert_said(h, "--unprotected-dma");
 	assert_int_equal(h->k.n_writes, 0);
-	h->s.dev = NULL; /* the made-up kernel makes no such group */
+	h->noiommu = true;
 	assert_int_equal(host_assign(h, NIC, NULL, VFIO_ASSIGN_NO_IOMMU), 0);
 	assert_driver(h, NIC, "vfio-pci");
+	tree_dir(&h->t, "proc/4242/fd");
+	snprintf(path, sizeof(path), "%s/proc/4242/fd/7", h->t.root);
+	assert_int_equal(symlink("/dev/vfio/noiommu-9", path), 0);
+	assert_int_equal(host_unassign(h, NIC), -EBUSY);
 }
 
 /* As user nobody; what was said comes back by a pipe. */
