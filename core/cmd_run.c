@@ -122,6 +122,7 @@ static int run_words(const struct guest_words *w, const char *file, bool detach)
 				     .append = w->append,
 				     .nics = w->nics,
 				     .disks = w->disks,
+				     .no_reboot = w->no_reboot,
 				     .ready_fd = -1 };
 	unsigned long long mem_bytes, n_cpus;
 	struct cpu_pin pin;
@@ -171,6 +172,7 @@ static int run_run(int argc, char **argv)
 		{ .name = "append", .value = &w.append },
 		{ .name = "nic", .list = &w.nics },
 		{ .name = "disk", .list = &w.disks },
+		{ .name = "no-reboot", .flag = &w.no_reboot },
 		{ .name = "detach", .flag = &detach },
 		{ 0 },
 	};
@@ -203,8 +205,10 @@ static const struct command run_command = {
 	.usage = "--kernel FILE [options]\n"
 		 "       fourlane run GUEST.yaml [options]\n"
 		 "\n"
-		 "Runs a guest until it resets, powers off or is stopped. Its first serial port is "
+		 "Runs a guest until it powers off or is stopped. Its first serial port is "
 		 "standard input and output.\n"
+		 "One that resets starts again, with its name, NICs, disks and console; five "
+		 "resets within 10 s end it (status 1).\n"
 		 "\n"
 		 "  --kernel FILE     Linux (vmlinuz or vmlinux), or the microguest (mg.elf)\n"
 		 "  --initrd FILE     initial RAM disk\n"
@@ -212,6 +216,7 @@ static const struct command run_command = {
 		 "  --name NAME       for ps, stats and stop (default: guest-PID)\n"
 		 "  --detach          in the background once it runs; its name is printed (see "
 		 "console)\n"
+		 "  --no-reboot       a reset ends the run, with status 4\n"
 		 "  --mem SIZE        guest memory, with K, M or G (default 256M)\n"
 		 "  --hugepages SIZE  2M or 1G: guest memory of huge pages that the host has set "
 		 "aside\n"
@@ -244,7 +249,7 @@ static const struct command run_command = {
 		 "--disk its whole list.\n"
 		 "Relative paths of kernel, initrd and disks are taken from the file's folder:\n"
 		 "  name: web              # or kernel, initrd, append, mem, hugepages, prefault, "
-		 "cpus, pin\n"
+		 "cpus, pin, reboot: false\n"
 		 "  kernel: vmlinuz\n"
 		 "  append: console=ttyS0 root=/dev/vda\n"
 		 "  prefault: true\n"

@@ -16,6 +16,7 @@ enum fl_exit {
 	FL_FAILED = 1,      /* tried and failed */
 	FL_USAGE = 2,       /* the words of the call are wrong */
 	FL_UNSUPPORTED = 3, /* this host cannot do it: hardware or kernel support is missing */
+	FL_RESET = 4,       /* `run --no-reboot`: the guest has reset */
 };
 
 /*

@@ -20,7 +20,7 @@
 
 /* As it was written. NULL: not there. */
 struct guest_conf {
-	char *name, *kernel, *initrd, *append, *mem, *hugepages, *prefault, *cpus, *pin;
+	char *name, *kernel, *initrd, *append, *mem, *hugepages, *prefault, *cpus, *pin, *reboot;
 	char **nics, **disks;
 	unsigned int nics_count, disks_count;
 };
@@ -37,13 +37,14 @@ static const cyaml_schema_value_t word_schema = {
 	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
 };
 
-static const cyaml_schema_field_t guest_fields[] = {
-	WORD(name),      WORD(kernel), WORD(initrd), WORD(append), WORD(mem),      WORD(cpus),
-	WORD(hugepages), WORD(pin),    LIST(nics),   LIST(disks),  WORD(prefault), CYAML_FIELD_END
-};
+static const cyaml_schema_field_t guest_fields[] = { WORD(name),      WORD(kernel),   WORD(initrd),
+						     WORD(append),    WORD(mem),      WORD(cpus),
+						     WORD(hugepages), WORD(pin),      LIST(nics),
+						     LIST(disks),     WORD(prefault), WORD(reboot),
+						     CYAML_FIELD_END };
 
 static const char guest_keys[] =
-	"name, kernel, initrd, append, mem, hugepages, prefault, cpus, pin, disks, nics";
+	"name, kernel, initrd, append, mem, hugepages, prefault, cpus, pin, disks, nics, reboot";
 
 static const cyaml_schema_value_t guest_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct guest_conf, guest_fields),
@@ -69,6 +70,9 @@ static int check_numbers(const char *file, const struct guest_conf *c, unsigned 
 	if (c->prefault && strcmp(c->prefault, "true") && strcmp(c->prefault, "false"))
 		return err_ret(-EINVAL, "%s: prefault: '%s' is neither true nor false; give one",
 			       file, c->prefault);
+	if (c->reboot && strcmp(c->reboot, "true") && strcmp(c->reboot, "false"))
+		return err_ret(-EINVAL, "%s: reboot: '%s' is neither true nor false; give one",
+			       file, c->reboot);
 	return 0;
 }
 
@@ -186,6 +190,7 @@ static int conf_fill(const struct guest_conf *c, struct guest_words *w)
 	fill(&w->cpus, c->cpus);
 	fill(&w->pin, c->pin);
 	w->prefault |= c->prefault && !strcmp(c->prefault, "true");
+	w->no_reboot |= c->reboot && !strcmp(c->reboot, "false");
 	return ret;
 }
 

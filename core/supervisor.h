@@ -25,6 +25,7 @@ struct supervisor_conf {
 	const char *kernel, *initrd, *append; /* initrd and append may be NULL */
 	const char **nics;                    /* NULL-ended list of --nic strings, or NULL */
 	const char **disks;                   /* the same of --disk strings */
+	bool no_reboot; /* a reset ends the run (FL_RESET), else the guest starts again */
 	/* once the guest runs: away from the terminal, its console behind a socket and in a log,
 	 * and one byte into ready_fd, which is closed then. -1: in the foreground */
 	int ready_fd;

@@ -168,6 +168,17 @@ static void prep_tap_release(struct prep_guest *g, struct prep_nic *nic)
 	nic->state = NULL;
 }
 
+/* It belongs to the first process that uses it, so a guest that resets gets another. */
+static int prep_vhost_reopen(struct prep_guest *g, struct prep_nic *nic, const char *name)
+{
+	int fd;
+
+	if (strncmp(name, "vhost", 5))
+		return -ENOENT;
+	fd = open(VHOST_NET, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static const struct backend_prep tap_prep = {
 	.name = "tap",
 	.keys = "ifname=NAME (used when it is there, else made for the time of the run)",
@@ -181,5 +192,7 @@ static const struct backend_prep vhost_prep = {
 	.keys = "ifname=NAME, as for tap",
 	.prepare = prep_vhost,
 	.release = prep_tap_release,
+	.reopen = prep_vhost_reopen,
+	.once = "vhost",
 };
 BACKEND_PREP(&vhost_prep);

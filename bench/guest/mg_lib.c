@@ -13,6 +13,9 @@
 #define PORT_EXIT      0xf4 /* isa-debug-exit, or the monitor's own */
 #define PORT_KEYBOARD  0x64
 #define KEYBOARD_RESET 0xfe
+/* fourlane's power-off (core/pm.h). Other monitors sleep otherwise, or have nothing there. */
+#define PORT_PM_CONTROL 0x604
+#define PM_OFF          (5 << 10 | 1 << 13)
 
 #define ARENA_SIZE (20u << 20) /* two NICs with large buffers */
 
@@ -177,6 +180,13 @@ void mg_quit(int code)
 {
 	wait_lsr(LSR_IDLE);
 	mg_out8(PORT_EXIT, (uint8_t)code);
+	mg_out16(PORT_PM_CONTROL, PM_OFF);
+	mg_reset();
+}
+
+void mg_reset(void)
+{
+	wait_lsr(LSR_IDLE);
 	mg_out8(PORT_KEYBOARD, KEYBOARD_RESET);
 	for (;;)
 		mg_relax();

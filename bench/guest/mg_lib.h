@@ -99,6 +99,11 @@ static inline void mg_out8(uint16_t port, uint8_t value)
 	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
 }
 
+static inline void mg_out16(uint16_t port, uint16_t value)
+{
+	asm volatile("outw %0, %1" : : "a"(value), "Nd"(port));
+}
+
 static inline uint8_t mg_in8(uint16_t port)
 {
 	uint8_t value;
@@ -205,7 +210,8 @@ void mg_put_hex(uint64_t value, int digits);
 void mg_put_field(const char *name, uint64_t value); /* " name=value" */
 void mg_put_mac(const uint8_t mac[6]);
 int mg_getc(void); /* a byte from COM1, or -1 */
-void mg_quit(int code) __attribute__((noreturn));
+void mg_quit(int code) __attribute__((noreturn)); /* powers off, or resets where it cannot */
+void mg_reset(void) __attribute__((noreturn));
 void mg_fail(const char *reason) __attribute__((noreturn));
 void mg_exception(uint64_t vector, uint64_t rip) __attribute__((noreturn));
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The microguest's course: read the command line, bring the device up, say READY, then run the
- * packet loop each time COM1 brings a 'g', until it brings a 'q'. Called by start.S in ring 3,
- * calls the drivers and mg_loop.c. Options are words key=value: dev mode size batch warm_ms ms tsc
- * ecam pool dst seed echo kick icr settle_ms nth first_ms check (64, or all), and for the NIC
+ * packet loop each time COM1 brings a 'g', until it brings a 'q' (an 'r': it resets). Called by
+ * start.S in ring 3, calls the drivers and mg_loop.c. Options are words key=value: dev mode size
+ * batch warm_ms ms tsc ecam pool dst seed echo kick icr settle_ms nth first_ms check (64, or all), and for the NIC
  * at the other end dev2 nth2: with mode=cross it receives (and says its address to the switch
  * first), with mode=pingpong it sends back. dev=blk is a disk (mg_blk.c), mode=smp wakes the other
  * processors (mg_smp.c). Lines on COM1:
@@ -187,6 +187,8 @@ static int wait_for_command(struct mg *mg)
 	for (;;) {
 		int c = mg_getc();
 
+		if (c == 'r')
+			mg_reset();
 		if (c == 'g' || c == 'q')
 			return c;
 		mg_wait_us(mg, 1000);

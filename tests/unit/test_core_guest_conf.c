@@ -75,7 +75,7 @@ static void a_whole_file_arrives(void **state)
 
 	assert_int_equal(load("name: web\nkernel: /boot/vmlinuz\ninitrd: sub/initrd.img\n"
 			      "append: console=ttyS0 root=/dev/vda\nmem: 512M\nhugepages: 2M\n"
-			      "prefault: true\ncpus: 2\npin: 0-1,io:0\n"
+			      "prefault: true\nreboot: false\ncpus: 2\npin: 0-1,io:0\n"
 			      "disks: [\"root.img\", \"/srv/data.img,ro,queues=2\"]\n"
 			      "nics:\n  - virtio,backend=tap\n  - e1000\n",
 			      &w, &c),
@@ -87,6 +87,7 @@ static void a_whole_file_arrives(void **state)
 	assert_string_equal(w.mem, "512M");
 	assert_string_equal(w.hugepages, "2M");
 	assert_true(w.prefault);
+	assert_true(w.no_reboot);
 	assert_string_equal(w.cpus, "2");
 	assert_string_equal(w.pin, "0-1,io:0");
 	assert_string_equal(w.disks[0], "/tmp/root.img");
@@ -103,13 +104,14 @@ static void what_is_left_out_stays_unset(void **state)
 	struct guest_words w = { 0 };
 	struct guest_conf *c;
 
-	assert_int_equal(load("prefault: false\nnics: []\n", &w, &c), 0);
+	assert_int_equal(load("prefault: false\nreboot: true\nnics: []\n", &w, &c), 0);
 	assert_null(w.name);
 	assert_null(w.kernel);
 	assert_null(w.mem);
 	assert_null(w.nics);
 	assert_null(w.disks);
 	assert_false(w.prefault);
+	assert_false(w.no_reboot);
 	drop(&w, c);
 }
 
@@ -146,6 +148,7 @@ static void wrong_values_are_named(void **state)
 	refused("cpus: 65\n", "cpus: '65'");
 	refused("hugepages: 4M\n", "hugepages: '4M'");
 	refused("prefault: maybe\n", "prefault: 'maybe'");
+	refused("reboot: never\n", "reboot: 'never'");
 	refused("cpus: 2\npin: 0\n", "--pin '0'");
 	refused("cpus: 1\npin: x\n", "--pin 'x'");
 	refused("nics: [warp]\n", "--nic warp");

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Descriptors that a device asks for while it runs: the supervisor's list of them, and the waiting
- * of a prep for another process.
+ * of a prep for another process. What a guest that resets gets again, and how often.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #include "core/device.h"
 #include "core/late_fd.h"
+#include "core/reboot.h"
 
 /* --- a back-end that has its descriptor when it is told to --- */
 static int fake_prepare(struct prep_guest *g, struct prep_nic *nic)
@@ -40,7 +42,8 @@ static int fake_reopen(struct prep_guest *g, struct prep_nic *nic, const char *n
 
 static const struct backend_prep fake_prep = { .name = "fake",
 					       .prepare = fake_prepare,
-					       .reopen = fake_reopen };
+					       .reopen = fake_reopen,
+					       .once = "socket" };
 BACKEND_PREP(&fake_prep);
 
 struct fixture {
@@ -179,6 +182,75 @@ static void a_prep_waits_no_longer_than_it_says_and_ends_by_a_signal(void **stat
 	close(sig);
 }
 
+/* --- a guest that resets --- */
+static void after_a_reset_the_same_descriptors_are_sent_and_a_new_connection(void **state)
+{
+	struct fixture *f = *state;
+	int kvm = eventfd(0, EFD_CLOEXEC), tap = eventfd(0, EFD_CLOEXEC),
+	    sock = eventfd(0, EFD_CLOEXEC);
+
+	assert_int_equal(prep_guest_fd(&f->g, "kvm", kvm), 0);
+	assert_int_equal(prep_add_fd(&f->g, &f->g.slot[0].nic, "tap", tap), 0);
+	assert_int_equal(prep_add_fd(&f->g, &f->g.slot[0].nic, "socket", sock), 0);
+	for (int i = 0; i < 3; i++) {
+		prep_guest_sent(&f->g);
+		/* whoever is at its other end sees it go */
+		assert_int_equal(fcntl(sock, F_GETFD), -1);
+		assert_int_equal(f->g.fd[2].fd, -1);
+		assert_int_equal(prep_guest_again(&f->g), 0); /* the third try brings it */
+		assert_int_equal(f->g.n_fds, 3);
+		assert_int_equal(f->g.fd[0].fd, kvm);
+		assert_int_equal(f->g.fd[1].fd, tap);
+		sock = f->g.fd[2].fd;
+		assert_true(fcntl(sock, F_GETFD) >= 0);
+		assert_string_equal(f->g.fd[2].name, "nic0:socket");
+	}
+}
+
+static void a_descriptor_of_a_back_end_without_reopen_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	assert_int_equal(prep_add_fd(&f->g, &f->g.slot[1].nic, "socket", fd), 0);
+	prep_guest_sent(&f->g);
+	assert_int_equal(prep_guest_again(&f->g), 0);
+	assert_int_equal(f->g.fd[0].fd, fd);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+}
+
+static void a_signal_ends_the_waiting_for_a_connection(void **state)
+{
+	struct fixture *f = *state;
+	int sig = eventfd(1, EFD_CLOEXEC);
+
+	assert_int_equal(prep_add_fd(&f->g, &f->g.slot[0].nic, "socket", eventfd(0, EFD_CLOEXEC)),
+			 0);
+	prep_guest_sent(&f->g);
+	f->g.sig_fd = sig;
+	assert_int_equal(prep_guest_again(&f->g), -EINTR);
+	f->g.sig_fd = 0;
+	close(sig);
+}
+
+static void five_resets_within_ten_seconds_are_too_many(void **state)
+{
+	struct reboots r = { 0 };
+
+	for (int i = 0; i < 4; i++)
+		assert_true(reboot_again(&r, 1000 + 100 * i));
+	assert_false(reboot_again(&r, 11000));
+	r = (struct reboots){ 0 };
+	for (int i = 0; i < 4; i++)
+		assert_true(reboot_again(&r, 1000 + 100 * i));
+	assert_true(reboot_again(&r, 11001)); /* the first is too long ago, the second is not */
+	assert_false(reboot_again(&r, 11001));
+	r = (struct reboots){ 0 };
+	for (int i = 0; i < 100; i++)
+		assert_true(reboot_again(&r, 2501 * i));
+	assert_int_equal(r.n, 100);
+}
+
 static void a_vm_without_a_supervisor_counts_wishes(void **state)
 {
 	struct guest_mem *mem;
@@ -203,6 +275,10 @@ int main(void)
 		T(a_descriptor_is_due_once_however_often_it_is_asked_for),
 		T(wishes_that_make_no_sense_are_ignored),
 		T(a_prep_waits_no_longer_than_it_says_and_ends_by_a_signal),
+		T(after_a_reset_the_same_descriptors_are_sent_and_a_new_connection),
+		T(a_descriptor_of_a_back_end_without_reopen_is_kept),
+		T(a_signal_ends_the_waiting_for_a_connection),
+		cmocka_unit_test(five_resets_within_ten_seconds_are_too_many),
 		T(a_vm_without_a_supervisor_counts_wishes),
 	};
 
