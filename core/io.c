@@ -35,8 +35,8 @@
  * for that nap, so the tries become rare while they bring nothing.
  */
 #define STREAM        32
-#define STREAM_END_NS 10000000ull
-#define TRY_MIN       16
+#define STREAM_END_NS 50000000ull
+#define TRY_MIN       2
 #define TRY_MAX       256
 #define TRY_WORK      8
 #define NAP_MIN_NS    20000
