@@ -15,7 +15,24 @@ static const char *text(json_t *o, const char *a, const char *b)
 	return s ? s : "unknown";
 }
 
-/* The sections of other folders, one line each: "key: name value, name value". */
+/* Items of a list that say in words what they mean stand below their section. */
+static void print_means(json_t *list)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *means = json_string_value(json_object_get(item, "means")),
+			   *name = json_string_value(json_object_get(item, "name")),
+			   *value = json_string_value(json_object_get(item, "value"));
+
+		if (name && means)
+			printf("%-12s   %s%s%s: %s\n", "", name, value ? "=" : "",
+			       value ? value : "", means);
+	}
+}
+
+/* The sections of other folders: "key: name value, name value", then what list items mean. */
 static void print_section(const char *key, json_t *section)
 {
 	const char *name, *sep = "";
@@ -36,6 +53,8 @@ static void print_section(const char *key, json_t *section)
 		sep = ", ";
 	}
 	printf("\n");
+	json_object_foreach(section, name, v)
+		print_means(v);
 }
 
 static void print_lane(const char *name, json_t *lane)

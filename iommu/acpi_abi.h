@@ -2,7 +2,7 @@
 /*
  * The ACPI tables in which firmware describes an IOMMU, as bytes: DMAR (Intel Virtualization
  * Technology for Directed I/O, revision 4.1, chapter 8) and IVRS (AMD I/O Virtualization
- * Technology Specification, 48882, revision 3.09, chapter 5). Little endian, nothing aligned: copy
+ * Technology Specification, 48882, chapter 5). Little endian, nothing aligned: copy
  * before use. Constants and structures only. The sections stand at the right.
  */
 #ifndef IOMMU_ACPI_ABI_H
@@ -103,7 +103,7 @@ enum dmar_scope_type {
 };
 
 /* ---- IVRS ------------------------------------------------------------------------------------- */
-struct ivrs_head {					/* 5.2.1 */
+struct ivrs_head {
 	struct acpi_sdt sdt;
 	uint32_t info;
 	uint8_t reserved[8];
@@ -113,7 +113,7 @@ static_assert(sizeof(struct ivrs_head) == 48, "IVRS header");
 #define IVRS_INFO_VA(i)		((i) >> 15 & 0x7f)	/* I/O virtual address bits */
 #define IVRS_INFO_HT_ATS	(UINT32_C(1) << 22)	/* the HyperTransport hole is reserved for ATS */
 
-struct ivrs_part {					/* 5.2.2 */
+struct ivrs_part {
 	uint8_t type, flags;
 	uint16_t length;
 	uint16_t device;		/* bus << 8 | device << 3 | function */
@@ -125,7 +125,7 @@ struct ivrs_part {					/* 5.2.2 */
 #define IVRS_IVMD_ONE	0x21		/* one, */
 #define IVRS_IVMD_RANGE	0x22		/* a range */
 
-struct ivrs_ivhd {					/* 5.2.2.1 */
+struct ivrs_ivhd {
 	struct ivrs_part part;
 	uint16_t capability;		/* offset of the capability in its config space */
 	uint64_t address;		/* of the registers */
@@ -136,7 +136,7 @@ static_assert(sizeof(struct ivrs_ivhd) == 24, "IVHD type 10h");
 #define IVRS_IVHD_LONG_SIZE	40	/* header of types 11h and 40h: EFR at 24, EFR2 at 32 */
 #define IVRS_IVHD_EFR		24
 
-struct ivrs_ivmd {					/* 5.2.2.3 */
+struct ivrs_ivmd {
 	struct ivrs_part part;
 	uint16_t last_device;		/* of a range */
 	uint16_t segment;
@@ -151,7 +151,7 @@ static_assert(offsetof(struct ivrs_ivmd, address) == 16, "IVMD");
 #define IVRS_IVMD_EXCLUSION	0x08	/* not translated at all */
 
 /* Device entries, by their first byte: 0-3fh are of 4 bytes, -7fh 8, -bfh 16, -efh 32, f0h variable. */
-enum ivrs_dev_type {					/* 5.2.2.2 */
+enum ivrs_dev_type {
 	IVRS_DEV_PAD = 0x00,
 	IVRS_DEV_ALL = 0x01,
 	IVRS_DEV_ONE = 0x02,

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The DMAR table of VT-d (Intel Virtualization Technology for Directed I/O, revision 4.1, chapter
- * 8) from bytes to struct dmar. Called by `fourlane host` and `fourlane groups`. Firmware is
- * trusted in nothing: a structure that does not fit its table, or a scope that does not fit its
- * structure, refuses the whole table with the reason. Whether the addresses in it are right is
- * left to the kernel, but for what no reader could use (a unit at 0, memory that ends before it
- * begins).
+ * 8) from bytes to struct dmar. Called by firmware.c. Firmware is trusted in nothing: a structure
+ * that does not fit its table, or a scope that does not fit its structure, refuses the whole table
+ * with the reason. Whether the addresses in it are right is left to the kernel, but for what no
+ * reader could use (a unit at 0, memory that ends before it begins).
  */
 #include "iommu_priv.h"
 

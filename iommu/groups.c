@@ -2,8 +2,8 @@
 /*
  * IOMMU groups out of sysfs: members with their drivers, reserved windows, and whether a group can
  * be handed to a guest. Called by the commands groups, assign, run and host. Rules of viability as
- * in the kernel's iommu_group_claim_dma_owner() (drivers that promise driver_managed_dma). ACS,
- * that is, why functions share a group, is left out here.
+ * in the kernel's iommu_group_claim_dma_owner() (drivers that promise driver_managed_dma). Why
+ * functions share a group is isolation.c's.
  */
 #include "iommu/iommu.h"
 
@@ -34,6 +34,16 @@ static bool groups_number(const char *s, unsigned int *out)
 	return !*end && v < GROUPS_MAX;
 }
 
+/* VFIO's no-IOMMU mode gives its devices groups of this name (drivers/vfio/group.c). */
+static bool groups_made_up(const char *sysfs, unsigned int id)
+{
+	char name[32];
+
+	return paths_read_line(name, sizeof(name), "%s/kernel/iommu_groups/%u/name", sysfs, id) >
+		       0 &&
+	       !strcmp(name, "vfio-noiommu");
+}
+
 bool iommu_active(const char *sysfs)
 {
 	char path[PATH_MAX];
@@ -47,7 +57,7 @@ bool iommu_active(const char *sysfs)
 	if (!d)
 		return false;
 	while (!found && (e = readdir(d)))
-		found = groups_number(e->d_name, &id);
+		found = groups_number(e->d_name, &id) && !groups_made_up(sysfs, id);
 	closedir(d);
 	return found;
 }
@@ -160,6 +170,7 @@ int iommu_group_load(const char *sysfs, unsigned int id, struct iommu_group **ou
 	if (!g)
 		return -ENOMEM;
 	g->id = id;
+	g->no_iommu = groups_made_up(sysfs, id);
 	if (paths_read_line(g->type, sizeof(g->type), "%s/kernel/iommu_groups/%u/type", sysfs, id) <
 	    0)
 		g->type[0] = '\0';
@@ -269,14 +280,20 @@ bool iommu_driver_is_vfio(const char *driver)
 
 bool iommu_member_blocks(const struct iommu_member *m)
 {
-	if (!m->driver[0] || m->bridge)
+	static const char *const harmless[] = { "pci-stub", "pcieport", "shpchp" };
+
+	if (!m->driver[0] || iommu_driver_is_vfio(m->driver))
 		return false;
-	return !iommu_driver_is_vfio(m->driver) && strcmp(m->driver, "pci-stub") &&
-	       strcmp(m->driver, "pcieport");
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		if (!strcmp(m->driver, harmless[i]))
+			return false;
+	return true;
 }
 
 bool iommu_group_viable(const struct iommu_group *g)
 {
+	if (g->no_iommu)
+		return false;
 	for (size_t i = 0; i < g->n_members; i++)
 		if (iommu_member_blocks(&g->members[i]))
 			return false;
@@ -330,6 +347,11 @@ enum iommu_verdict iommu_group_verdict(const struct iommu_group *g, char *mend, 
 	mend[0] = '\0';
 	if (!groups_has_endpoint(g))
 		return IOMMU_ONLY_BRIDGES;
+	if (g->no_iommu) {
+		snprintf(mend, size,
+			 "turn on VT-d or AMD-Vi in the firmware and boot with intel_iommu=on");
+		return IOMMU_NO_IOMMU;
+	}
 	if (iommu_group_forced(g)) {
 		snprintf(mend, size,
 			 "turn off the firmware's use of the device (RMRR: remote management, "

@@ -43,13 +43,15 @@ struct iommu_reserved {
 struct iommu_group {
 	unsigned int id;
 	char type[24]; /* "DMA", "DMA-FQ", "identity", ...; "" where the kernel does not tell */
+	bool no_iommu; /* made up by VFIO for a device that no IOMMU translates */
 	struct iommu_member *members;
 	size_t n_members;
 	struct iommu_reserved *reserved;
 	size_t n_reserved;
 };
 
-/* iommu_active - groups exist, that is, the kernel drives an IOMMU. */
+/* iommu_active - groups exist, that is, the kernel drives an IOMMU. Those that VFIO makes up in its
+ * no-IOMMU mode do not count. */
 bool iommu_active(const char *sysfs);
 
 /* iommu_group_of - number of the group of a PCI function; -ENOENT when there is no such function,
@@ -68,13 +70,13 @@ void iommu_groups_free(struct iommu_group **all, size_t n);
 
 /*
  * iommu_member_blocks - true when the member's driver keeps the group from being given away: any
- * driver but vfio-pci and its variants, pci-stub and the port drivers of bridges (which promise not
- * to use DMA of their own).
+ * driver but vfio-pci and its variants, pci-stub and the port drivers pcieport and shpchp (which
+ * promise not to use DMA of their own: driver_managed_dma in the kernel).
  */
 bool iommu_member_blocks(const struct iommu_member *m);
 /* iommu_driver_is_vfio - the driver hands its device to user space. */
 bool iommu_driver_is_vfio(const char *driver);
-/* iommu_group_viable - no member blocks. */
+/* iommu_group_viable - no member blocks, and an IOMMU translates for it. */
 bool iommu_group_viable(const struct iommu_group *g);
 /* iommu_group_forced - the first reserved window of kind "direct" (the firmware wants it mapped for
  * good), or NULL. */
@@ -88,10 +90,46 @@ enum iommu_verdict {
 	IOMMU_BOUND,        /* members are in use by the host's drivers: fourlane assign */
 	IOMMU_FORCED,       /* the firmware keeps a mapping: the kernel refuses */
 	IOMMU_ONLY_BRIDGES, /* nothing in it that a guest could use */
+	IOMMU_NO_IOMMU,     /* no IOMMU translates for it: the device reaches all memory */
 };
 /* iommu_group_verdict - why or why not; `mend` gets the step that mends it ("" when none is needed
  * or known). */
 enum iommu_verdict iommu_group_verdict(const struct iommu_group *g, char *mend, size_t size);
+
+/* --- isolation (ACS) ------------------------------------------------------ */
+enum iommu_break {
+	IOMMU_BREAK_FUNCTIONS, /* functions of one device that may reach each other */
+	IOMMU_BREAK_NO_ACS,    /* a port without ACS */
+	IOMMU_BREAK_ACS_OFF,   /* a port whose ACS is there and not all of it on */
+	IOMMU_BREAK_PCI,       /* a bridge to conventional PCI: all below it look alike */
+};
+
+/* What keeps a function from being told apart from others, the nearest first. */
+struct iommu_isolation {
+	bool known; /* false: config space is hidden (only root sees capabilities) */
+	size_t n;   /* 0 and known: isolated all the way to the root */
+	struct {
+		char name[IOMMU_BDF_SIZE]; /* the bridge, or the function itself */
+		enum iommu_break kind;
+		char why[96];
+	} at[8];
+};
+
+/*
+ * iommu_isolation_of - walks from the function up to the root, by the rules of the kernel's
+ * pci_device_group(): a port needs source validation, request and completion redirection and
+ * upstream forwarding (PCI Express Base Specification 6.0, section 7.7.11). The kernel knows
+ * devices that isolate without saying so; where its groups are finer than this, it is right.
+ */
+void iommu_isolation_of(const char *sysfs, const char *bdf, struct iommu_isolation *out);
+
+/*
+ * iommu_group_apart - why the functions of a group that a guest could use are together, and how
+ * they come apart. False, and "" in both, for a group with one such function or when nothing is
+ * known.
+ */
+bool iommu_group_apart(const char *sysfs, const struct iommu_group *g, char *why, char *mend,
+		       size_t size);
 
 /* --- valid IOVA ranges ---------------------------------------------------- */
 struct iommu_range {

@@ -6,10 +6,12 @@
 #ifndef IOMMU_PRIV_H
 #define IOMMU_PRIV_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/host.h"
 #include "iommu/iommu.h"
 
 /* --- ACPI tables ---------------------------------------------------------- */
@@ -111,5 +113,35 @@ struct ivrs {
 /* ivrs_parse, ivrs_free - as dmar_parse(). */
 int ivrs_parse(const uint8_t *data, size_t size, struct ivrs *out, char *why);
 void ivrs_free(struct ivrs *v);
+
+/* --- what `fourlane host` shows ------------------------------------------- */
+/* iommu_units_json - one object for each unit that the kernel drives (SYSFS/class/iommu): what its
+ * registers say, and a line for people ("means"). New reference. */
+json_t *iommu_units_json(const struct host_view *v);
+/* iommu_unit_kind - "vt-d", "amd-vi" or "other", by the name that the kernel gave a unit. */
+const char *iommu_unit_kind(const char *unit);
+
+/* iommu_firmware_json - the firmware's table, {"table": "DMAR", ...}; "error" holds the reason when
+ * it is refused or cannot be read. New reference; JSON null when there is no table. */
+json_t *iommu_firmware_json(const char *sysfs);
+/* iommu_firmware_owner - the devices, as the table names them, for which firmware keeps the memory
+ * from `first` on mapped. False when the table has no such memory. */
+bool iommu_firmware_owner(const json_t *firmware, uint64_t first, char *buf, size_t size);
+
+/* iommu_words_json - the kernel's parameters that matter for assignment, with what they mean. New
+ * reference. */
+json_t *iommu_words_json(const struct host_view *v);
+/* iommu_word_given - the boot line has NAME=...,WORD,... ("intel_iommu", "off"). */
+bool iommu_word_given(const struct host_view *v, const char *name, const char *word);
+/* iommu_unsafe_interrupts - vfio_iommu_type1 may do without interrupt remapping. */
+bool iommu_unsafe_interrupts(const struct host_view *v);
+
+/* --- what `fourlane groups` shows ----------------------------------------- */
+/* iommu_verdict_word - "can be assigned", ... */
+const char *iommu_verdict_word(enum iommu_verdict v);
+/* iommu_reserved_means - what a kind of reserved window means for guests. */
+const char *iommu_reserved_means(const char *kind);
+/* iommu_groups_json - the whole object of `fourlane groups --json`. New reference. */
+json_t *iommu_groups_json(const char *sysfs, struct iommu_group *const *all, size_t n);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The IVRS table of AMD-Vi (AMD I/O Virtualization Technology Specification, 48882, revision 3.09,
- * chapter 5) from bytes to struct ivrs. Called by `fourlane host` and `fourlane groups`. Firmware
- * is trusted in nothing: what does not fit refuses the whole table with the reason.
+ * The IVRS table of AMD-Vi (AMD I/O Virtualization Technology Specification, 48882, chapter 5) from
+ * bytes to struct ivrs. Called by firmware.c. Firmware is trusted in nothing: what does not fit
+ * refuses the whole table with the reason.
  */
 #include "iommu_priv.h"
 

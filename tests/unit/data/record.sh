@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Prints what the code of iommu/ reads of a host, one file or link a line, for the unit tests on recorded trees (read by
 # helper_tree_file.c). Run as root:
-#	fourlane lab run --fresh --iommu intel --copy-in tests/unit/data/record.sh -- bash record.sh >tests/unit/data/lab_intel.tree
+#	fourlane lab run --fresh --iommu intel --copy-in tests/unit/data/record.sh -- \
+#		bash -c 'modprobe vfio-pci; fourlane vf create lab1 2 >&2; bash record.sh' >tests/unit/data/lab_intel.tree
 # Lines: "L PATH TARGET" a link, "F PATH TEXT" a file (newlines as \n), "X PATH SIZE HEX" bytes (the rest up to SIZE is zero).
 set -eu
 text() { [ ! -r "$1" ] || printf 'F %s %s\n' "${1#/}" "$(sed -z 's/\n/\\n/g' "$1")"; }
