@@ -37,6 +37,7 @@ static struct {
 	int reset_error, intx_error;
 	int msi_max; /* vectors of MSI that the host has */
 	bool io_only, no_msix_grow;
+	uint32_t sparse_areas, sparse_at; /* BAR 0 may be mapped in parts only: what is told */
 	unsigned int n_irqs[N_KINDS];
 	int fd[N_KINDS][MAX_IRQS]; /* triggers, -1 */
 	unsigned int n_on[N_KINDS];
@@ -105,8 +106,29 @@ static int kernel_set_irqs(const struct vfio_irq_set *s)
 	return 0;
 }
 
+/* The first and the last page of BAR 0. */
+static int kernel_sparse(struct vfio_region_info *r)
+{
+	struct vfio_region_info_cap_sparse_mmap *c = (void *)(r + 1);
+	size_t size = sizeof(*r) + sizeof(*c) + 2 * sizeof(c->areas[0]);
+	uint32_t room = r->argsz;
+
+	r->argsz = (uint32_t)size;
+	r->flags |= VFIO_REGION_INFO_FLAG_CAPS;
+	if (room < size)
+		return 0; /* asked again with more room */
+	r->cap_offset = k.sparse_at ? k.sparse_at : sizeof(*r);
+	c->header = (struct vfio_info_cap_header){ .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP };
+	c->nr_areas = k.sparse_areas;
+	c->areas[0] = (struct vfio_region_sparse_mmap_area){ .offset = 0, .size = 0x1000 };
+	c->areas[1] = (struct vfio_region_sparse_mmap_area){ .offset = 0x1f000, .size = 0x1000 };
+	return 0;
+}
+
 static int kernel_region(struct vfio_region_info *r)
 {
+	uint32_t room = r->argsz;
+
 	const uint32_t rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 
 	r->argsz = sizeof(*r);
@@ -131,6 +153,10 @@ static int kernel_region(struct vfio_region_info *r)
 	if (k.io_only && r->index < VFIO_PCI_ROM_REGION_INDEX &&
 	    r->index != VFIO_PCI_BAR2_REGION_INDEX)
 		r->size = 0;
+	if (r->index == VFIO_PCI_BAR0_REGION_INDEX && k.sparse_areas) {
+		r->argsz = room;
+		return kernel_sparse(r);
+	}
 	return 0;
 }
 
@@ -744,6 +770,66 @@ static void trapped_bytes_are_counted(void **state)
 	assert_int_equal(vm_fake_counts(g->vm)->slots, 0);
 }
 
+static void parts_that_the_kernel_allows_are_mapped(void **state)
+{
+	struct guest *g = *state;
+	uint64_t val = 0;
+
+	k.sparse_areas = 2;
+	assert_int_equal(pwrite(k.dev, "\x12\x34", 2, BAR0_OFF + 0x1000), 2);
+	assert_int_equal(start(g, WORDS), 0);
+	assert_true(g->v->trapped_bytes == 0x1000 + 0x1e000);
+	cfg(g, 0x10, 4, 0xd0000000);
+	cfg(g, 4, 2, MEM);
+	assert_int_equal(vm_fake_counts(g->vm)->slots, 3);
+	assert_true(bus_read(vm_mmio(g->vm), 0, 0xd0001000, 2, &val));
+	assert_int_equal(val, 0x3412);
+	assert_false(bus_read(vm_mmio(g->vm), 0, 0xd0000000, 2, &val));
+}
+
+static void nonsense_about_parts_is_refused(void **state)
+{
+	struct guest *g = *state;
+
+	k.sparse_areas = 3; /* more than there is room for */
+	assert_int_equal(start(g, WORDS), -EPROTO);
+}
+
+static void parts_told_outside_the_answer_are_not_looked_at(void **state)
+{
+	struct guest *g = *state;
+
+	k.sparse_areas = 2;
+	k.sparse_at = 0xfff0;
+	assert_int_equal(start(g, WORDS), 0);
+	assert_true(g->v->trapped_bytes == 0x1000);
+}
+
+static void bars_anywhere_never_cover_ram_or_each_other(void **state)
+{
+	/* RAM, its end, 0, the interrupt controllers, the top */
+	static const uint32_t bad[] = { 0x00100000, 0x003e0000, 0, 0xfee00000, 0xfffe0000 };
+	struct guest *g = *state;
+	unsigned int slots;
+
+	assert_int_equal(start(g, WORDS), 0);
+	cfg(g, 0x1c, 4, 0xd0000000); /* 0x4000, the first page is the table's */
+	cfg(g, 4, 2, MEM);
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		cfg(g, 0x10, 4, 0xd8000000);
+		assert_int_equal(vm_fake_counts(g->vm)->slots, 2);
+		cfg(g, 0x10, 4, bad[i]);
+		slots = vm_fake_counts(g->vm)->slots;
+		assert_int_equal(slots, bad[i] == 0xfffe0000 ? 2 : 1);
+	}
+	cfg(g, 0x10, 4, 0xd0000000); /* over BAR 3 */
+	assert_int_equal(vm_fake_counts(g->vm)->slots, 1);
+	assert_true(atomic_load(&g->v->n.bar_map_errors) > 0);
+	cfg(g, 0x1c, 4, 0xd8000000); /* BAR 3 gives way; BAR 0 comes when it is written */
+	cfg(g, 0x10, 4, 0xd0000000);
+	assert_int_equal(vm_fake_counts(g->vm)->slots, 2);
+}
+
 static void device_of_io_bars_only_is_refused(void **state)
 {
 	struct guest *g = *state;
@@ -874,6 +960,10 @@ int main(void)
 		T(rom_is_a_shadow_that_the_guest_places),
 		T(rombar_off_hides_it),
 		T(trapped_bytes_are_counted),
+		T(parts_that_the_kernel_allows_are_mapped),
+		T(nonsense_about_parts_is_refused),
+		T(parts_told_outside_the_answer_are_not_looked_at),
+		T(bars_anywhere_never_cover_ram_or_each_other),
 		T(device_of_io_bars_only_is_refused),
 		T(hosts_request_ends_the_guest_in_order),
 		T(devices_error_ends_the_guest_and_is_said),
