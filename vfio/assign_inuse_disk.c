@@ -173,13 +173,15 @@ static bool disk_itself(const struct vfio_sys *s, const char *real, char *why, s
 {
 	const char *name = strrchr(real, '/') + 1;
 	char comm[32] = "";
-	int pid;
+	int claimed, pid;
 
 	if (disk_held(real, why, size))
 		return true;
-	if (s->is_claimed && s->is_claimed(s->opaque, name) != 0) {
-		snprintf(why, size, "its disk %s is claimed by a file system or another device",
-			 name);
+	claimed = s->is_claimed ? s->is_claimed(s->opaque, name) : 0;
+	if (claimed) {
+		snprintf(why, size, "its disk %s %s", name,
+			 claimed > 0 ? "is claimed by a file system or another device"
+				     : "cannot be asked who uses it");
 		return true;
 	}
 	pid = disk_opener(s, name);

@@ -180,10 +180,19 @@ static int sys_is_claimed(void *opaque, const char *disk)
 	for (char *p = path; (p = strchr(p, '!'));)
 		*p = '/'; /* sysfs' way to write cciss/c0d0 */
 	fd = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return errno == EBUSY;
-	close(fd);
-	return 0;
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	switch (errno) {
+	case EBUSY: return 1;
+	case ENOENT: /* no node, no medium; a plain user's dry run */
+	case ENXIO:
+	case ENODEV:
+	case ENOMEDIUM:
+	case EACCES: return 0;
+	default: return -errno;
+	}
 }
 
 int vfio_sys_real(struct vfio_sys *s, char *state_buf, size_t size)

@@ -85,7 +85,9 @@ static int host_has_route(void *opaque, const char *ifname)
 
 static int host_is_claimed(void *opaque, const char *disk)
 {
-	return !strcmp(((struct host *)opaque)->claimed, disk);
+	struct host *h = opaque;
+
+	return h->ask_error ? h->ask_error : !strcmp(h->claimed, disk);
 }
 
 static void host_step(void *opaque, const char *what, const char *path, const char *text)

@@ -21,7 +21,7 @@ struct host {
 	struct vfio_sys s;
 	const char *address_of, *route_of; /* interfaces that have one; "" for none */
 	const char *claimed;               /* disk that is */
-	int ask_error;                     /* what the network answers instead, when not 0 */
+	int ask_error;                     /* what network and disks answer instead, when not 0 */
 	bool no_node;                      /* no node appears for what is bound to vfio-pci */
 	bool noiommu;                      /* what is bound joins a group 9 that VFIO makes up */
 	volatile int *busy; /* set while the kernel's side of a write runs, or NULL */

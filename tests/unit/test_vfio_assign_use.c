@@ -263,6 +263,15 @@ static void disk_that_is_claimed_is_refused(void **state)
 	refused_unless_forced(h, "nvme0n1 is claimed by a file system");
 }
 
+static void disk_that_does_not_answer_is_no_free_disk(void **state)
+{
+	struct host *h = *state;
+
+	disk(h, "nvme0n1", DISK);
+	h->ask_error = -EPERM;
+	refused_unless_forced(h, "nvme0n1 cannot be asked");
+}
+
 static void disk_that_a_process_has_open_is_refused(void **state)
 {
 	struct host *h = *state;
@@ -378,6 +387,7 @@ int main(void)
 		T(disk_that_is_part_of_another_is_refused),
 		T(disk_of_a_raid_that_is_not_mounted_is_refused),
 		T(disk_that_is_claimed_is_refused),
+		T(disk_that_does_not_answer_is_no_free_disk),
 		T(disk_that_a_process_has_open_is_refused),
 		T(console_on_its_serial_line_is_refused),
 		T(controller_of_the_keyboard_is_refused),
