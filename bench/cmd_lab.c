@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <jansson.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ struct lab_words {
 	struct lab_options o;
 	const char **copy_in, **copy_out, **env;
 	int timeout_ms;
-	bool json;
+	bool json, cached;
 	char **words; /* what is no option, NULL-ended */
 	int n_words;
 };
@@ -54,11 +55,43 @@ static int lab_exit(int ret, int signals)
 	return ret;
 }
 
+/* What Linux takes as the name of an interface; '%' would be a pattern. */
+static bool lab_is_ifname(const char *s)
+{
+	size_t len = strlen(s);
+
+	return len > 0 && len < IFNAMSIZ && strcspn(s, "/:% \t\n") == len && strcmp(s, ".") &&
+	       strcmp(s, "..");
+}
+
+/* Which options a verb takes; the others are no options then. */
+static const struct {
+	const char *verb, *options;
+} lab_takes[] = {
+	{ "run", " iommu timeout append copy-in copy-out env fresh cpus modules tap in-turn "
+		 "console json " },
+	{ "up", " iommu append cpus modules tap in-turn console " },
+	{ "shell", " iommu append fresh cpus modules tap in-turn " },
+	{ "status", " json " },
+	{ "build", " modules cached " },
+};
+
+static bool lab_option_is_of(const char *verb, const char *option)
+{
+	char word[32];
+
+	snprintf(word, sizeof(word), " %s ", option);
+	for (size_t i = 0; i < sizeof(lab_takes) / sizeof(lab_takes[0]); i++)
+		if (!strcmp(lab_takes[i].verb, verb))
+			return strstr(lab_takes[i].options, word);
+	return false;
+}
+
 static int lab_parse(int argc, char **argv, bool command_follows, struct lab_words *w)
 {
 	const char *iommu = NULL, *timeout = NULL, *cpus = NULL;
 	unsigned long long seconds, n_cpus = 0;
-	const struct cmd_option opts[] = {
+	const struct cmd_option all[] = {
 		{ .name = "iommu", .value = &iommu },
 		{ .name = "timeout", .value = &timeout },
 		{ .name = "append", .value = &w->o.append },
@@ -67,13 +100,20 @@ static int lab_parse(int argc, char **argv, bool command_follows, struct lab_wor
 		{ .name = "env", .list = &w->env },
 		{ .name = "fresh", .flag = &w->o.fresh },
 		{ .name = "cpus", .value = &cpus },
+		{ .name = "modules", .flag = &w->o.modules },
+		{ .name = "tap", .value = &w->o.tap },
+		{ .name = "cached", .flag = &w->cached },
 		{ .name = "in-turn", .flag = &w->o.in_turn },
 		{ .name = "console", .flag = &w->o.console },
 		{ .name = "json", .flag = &w->json },
-		{ 0 },
 	};
-	int n = cmd_options(&lab_command, argc, argv, opts, command_follows);
+	struct cmd_option opts[sizeof(all) / sizeof(all[0]) + 1] = { 0 };
+	int n = 0;
 
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (lab_option_is_of(argv[0], all[i].name))
+			opts[n++] = all[i];
+	n = cmd_options(&lab_command, argc, argv, opts, command_follows);
 	if (n < 0)
 		return -EINVAL;
 	w->words = argv + 1;
@@ -92,6 +132,10 @@ static int lab_parse(int argc, char **argv, bool command_follows, struct lab_wor
 		       -EINVAL;
 	w->o.cpus = (int)n_cpus;
 	w->timeout_ms = timeout ? (int)seconds * 1000 : 0;
+	if (w->o.tap && !lab_is_ifname(w->o.tap))
+		return cmd_usage(&lab_command, "--tap takes an interface's name, not '%s'",
+				 w->o.tap),
+		       -EINVAL;
 	for (const char **e = w->env; e && *e; e++)
 		if (!strchr(*e, '='))
 			return cmd_usage(&lab_command, "--env takes NAME=VALUE, not '%s'", *e),
@@ -233,12 +277,15 @@ static int lab_shell_words(int argc, char **argv)
 
 static void lab_print_up(const struct lab *lab)
 {
-	char kernel[64] = "?", qemu[32] = "?", iommu[16] = "?";
+	char kernel[64] = "?", qemu[32] = "?", iommu[16] = "?", modules[8] = "", tap[IFNAMSIZ] = "";
 
 	lab_info(lab, "kernel", kernel, sizeof(kernel));
 	lab_info(lab, "qemu", qemu, sizeof(qemu));
 	lab_info(lab, "iommu", iommu, sizeof(iommu));
-	printf("the software host is up: kernel %s, QEMU %s, IOMMU %s\n", kernel, qemu, iommu);
+	lab_info(lab, "modules", modules, sizeof(modules));
+	lab_info(lab, "tap", tap, sizeof(tap));
+	printf("the software host is up: kernel %s, QEMU %s, IOMMU %s%s%s%s\n", kernel, qemu, iommu,
+	       strcmp(modules, "yes") ? "" : ", modules", tap[0] ? ", tap " : "", tap);
 }
 
 static int lab_up_words(int argc, char **argv)
@@ -272,15 +319,18 @@ static long lab_info_number(const struct lab *lab, const char *key)
 
 static json_t *lab_status_json(const struct lab *lab)
 {
-	char kernel[64] = "", qemu[32] = "", iommu[16] = "";
+	char kernel[64] = "", qemu[32] = "", iommu[16] = "", modules[8] = "", tap[IFNAMSIZ] = "";
 
 	if (!lab)
 		return json_pack("{s:i, s:b}", "version", 1, "up", 0);
 	lab_info(lab, "kernel", kernel, sizeof(kernel));
 	lab_info(lab, "qemu", qemu, sizeof(qemu));
 	lab_info(lab, "iommu", iommu, sizeof(iommu));
-	return json_pack("{s:i, s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "version", 1, "up", 1,
-			 "kernel", kernel, "qemu", qemu, "iommu", iommu, "guardian_pid",
+	lab_info(lab, "modules", modules, sizeof(modules));
+	lab_info(lab, "tap", tap, sizeof(tap));
+	return json_pack("{s:i, s:b, s:s, s:s, s:s, s:b, s:s*, s:I, s:I, s:I, s:I}", "version", 1,
+			 "up", 1, "kernel", kernel, "qemu", qemu, "iommu", iommu, "modules",
+			 !strcmp(modules, "yes"), "tap", tap[0] ? tap : NULL, "guardian_pid",
 			 (json_int_t)lab_info_number(lab, "pid"), "boot_ms",
 			 (json_int_t)lab_info_number(lab, "boot_ms"), "up_s",
 			 (json_int_t)lab_info_number(lab, "up_s"), "sessions",
@@ -353,16 +403,88 @@ static int lab_down_words(int argc, char **argv)
 
 static int lab_build_words(int argc, char **argv)
 {
+	struct lab_words w = { 0 };
 	struct lab_image image;
-	int signals, ret;
+	int ret = lab_parse(argc, argv, false, &w), signals;
 
-	if (argc > 1)
-		return cmd_usage(&lab_command, "build takes no words, '%s' is one", argv[1]);
-	signals = lab_block_signals();
-	ret = lab_image_wait(signals, &image);
-	if (!ret)
-		printf("%s\n", image.dir);
+	if (ret < 0 || w.n_words) {
+		ret = ret < 0 ? FL_USAGE
+			      : cmd_usage(&lab_command, "build takes no words, '%s' is one",
+					  w.words[0]);
+	} else {
+		signals = lab_block_signals();
+		ret = lab_image_prepare(signals,
+					(w.o.modules ? LAB_IMAGE_MODULES : 0) |
+						(w.cached ? LAB_IMAGE_CACHED : 0),
+					&image);
+		if (!ret)
+			printf("%s\n%s%s", image.dir, image.modules, image.modules[0] ? "\n" : "");
+		ret = lab_exit(ret, signals);
+	}
+	lab_words_free(&w);
+	return ret;
+}
+
+/* PATH of in:PATH, which starts in /root, to be freed; NULL for a word that names a place here. */
+static char *lab_inside(const char *word)
+{
+	char *path = NULL;
+
+	if (strncmp(word, "in:", 3) != 0)
+		return NULL;
+	word += 3;
+	return asprintf(&path, "%s%s", word[0] == '/' ? "" : "/root/", word) < 0 ? NULL : path;
+}
+
+/* One source to the destination; `into`: that has to be a folder. */
+static int lab_copy_one(struct lab *lab, const char *from, const char *to, bool into)
+{
+	char *from_inside = lab_inside(from), *to_inside = lab_inside(to), *place = NULL;
+	int ret = -ENOMEM;
+
+	if (asprintf(&place, "%s%s", to_inside ? to_inside : to, into ? "/" : "") >= 0)
+		ret = from_inside ? lab_get(lab, from_inside, place) : lab_put(lab, from, place);
+	free(place);
+	free(from_inside);
+	free(to_inside);
+	return ret;
+}
+
+static int lab_copy_all(const struct lab_words *w)
+{
+	int n = w->n_words - 1, signals = lab_block_signals(), ret;
+	struct lab *lab = NULL;
+
+	ret = lab_attach(signals, &lab);
+	if (ret == -ENOENT)
+		ret = err_ret(ret, "lab copy: no software host is up; start one with 'fourlane lab "
+				   "up'");
+	for (int i = 0; i < n && !ret; i++)
+		ret = lab_copy_one(lab, w->words[i], w->words[n], n > 1);
+	lab_close(lab);
 	return lab_exit(ret, signals);
+}
+
+static int lab_copy_words(int argc, char **argv)
+{
+	struct lab_words w = { 0 };
+	int ret = lab_parse(argc, argv, false, &w) < 0 ? FL_USAGE : 0, n = w.n_words - 1;
+
+	if (!ret && n < 1)
+		ret = cmd_usage(&lab_command, "copy takes a source and a destination");
+	for (int i = 0; i < n && !ret; i++)
+		if (!strncmp(w.words[i], "in:", 3) == !strncmp(w.words[n], "in:", 3))
+			ret = cmd_usage(
+				&lab_command,
+				"copy: one of '%s' and '%s' has to be inside (in:PATH), the "
+				"other here",
+				w.words[i], w.words[n]);
+		else if (!w.words[i][0] || !w.words[n][0])
+			ret = cmd_usage(&lab_command, "copy: an empty name");
+	if (!ret)
+		ret = lab_copy_all(&w);
+	lab_words_free(&w);
+	return ret;
 }
 
 static int lab_main(int argc, char **argv)
@@ -374,10 +496,12 @@ static int lab_main(int argc, char **argv)
 		{ "run", lab_run_words },       { "up", lab_up_words },
 		{ "shell", lab_shell_words },   { "down", lab_down_words },
 		{ "status", lab_status_words }, { "build", lab_build_words },
+		{ "copy", lab_copy_words },
 	};
 
 	if (argc < 2)
-		return cmd_usage(&lab_command, "one of up, run, shell, down, status is needed");
+		return cmd_usage(&lab_command,
+				 "one of up, run, shell, copy, status, down, build is needed");
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (!strcmp(argv[1], verbs[i].name))
 			return verbs[i].run(argc - 1, argv + 1);
@@ -388,26 +512,26 @@ static const struct command lab_command = {
 	.name = "lab",
 	.group = CMD_REHEARSE,
 	.summary = "a software host with IOMMU, SR-IOV NIC and KVM",
-	.usage = "run [--iommu intel|amd|none] [--timeout SECONDS] [--copy-in PATH[:INSIDE]]... "
-		 "[--copy-out INSIDE:PATH]...\n"
-		 "                        [--env NAME=VALUE]... [--append WORDS] [--cpus N] "
-		 "[--in-turn] "
-		 "[--fresh] "
-		 "[--console] [--] COMMAND...\n"
-		 "       fourlane lab up [--iommu intel|amd|none] [--append WORDS] [--cpus N] "
-		 "[--in-turn] "
-		 "[--console]\n"
-		 "       fourlane lab shell [--iommu intel|amd|none] [--fresh]\n"
+	.usage = "run [OPTION]... [--timeout SECONDS] [--copy-in PATH[:INSIDE]]... [--copy-out "
+		 "INSIDE:PATH]...\n"
+		 "                        [--env NAME=VALUE]... [--fresh] [--console] [--] "
+		 "COMMAND...\n"
+		 "       fourlane lab up [OPTION]... [--console]\n"
+		 "       fourlane lab shell [OPTION]... [--fresh]\n"
+		 "       fourlane lab copy SOURCE... DESTINATION\n"
 		 "       fourlane lab status [--json]\n"
 		 "       fourlane lab down\n"
-		 "       fourlane lab build\n"
+		 "       fourlane lab build [--modules] [--cached]\n"
+		 "\n"
+		 "OPTION  --iommu intel|amd|none, --modules, --tap IFNAME, --append WORDS, --cpus "
+		 "N, --in-turn\n"
 		 "\n"
 		 "A machine in software (QEMU): VT-d or AMD-Vi, four ports of an Intel 82576 with "
 		 "SR-IOV on one wire (lab0 to lab3), an\n"
 		 "NVMe disk, and a CPU with SVM, so that the Linux inside has /dev/kvm, VFIO and "
 		 "IOMMU groups. The first use builds its\n"
-		 "image (no root needed; 'build' does only that). Nothing that happens inside "
-		 "stays.\n"
+		 "image (no root needed; 'build' does only that, --cached only tells where it is). "
+		 "Nothing that happens inside stays.\n"
 		 "\n"
 		 "run     runs COMMAND inside as root, in /root, with this build's programs on its "
 		 "PATH; its streams and its exit status are\n"
@@ -415,17 +539,25 @@ static const struct command lab_command = {
 		 "boots one for this command alone (--fresh:\n"
 		 "        always). A copied-in PATH goes to /root by its name unless INSIDE tells "
 		 "another place. 124: --timeout passed.\n"
+		 "        --modules: with iommufd (/dev/iommu), /dev/vfio/devices and netdevsim, "
+		 "which Debian's kernel leaves out; the first\n"
+		 "        use builds them (minutes; needs gcc and make).\n"
+		 "        --tap joins a tap of this machine to the wire, made if it is not there "
+		 "(root, or the tap's owner).\n"
 		 "        --append gives a fresh lab's kernel more words (iommu=pt, hugepages=256, "
 		 "...).\n"
 		 "        --cpus: a fresh lab's CPUs, two unless told; with one, Linux guests are "
-		 "soundest "
-		 "and cost one CPU of this machine.\n"
+		 "soundest and cost one CPU of this machine.\n"
 		 "        --in-turn: its CPUs run one after the other (slower; QEMU's model of SVM "
 		 "is sound then under several busy guests)\n"
 		 "up      boots one that stays until 'down'; returns when it is ready\n"
 		 "shell   a shell inside; Ctrl-] leaves\n"
+		 "copy    files and folders into the lab that is up or out of it, as cp does: "
+		 "in:PATH is inside (from /root on), modes are kept\n"
 		 "\n"
-		 "Example: fourlane lab run -- fourlane groups\n",
+		 "Examples: fourlane lab run -- fourlane groups\n"
+		 "          fourlane lab copy build/mg.elf in:  and  fourlane lab copy "
+		 "in:/var/log/x .\n",
 	.run = lab_main,
 };
 COMMAND(&lab_command);

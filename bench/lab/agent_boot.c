@@ -74,7 +74,7 @@ static void boot_word(const char *line, const char *key, char *buf, size_t size)
 /* The file by which the programs inside know where they are. */
 static int boot_identity(void)
 {
-	char line[4096] = "", qemu[64], iommu[64];
+	char line[4096] = "", qemu[64], iommu[64], modules[64];
 	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 	struct utsname u;
 	FILE *f;
@@ -84,10 +84,12 @@ static int boot_identity(void)
 	close(fd);
 	boot_word(line, "qemu", qemu, sizeof(qemu));
 	boot_word(line, "iommu", iommu, sizeof(iommu));
+	boot_word(line, "modules", modules, sizeof(modules));
 	f = fopen("/etc/fourlane-lab", "we");
 	if (!f)
 		return -1;
-	fprintf(f, "where=lab\nkernel=%s\nqemu=%s\niommu=%s\n", u.release, qemu, iommu);
+	fprintf(f, "where=lab\nkernel=%s\nqemu=%s\niommu=%s\nmodules=%s\n", u.release, qemu, iommu,
+		modules);
 	return fclose(f);
 }
 

@@ -227,17 +227,22 @@ static int lab_start(const struct lab_options *o, int lock, const struct lab_pla
 				     .console = o->console,
 				     .lock = lock,
 				     .initrd = -1,
-				     .disk = -1 };
+				     .disk = -1,
+				     .tap = -1,
+				     .tap_name = o->tap };
 	struct lab_image image;
-	int ret = lab_image_wait(o->signals, &image), fd = -1;
+	int ret = 0, fd = -1;
 	pid_t pid;
 
-	if (ret < 0)
-		return ret;
+	if (o->tap)
+		s.tap = ret = lab_tap_open(o->tap);
+	if (ret >= 0)
+		ret = lab_image_prepare(o->signals, o->modules ? LAB_IMAGE_MODULES : 0, &image);
 	s.image = &image;
 	if (place)
 		s.place = *place;
-	s.initrd = ret = lab_initrd_create(&image);
+	if (ret >= 0)
+		s.initrd = ret = lab_initrd_create(&image);
 	if (ret >= 0)
 		s.disk = ret = lab_disk_create();
 	if (ret >= 0) {
@@ -249,6 +254,8 @@ static int lab_start(const struct lab_options *o, int lock, const struct lab_pla
 		close(s.initrd);
 	if (s.disk >= 0)
 		close(s.disk);
+	if (s.tap >= 0)
+		close(s.tap);
 	if (ret < 0)
 		return ret;
 	return lab_ready(out);
@@ -373,12 +380,18 @@ int lab_attach(int signals, struct lab **out)
 	return -ENOENT;
 }
 
+static bool lab_has(const struct lab *lab, const char *key, const char *want)
+{
+	char value[64];
+
+	return lab_info(lab, key, value, sizeof(value)) > 0 && !strcmp(value, want);
+}
+
 static bool lab_fits(const struct lab *lab, const struct lab_options *o)
 {
-	char kind[16];
-
-	return o->any_iommu || (lab_info(lab, "iommu", kind, sizeof(kind)) > 0 &&
-				!strcmp(kind, lab_iommu_name(o->iommu)));
+	return (o->any_iommu || lab_has(lab, "iommu", lab_iommu_name(o->iommu))) &&
+	       (!o->modules || lab_has(lab, "modules", "yes")) &&
+	       (!o->tap || lab_has(lab, "tap", o->tap));
 }
 
 int lab_open(const struct lab_options *o, struct lab **out)
@@ -411,7 +424,7 @@ static int lab_up_already(const struct lab_options *o, struct lab **out)
 		return ret;
 	lab_close(*out);
 	*out = NULL;
-	return err_ret(-EBUSY, "lab: bringing one up: one with another IOMMU is up; run 'fourlane "
+	return err_ret(-EBUSY, "lab: bringing one up: one of another kind is up; run 'fourlane "
 			       "lab down' first");
 }
 

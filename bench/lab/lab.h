@@ -30,6 +30,8 @@ struct lab_image {
 	char dir[PATH_MAX - 64];
 	char kernel[64];
 	char qemu[32];
+	char modules[PATH_MAX -
+		     64]; /* folder of modules for that kernel; "": none were asked for */
 };
 
 /*
@@ -38,7 +40,14 @@ struct lab_image {
  * -EINTR without one when `signals` (-1: none) became readable.
  */
 int lab_image_wait(int signals, struct lab_image *image);
-/* lab_image_get - the same for callers whose signals are as usual. */
+/*
+ * lab_image_prepare - the same, with modules for iommufd, VFIO's character devices and netdevsim
+ * (LAB_IMAGE_MODULES: they are built, too), or without building anything (LAB_IMAGE_CACHED: -ENOENT
+ * after a message when something is not there).
+ */
+enum { LAB_IMAGE_MODULES = 1, LAB_IMAGE_CACHED = 2 };
+int lab_image_prepare(int signals, unsigned int flags, struct lab_image *image);
+/* lab_image_get - lab_image_wait() for callers whose signals are as usual. */
 int lab_image_get(struct lab_image *image);
 
 enum { LAB_CPUS_MAX = 8 };
@@ -49,12 +58,15 @@ struct lab_options {
 			       does not get them */
 	bool any_iommu;     /* a lab that is up may be of another kind */
 	bool fresh;         /* do not use a lab that is up */
-	bool in_turn;       /* its CPUs run one after the other: slower, but QEMU's model of SVM, which
-			       loses its way at times, is sound then under several busy guests */
-	int cpus;           /* 1..LAB_CPUS_MAX, 0: two */
-	bool console;       /* show the serial console on stderr while it boots and runs */
-	int signals;        /* descriptor that becomes readable when waits shall end with -EINTR (a
-			       signalfd); -1: none. Never read here */
+	bool in_turn;    /* its CPUs run one after the other: slower, but QEMU's model of SVM, which
+			    loses its way at times, is sound then under several busy guests */
+	int cpus;        /* 1..LAB_CPUS_MAX, 0: two */
+	bool modules;    /* with iommufd, VFIO's character devices and netdevsim */
+	const char *tap; /* a tap of this machine that joins the wire, made if it is not there; or
+			    NULL */
+	bool console;    /* show the serial console on stderr while it boots and runs */
+	int signals;     /* descriptor that becomes readable when waits shall end with -EINTR (a
+			    signalfd); -1: none. Never read here */
 };
 
 /*
@@ -84,8 +96,8 @@ int lab_attach(int signals, struct lab **out);
  * Accepts NULL. */
 void lab_close(struct lab *lab);
 
-/* lab_info - value of a key: where, kernel, qemu, iommu, boot_ms. Its length, or -ENOENT without a
- * message. */
+/* lab_info - value of a key: where, kernel, qemu, iommu, modules (yes, no), boot_ms, tap (when it
+ * has one). Its length, or -ENOENT without a message. */
 int lab_info(const struct lab *lab, const char *key, char *buf, size_t size);
 
 /* lab_query - asks the guardian; lab_info() then also finds pid, qemu_pid, up_s, sessions. Negative
@@ -107,6 +119,12 @@ struct lab_command {
  */
 int lab_run(struct lab *lab, const struct lab_command *c);
 
+/*
+ * lab_put / lab_get - as cp would: file or folder `from` becomes `to`, or goes into it when that is
+ * a folder that is there; modes are kept. Negative errno after a message.
+ */
+int lab_put(struct lab *lab, const char *from, const char *to);
+int lab_get(struct lab *lab, const char *from, const char *to);
 /* lab_copy_in - file or folder `from` to `to` inside (created with its parents). Negative errno
  * after a message. */
 int lab_copy_in(struct lab *lab, const char *from, const char *to);

@@ -3,6 +3,7 @@
 # builders of image and modules.
 LAB_FILES := $(B)/lab/agent $(B)/lab/build.sh $(B)/lab/build_lib.sh $(B)/lab/modules.sh $(B)/lab/stage1
 INSTALL_LAB := $(LAB_FILES)
+bench-cli += lab/lab_tap.c
 
 all: $(LAB_FILES)
 

@@ -237,6 +237,9 @@ static void agent_is_ready(struct guard *g, const uint8_t *text, size_t size)
 	g->ready_ms = lab_now_ms();
 	n = snprintf(g->info, sizeof(g->info), "boot_ms=%lld\n",
 		     (long long)(g->ready_ms - g->started_ms));
+	if (g->start->tap_name)
+		n += snprintf(g->info + n, sizeof(g->info) - (size_t)n, "tap=%s\n",
+			      g->start->tap_name);
 	if (size > sizeof(g->info) - (size_t)n - 1)
 		size = sizeof(g->info) - (size_t)n - 1;
 	memcpy(g->info + n, text, size);
@@ -405,6 +408,8 @@ static int guard_start_qemu(struct guard *g)
 	close(p[1]);
 	close(g->start->initrd);
 	close(g->start->disk);
+	if (g->start->tap >= 0)
+		close(g->start->tap);
 	g->agent = s[0];
 	g->console = p[0];
 	return g->qemu < 0 ? -errno : 0;
@@ -432,7 +437,8 @@ static void guard_close_others(const struct lab_guard_start *s)
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
 	for (int fd = 3; fd < max && fd < 1024; fd++)
-		if (fd != s->client && fd != s->initrd && fd != s->disk && fd != s->lock)
+		if (fd != s->client && fd != s->initrd && fd != s->disk && fd != s->tap &&
+		    fd != s->lock)
 			close(fd);
 	close_range(1024, ~0u, 0);
 }

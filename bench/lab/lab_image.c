@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Finds the software host's image: asks lab/build.sh beside this program, which prints the cached
- * folder or builds it first.
+ * Finds the software host's image, and modules for its kernel: asks lab/build.sh and lab/modules.sh
+ * beside this program, which print the cached folder or build it first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,8 +18,18 @@
 #include "core/err.h"
 #include "core/paths.h"
 
-static pid_t image_start_build(const char *script, int out)
+/* A builder and its words. */
+struct image_call {
+	char script[PATH_MAX];
+	bool cached;       /* it is to build nothing */
+	const char *image; /* for modules.sh, or NULL */
+};
+
+static pid_t image_start_build(const struct image_call *c, int out)
 {
+	const char *argv[5] = { "bash", c->script };
+	int n = 2;
+
 	pid_t parent = getpid(), pid = fork();
 	sigset_t none;
 
@@ -34,7 +44,10 @@ static pid_t image_start_build(const char *script, int out)
 	signal(SIGPIPE, SIG_DFL);
 	if (dup2(out, STDOUT_FILENO) < 0)
 		_exit(1);
-	execlp("bash", "bash", script, (char *)NULL);
+	if (c->cached)
+		argv[n++] = "--cached";
+	argv[n] = c->image;
+	execvp(argv[0], (char *const *)argv);
 	_exit(127);
 }
 
@@ -59,15 +72,16 @@ static int image_read(int fd, int signals, char *line, size_t size)
 }
 
 /* First line of what the builder prints, and its status. */
-static int image_ask(const char *script, int signals, char *line, size_t size)
+static int image_ask(const struct image_call *c, int signals, char *line, size_t size)
 {
+	const char *script = c->script;
 	int p[2], status = 0, ret;
 	pid_t pid;
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return err_ret(-errno, "lab: starting %s: %s; close some files", script,
 			       strerror(errno));
-	pid = image_start_build(script, p[1]);
+	pid = image_start_build(c, p[1]);
 	close(p[1]);
 	if (pid < 0) {
 		close(p[0]);
@@ -92,20 +106,15 @@ static int image_ask(const char *script, int signals, char *line, size_t size)
 	if (WIFSIGNALED(status))
 		return err_ret(-EIO, "lab: building its image: signal %d ended it; try again",
 			       WTERMSIG(status));
-	return -EIO;
+	return c->cached ? -ENOENT : -EIO;
 }
 
-int lab_image_wait(int signals, struct lab_image *image)
+static int image_read_info(struct lab_image *image)
 {
-	char script[PATH_MAX], path[PATH_MAX], text[512];
-	int ret = paths_find_program("lab/build.sh", script, sizeof(script)), fd;
+	char path[PATH_MAX], text[512];
+	int fd;
 	ssize_t n;
 
-	if (ret < 0)
-		return ret;
-	ret = image_ask(script, signals, image->dir, sizeof(image->dir));
-	if (ret < 0)
-		return ret;
 	snprintf(path, sizeof(path), "%s/info", image->dir);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
@@ -118,6 +127,30 @@ int lab_image_wait(int signals, struct lab_image *image)
 			       "lab: reading %s: it is damaged; remove %s, it is then built again",
 			       path, image->dir);
 	return 0;
+}
+
+int lab_image_prepare(int signals, unsigned int flags, struct lab_image *image)
+{
+	struct image_call c = { .cached = flags & LAB_IMAGE_CACHED };
+	int ret = paths_find_program("lab/build.sh", c.script, sizeof(c.script));
+
+	image->modules[0] = '\0';
+	if (!ret)
+		ret = image_ask(&c, signals, image->dir, sizeof(image->dir));
+	if (!ret)
+		ret = image_read_info(image);
+	if (ret || !(flags & LAB_IMAGE_MODULES))
+		return ret;
+	c.image = image->dir;
+	ret = paths_find_program("lab/modules.sh", c.script, sizeof(c.script));
+	if (!ret)
+		ret = image_ask(&c, signals, image->modules, sizeof(image->modules));
+	return ret;
+}
+
+int lab_image_wait(int signals, struct lab_image *image)
+{
+	return lab_image_prepare(signals, 0, image);
 }
 
 int lab_image_get(struct lab_image *image)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The initramfs of the software host: the cached stage 1 archive (busybox and modules) and behind
- * it, in a second archive, the files of this build: /init and /agent. So a change of these makes no
+ * The initramfs of the software host: the cached stage 1 archive (busybox and modules), the archive
+ * of modules that were built for it, if asked for, and behind them, in an archive of its own, the
+ * files of this build: /init and /agent. So a change of these makes no
  * new image. Format: "newc" cpio, as the kernel's
  * Documentation/driver-api/early-userspace/buffer-format.rst describes it; several archives may
  * follow each other.
@@ -85,22 +86,33 @@ static int initrd_add(int out, const char *program, const char *name, unsigned i
 		       : 0;
 }
 
-int lab_initrd_create(const struct lab_image *image)
+/* An archive out of the cache. */
+static int initrd_add_archive(int out, const char *dir, const char *name)
 {
 	char path[PATH_MAX];
-	int out = memfd_create("fourlane-initrd", MFD_CLOEXEC), ret;
 	off_t size;
+	int ret;
 
-	if (out < 0)
-		return err_ret(-errno, "lab: making the initramfs: %s; is there memory left?",
-			       strerror(errno));
-	snprintf(path, sizeof(path), "%s/stage1.cpio", image->dir);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	ret = initrd_copy(out, path, &size);
 	if (!ret)
 		ret = initrd_pad(out);
 	if (ret < 0)
 		err_say("lab: reading %s: %s; remove its folder, it is then built again", path,
 			strerror(-ret));
+	return ret;
+}
+
+int lab_initrd_create(const struct lab_image *image)
+{
+	int out = memfd_create("fourlane-initrd", MFD_CLOEXEC), ret;
+
+	if (out < 0)
+		return err_ret(-errno, "lab: making the initramfs: %s; is there memory left?",
+			       strerror(errno));
+	ret = initrd_add_archive(out, image->dir, "stage1.cpio");
+	if (!ret && image->modules[0])
+		ret = initrd_add_archive(out, image->modules, "modules.cpio");
 	if (!ret)
 		ret = initrd_add(out, "lab/stage1", "init", 1);
 	if (!ret)

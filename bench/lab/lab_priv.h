@@ -72,9 +72,16 @@ int lab_wait_frame(struct lab *lab, int timeout_ms, int other, struct lab_frame 
 int lab_push_programs(struct lab *lab);
 
 /* --- lab_initrd.c --- */
-/* lab_initrd_create - the image's stage 1 archive with our init files and agent behind it, in a
- * memfd. Descriptor, or negative errno after a message. */
+/* lab_initrd_create - the image's stage 1 archive, its modules if any, our init files and agent, in
+ * a memfd. Descriptor, or negative errno after a message. */
 int lab_initrd_create(const struct lab_image *image);
+
+/* --- lab_tap.c --- */
+/*
+ * lab_tap_open - the tap `name`, up; made when it is not there, and gone then with the last
+ * descriptor. Descriptor, or negative errno after a message; -EOPNOTSUPP when this caller may not.
+ */
+int lab_tap_open(const char *name);
 
 /* --- lab_guard.c --- */
 /* Where a lab that is up is met. */
@@ -88,10 +95,12 @@ struct lab_guard_start {
 	const struct lab_image *image;
 	enum lab_iommu iommu;
 	const char *append; /* more words for the kernel, or NULL */
-	int cpus; /* 0: the usual two */
+	int cpus;           /* 0: the usual two */
 	bool in_turn, console;
-	int client;             /* our end of the socket to the command */
-	int initrd, disk;       /* memfds */
+	int client;       /* our end of the socket to the command */
+	int initrd, disk; /* memfds */
+	int tap;          /* or -1 */
+	const char *tap_name;
 	int lock;               /* `lab up`: held while the lab lives; else -1 */
 	struct lab_place place; /* `lab up`: where to listen once it is ready; else empty */
 };

@@ -24,6 +24,7 @@
 #define QEMU_FD_AGENT   10
 #define QEMU_FD_INITRD  11
 #define QEMU_FD_DISK    12
+#define QEMU_FD_TAP     13
 #define QEMU_MAX_WORDS  96
 #define QEMU_WORD_BYTES (PATH_MAX + 256)
 
@@ -46,7 +47,7 @@ static void qemu_add(struct qemu_line *q, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void qemu_add_nics(struct qemu_line *q)
+static void qemu_add_nics(struct qemu_line *q, bool tap)
 {
 	for (int i = 1; i <= 4; i++) {
 		qemu_add(q, "-device");
@@ -56,6 +57,12 @@ static void qemu_add_nics(struct qemu_line *q)
 		qemu_add(q, "-device");
 		qemu_add(q, "igb,bus=rp%d,netdev=h%d,mac=52:54:00:aa:00:%02d", i, i, i);
 	}
+	if (!tap)
+		return;
+	qemu_add(q, "-netdev");
+	qemu_add(q, "tap,id=tap,fd=%d", QEMU_FD_TAP);
+	qemu_add(q, "-netdev");
+	qemu_add(q, "hubport,id=outside,hubid=0,netdev=tap");
 }
 
 static void qemu_add_disks(struct qemu_line *q, const char *image)
@@ -96,10 +103,11 @@ static void qemu_add_kernel(struct qemu_line *q, const struct lab_guard_start *s
 	 */
 	qemu_add(q,
 		 "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable "
-		 "no_timer_check%s lab.qemu=%s lab.iommu=%s "
+		 "no_timer_check%s lab.qemu=%s lab.iommu=%s lab.modules=%s "
 		 "random.trust_cpu=on init_on_alloc=0 cryptomgr.notests nowatchdog lsm=none%s%s",
 		 s->iommu == LAB_IOMMU_INTEL ? " intel_iommu=on" : "", s->image->qemu,
-		 lab_iommu_name(s->iommu), s->append ? " " : "", s->append ? s->append : "");
+		 lab_iommu_name(s->iommu), s->image->modules[0] ? "yes" : "no",
+		 s->append ? " " : "", s->append ? s->append : "");
 }
 
 static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
@@ -115,24 +123,11 @@ static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
 	qemu_add(q, "-L");
 	qemu_add(q, "%s/qemu/usr/share/seabios", dir);
 	for (const char *const *w =
-		     (const char *const[]){ "-accel",
-					    s->in_turn ? "tcg,thread=single" : "tcg,thread=multi",
-					    "-M",
-					    "q35,kernel-irqchip=split",
-					    "-cpu",
-					    CPU,
-					    "-m",
-					    "3072M",
-					    "-nodefaults",
-					    "-no-user-config",
-					    "-display",
-					    "none",
-					    "-no-reboot",
-					    "-chardev",
-					    "stdio,id=console,signal=off",
-					    "-serial",
-					    "chardev:console",
-					    NULL };
+		     (const char *const[]){
+			     "-accel", s->in_turn ? "tcg,thread=single" : "tcg,thread=multi", "-M",
+			     "q35,kernel-irqchip=split", "-cpu", CPU, "-m", "3072M", "-nodefaults",
+			     "-no-user-config", "-display", "none", "-no-reboot", "-chardev",
+			     "stdio,id=console,signal=off", "-serial", "chardev:console", NULL };
 	     *w; w++)
 		qemu_add(q, "%s", *w);
 	qemu_add(q, "-smp");
@@ -144,7 +139,7 @@ static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
 		qemu_add(q, "intel-iommu,intremap=on,caching-mode=on,device-iotlb=on");
 	if (s->iommu == LAB_IOMMU_AMD)
 		qemu_add(q, "amd-iommu,intremap=on,dma-remap=on,device-iotlb=on");
-	qemu_add_nics(q);
+	qemu_add_nics(q, s->tap >= 0);
 	qemu_add_disks(q, dir);
 	qemu_add_agent(q);
 	qemu_add_kernel(q, s);
@@ -153,20 +148,22 @@ static void qemu_build(struct qemu_line *q, const struct lab_guard_start *s)
 /* Moves our descriptors to the numbers of the command line and closes every other one. */
 static int qemu_place_fds(const struct lab_guard_start *s, int agent, int console)
 {
-	const int from[] = { agent, s->initrd, s->disk };
-	int high[3], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	const int from[] = { agent, s->initrd, s->disk, s->tap };
+	const int n = s->tap >= 0 ? 4 : 3;
+	int high[4], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	if (null < 0 || dup2(null, 0) < 0 || dup2(console, 1) < 0 || dup2(console, 2) < 0)
 		return -1;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < n; i++) {
 		high[i] = fcntl(from[i], F_DUPFD, 32);
 		if (high[i] < 0)
 			return -1;
 	}
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < n; i++)
 		if (dup2(high[i], QEMU_FD_AGENT + i) < 0)
 			return -1;
-	return close_range(3, QEMU_FD_AGENT - 1, 0) | close_range(QEMU_FD_DISK + 1, ~0u, 0);
+	return close_range(3, QEMU_FD_AGENT - 1, 0) |
+	       close_range((unsigned int)(QEMU_FD_AGENT + n), ~0u, 0);
 }
 
 void lab_qemu_exec(const struct lab_guard_start *s, int agent, int console)
