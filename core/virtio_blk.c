@@ -226,9 +226,32 @@ static void vblk_stats(struct device *d, struct stats_sink *s)
 	stats_put(s, "needs_reset", atomic_load(&b->vd.n_broken));
 }
 
+/* The I/O thread takes nothing meanwhile: what the engine has in hand is all there is. */
+static int vblk_pause(struct device *d)
+{
+	struct vblk *b = (struct vblk *)((char *)d - offsetof(struct vblk, dev));
+	bool done;
+
+	pthread_mutex_lock(&b->vd.lock);
+	done = vblk_finish(b);
+	virtio_unlock(&b->vd);
+	return done ? 0
+		    : err_ret(-EBUSY,
+			      "%s: the host's disk has not answered for long, so the guest is not "
+			      "paused; try again when it does",
+			      d->name);
+}
+
+static void vblk_resume(struct device *d)
+{
+	io_wake(((struct vblk *)((char *)d - offsetof(struct vblk, dev)))->io);
+}
+
 static const struct device_ops vblk_device_ops = {
 	.destroy = vblk_destroy,
 	.stats = vblk_stats,
+	.pause = vblk_pause,
+	.resume = vblk_resume,
 };
 
 /* --- what the file is like --- */

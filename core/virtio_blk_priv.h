@@ -69,7 +69,7 @@ struct vblk {
 	_Atomic unsigned int in_hand; /* with the engine */
 	struct vblk_counters n;
 	struct err_limit limit;
-	unsigned int forget_ms; /* how long a reset waits for the host's disk */
+	unsigned int forget_ms; /* how long a reset or a pause waits for the host's disk */
 };
 
 /* --- virtio_blk_req.c; all under the lock --- */
@@ -86,5 +86,8 @@ void vblk_publish(struct vblk *b);
 /* vblk_forget - waits until the engine has nothing in hand, and answers nothing of it. False: it
  * took too long. */
 bool vblk_forget(struct vblk *b);
+/* vblk_finish - waits until the engine has nothing in hand, answers it and begins nothing. False:
+ * it took too long, and what is in hand stays so. */
+bool vblk_finish(struct vblk *b);
 
 #endif

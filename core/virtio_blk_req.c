@@ -317,6 +317,23 @@ bool vblk_forget(struct vblk *b)
 	return true;
 }
 
+bool vblk_finish(struct vblk *b)
+{
+	const struct timespec nap = { .tv_nsec = 200000 };
+	long long end = vblk_now_ms() + b->forget_ms;
+
+	for (;;) {
+		b->engine->ops->submit(b->engine);
+		if (vblk_reap(b)) /* maybe a next step was set going */
+			continue;
+		if (!atomic_load(&b->in_hand) || vblk_now_ms() > end)
+			break;
+		nanosleep(&nap, NULL);
+	}
+	vblk_publish(b);
+	return !atomic_load(&b->in_hand);
+}
+
 /* --- a request begins --- */
 /* Are `bytes` from `sector` on whole sectors of this disk? */
 static bool vblk_on_disk(const struct vblk *b, uint64_t sector, uint64_t bytes)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Disks of `fourlane run`: what is refused and how it is said, a guest that writes, flushes and compares, kill -9 behind a flush.
 . "$(dirname "$0")/lib.sh"
-plan 38
+plan 46
 
 # disk_start NAME WORDS DISK...: a microguest with these disks, else like guest_start
 disk_start() {
@@ -42,7 +42,7 @@ refused disk_without_a_name_is_a_wrong_call 2 'no file' ,ro
 refused disk_with_a_lone_word_is_a_wrong_call 2 'fast' "$TMP/a,fast"
 refused disk_with_a_bad_switch_is_a_wrong_call 2 'direct=perhaps' "$TMP/a,direct=perhaps"
 if [ ! -w /dev/kvm ]; then
-	while [ $T -lt 38 ]; do skip "no /dev/kvm that this user may open"; done
+	while [ $T -lt 46 ]; do skip "no /dev/kvm that this user may open"; done
 	exit 0
 fi
 refused disk_that_is_not_there_fails 1 'No such file.*check' "$TMP/none"
@@ -88,6 +88,28 @@ check several_queues_work verify
 is and_nothing_fails_there "$(field write_failed)$(field wrong_words)$(stat_of 0 driver_errors)" 000
 guest_say q
 guest_wait 10
+
+# paused in the middle of a pass: nothing is on its way, the file stands still, and the pass is whole in the end
+truncate -s 64M "$TMP/long"
+disk_start fl-pause "sectors=131072 seed=9" "$TMP/long"
+wait_for 20 guest_saw 'FL READY'
+guest_say g
+wrote() { [ "$(stat_of 0 writes)" -gt 0 ]; }
+check long_pass_begins wait_for 20 wrote
+"$FL" pause fl-pause; is guest_with_a_busy_disk_is_paused $? 0
+check it_is_in_mid_pass [ "$(grep -c 'FL RESULT' "$TMP/fl-pause.out")" = 0 ]
+now() { echo "$(stat_of 0 in_hand)/$(stat_of 0 writes)/$(stat_of 0 reads)/$(md5sum <"$TMP/long")"; }
+before=$(now)
+sleep 0.3
+is nothing_of_a_paused_guest_moves "$(now)" "$before"
+is and_nothing_is_in_hand "${before%%/*}" 0
+"$FL" resume fl-pause; is it_goes_on $? 0
+wait_for 60 guest_saw 'FL RESULT'
+is and_nothing_is_amiss "$(field write_failed)$(field flush_failed)$(field read_failed)$(field wrong_words)" 0000
+check paused_pass_is_in_the_file holds "$TMP/long" 9 131072
+guest_say q
+guest_wait 10
+rm "$TMP/long"
 
 # a folder with a disk behind it: this one, not a tmpfs
 disk_start fl-direct "sectors=1024 seed=6" "$TMP/a,direct=on"

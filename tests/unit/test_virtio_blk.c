@@ -1183,6 +1183,78 @@ static void *end_later(void *arg)
 	return NULL;
 }
 
+/* --- pause --- */
+static int pause_disk(struct bt *t)
+{
+	return t->b->dev.ops->pause(&t->b->dev);
+}
+
+static void pause_ends_what_is_in_hand_and_begins_nothing(void **state)
+{
+	struct bt *t = *state;
+	struct later l = { .h = &t->held };
+	pthread_t thread;
+
+	start(t, F_BLK);
+	request(t, 0, VIRTIO_BLK_T_IN, 0, 512);
+	request(t, 1, VIRTIO_BLK_T_OUT, 8, 512);
+	poll_once(t);
+	request(t, 2, VIRTIO_BLK_T_IN, 16, 512);
+	assert_int_equal(pthread_create(&thread, NULL, end_later, &l), 0);
+	assert_int_equal(pause_disk(t), 0);
+	assert_true(l.ended);
+	pthread_join(thread, NULL);
+	assert_int_equal(counter(t, "in_hand"), 0);
+	assert_int_equal(vg_used(&t->g, 0)->idx, 2);
+	assert_int_equal(t->held.n, 2);
+	t->b->dev.ops->resume(&t->b->dev);
+	poll_once(t);
+	assert_int_equal(t->held.n, 3);
+	held_end(&t->held, 2, 512);
+	poll_once(t);
+	assert_int_equal(vg_used(&t->g, 0)->idx, 3);
+	assert_int_equal(status(t, 2), 0);
+}
+
+static void pause_gives_up_when_the_host_does_not_answer(void **state)
+{
+	struct bt *t = *state;
+
+	start(t, F_BLK);
+	request(t, 0, VIRTIO_BLK_T_IN, 0, 512);
+	request(t, 1, VIRTIO_BLK_T_IN, 8, 512);
+	poll_once(t);
+	t->b->forget_ms = 10;
+	held_end(&t->held, 1, 512);
+	assert_true(pause_disk(t) < 0);
+	assert_int_equal(t->n_messages, 1);
+	assert_non_null(strstr(t->message, "not paused"));
+	/* it goes on as if nothing had been */
+	assert_int_equal(vg_used(&t->g, 0)->idx, 1);
+	assert_int_equal(status(t, 1), 0);
+	held_end(&t->held, 0, 512);
+	poll_once(t);
+	assert_int_equal(vg_used(&t->g, 0)->idx, 2);
+	assert_int_equal(pause_disk(t), 0);
+}
+
+static void pause_in_mid_flight_with_a_real_disk(void **state)
+{
+	struct bt *t = *state;
+
+	start(t, F_BLK);
+	assert_int_equal(pause_disk(t), 0); /* with nothing to wait for */
+	t->b->dev.ops->resume(&t->b->dev);
+	for (unsigned int i = 0; i < 20; i++)
+		request(t, i, i % 2 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT, 8 * i, 4096);
+	poll_once(t);
+	assert_int_equal(pause_disk(t), 0);
+	assert_int_equal(counter(t, "in_hand"), 0);
+	assert_int_equal(vg_used(&t->g, 0)->idx, 20);
+	for (unsigned int i = 0; i < 20; i++)
+		assert_int_equal(status(t, i), 0);
+}
+
 static void reset_waits_for_what_is_in_hand(void **state)
 {
 	struct bt *t = *state;
@@ -1347,6 +1419,7 @@ static void threads_step_in_where_rings_are_refused(void **state)
 		BY(request_may_stand_in_an_indirect_table, engine, setup_##engine, teardown), \
 		BY(sixty_four_requests_are_in_flight_together, engine, setup_##engine, teardown), \
 		BY(reset_in_mid_flight_with_a_real_disk, engine, setup_##engine, teardown), \
+		BY(pause_in_mid_flight_with_a_real_disk, engine, setup_##engine, teardown), \
 		BY(every_queue_serves_requests, engine, NULL, NULL), \
 		BY(host_errors_are_told, engine, NULL, NULL), \
 		BY(discard_and_zeroes_reach_the_file, engine, NULL, NULL), \
@@ -1386,6 +1459,8 @@ int main(void)
 		WITH(nothing_is_answered_by_a_stopped_device, setup_held),
 		WITH(nothing_moves_without_bus_mastering, setup_held),
 		WITH(reset_waits_for_what_is_in_hand, setup_held),
+		WITH(pause_ends_what_is_in_hand_and_begins_nothing, setup_held),
+		WITH(pause_gives_up_when_the_host_does_not_answer, setup_held),
 		WITH(disk_that_never_answers_ends_the_guest, setup_held),
 	};
 
