@@ -310,9 +310,16 @@ static int plan_switch(struct bench *b, const struct bench_row *lane)
 		return 0;
 	like.backend = "switch";
 	like.ports = pair_ports;
-	like.topology = "one guest with two NICs and one vCPU, which sends by the one and receives "
-			"by the other (ping-pong: which sends back); fourlane-switch between them "
-			"with one worker, which polls and yields when it finds nothing";
+	like.topology =
+		b->o.kind == BENCH_LINUX
+			? "one guest with two NICs and one vCPU, which sends by the one and "
+			  "receives by the other, a network namespace for each; fourlane-switch "
+			  "between them with one worker, which polls and yields when it finds "
+			  "nothing"
+			: "one guest with two NICs and one vCPU, which sends by the one and "
+			  "receives by the other (ping-pong: which sends back); fourlane-switch "
+			  "between them with one worker, which polls and yields when it finds "
+			  "nothing";
 	like.peer = like.lane == LANE_PARAVIRTUAL; /* QEMU's E1000 cannot */
 	ret = rows_add(b, &like, 1u << BENCH_CROSS | 1u << BENCH_PINGPONG);
 	return ret < 0 || b->o.kind == BENCH_MICRO ? ret

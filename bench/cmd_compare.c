@@ -161,8 +161,8 @@ static int measure_row(struct bench *b, struct bench_row *r, unsigned int run)
 	return ret;
 }
 
-/* Ours, then QEMU's, of the rows that share a guest. QEMU is left out after a boot that gave
- * nothing. */
+/* Ours, then QEMU's, of the rows that share a guest. What gave nothing in the run before is not
+ * tried again. */
 static int measure_together(struct bench *b, unsigned int first, unsigned int n, unsigned int run)
 {
 	struct bench_row *row = &b->row[first];
@@ -175,9 +175,13 @@ static int measure_together(struct bench *b, unsigned int first, unsigned int n,
 	}
 	if (ours)
 		ret = bench_run_linux(b, first, n, &bench_monitor_fourlane, run);
-	if (ret == 0 && theirs && row->peer && b->peers)
+	if (ret == 0 && theirs && row->peer && b->peers && b->n_peer_failures < PEER_FAILURES) {
 		ret = bench_run_linux(b, first, n, &bench_monitor_qemu, run);
+		b->n_peer_failures++;
+	}
 	for (unsigned int i = 0; ret == 0 && i < n; i++) {
+		if (row[i].theirs[run].ok)
+			b->n_peer_failures = 0;
 		if (row[i].ours[run].done && !row[i].ours[run].ok)
 			fprintf(stderr, "compare: %s %u bytes: this run failed: %s\n",
 				bench_direction_name[row[i].direction], row[i].frame_bytes,
