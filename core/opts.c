@@ -5,6 +5,7 @@
  */
 #include "core/opts.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,19 @@ int opts_take_mac(struct opts *o, const char *key, uint8_t mac[6])
 			"options '%s': %s=%s is a group address or zero; give a unicast address",
 			o->text, key, v);
 	return 1;
+}
+
+void opts_take_listed(struct opts *o, const char *help)
+{
+	for (const char *end = strchr(help, '='); end; end = strchr(end + 1, '=')) {
+		const char *begin = end;
+		char key[32];
+
+		while (begin > help && (isalnum((unsigned char)begin[-1]) || begin[-1] == '_'))
+			begin--;
+		snprintf(key, sizeof(key), "%.*s", (int)(end - begin), begin);
+		opts_take(o, key);
+	}
 }
 
 int opts_done(const struct opts *o, const char *known)

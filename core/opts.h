@@ -43,6 +43,12 @@ int opts_take_bool(struct opts *o, const char *key, bool *out);
 int opts_take_mac(struct opts *o, const char *key, uint8_t mac[6]);
 
 /*
+ * opts_take_listed - marks as used every key that stands in `help` with a '=' behind it: "mac=M,
+ * queues=1..8". For whoever checks the words of another.
+ */
+void opts_take_listed(struct opts *o, const char *help);
+
+/*
  * opts_done - -EINVAL after a message that names the first key nobody took and `known`, the keys
  * there are.
  */

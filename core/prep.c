@@ -128,14 +128,44 @@ static const struct nic_prep *nic_prep_find(const char *type)
 	return NULL;
 }
 
+static const struct backend_prep *backend_prep_find(const char *name)
+{
+	struct backend_prep const *const *it;
+
+	REGISTRY_FOREACH(fl_backend_preps, it)
+		if (!strcmp((*it)->name, name))
+			return *it;
+	return NULL;
+}
+
+/*
+ * A software NIC's keys are taken by its device and its back-end, in the monitor: too late to say
+ * that one is misspelt, when a switch has been waited for or an interface made.
+ */
+static int check_software_keys(const struct nic_prep *t, struct opts *o)
+{
+	const char *backend = opts_take(o, "backend");
+	const struct backend_prep *b = backend_prep_find(backend ? backend : "null");
+	char known[512];
+
+	opts_take_listed(o, t->keys);
+	if (b)
+		opts_take_listed(o, b->keys);
+	snprintf(known, sizeof(known), "%s%s%s%s%s", t->keys, b ? "; of " : "", b ? b->name : "",
+		 b ? ": " : "", b ? b->keys : "");
+	return opts_done(o, known);
+}
+
 int prep_check_nic(const char *spec)
 {
+	const struct nic_prep *t;
 	struct opts *o;
 	int ret = opts_parse(spec, &o);
 
 	if (ret < 0)
 		return ret;
-	ret = nic_prep_find(opts_type(o)) ? 0 : -EINVAL;
+	t = nic_prep_find(opts_type(o));
+	ret = !t ? -EINVAL : t->prepare == prep_software ? check_software_keys(t, o) : 0;
 	opts_free(o);
 	return ret;
 }
@@ -188,16 +218,6 @@ void prep_guest_release(struct prep_guest *g)
 }
 
 /* --- software NICs --- */
-static const struct backend_prep *backend_prep_find(const char *name)
-{
-	struct backend_prep const *const *it;
-
-	REGISTRY_FOREACH(fl_backend_preps, it)
-		if (!strcmp((*it)->name, name))
-			return *it;
-	return NULL;
-}
-
 /* FNV-1a over the guest's name and the NIC's index: the same guest has the same address on every
  * start. */
 static void stable_mac(const char *guest, unsigned int idx, uint8_t mac[6])

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A guest's life under `fourlane run`: wrong calls, start, ps, stats, stop, Ctrl-C, kill -9 of either process.
 . "$(dirname "$0")/lib.sh"
-plan 28
+plan 32
 
 "$FL" >/dev/null 2>"$TMP/e"; is no_command_is_a_wrong_call $? 2
 "$FL" help >"$TMP/o"; is help_is_done $? 0
@@ -14,13 +14,18 @@ check error_begins_with_fourlane grep -q '^fourlane: ' "$TMP/e"
 "$FL" run --kernel "$MG" --mem 1 2>/dev/null; is tiny_memory_is_a_wrong_call $? 2
 "$FL" run --kernel "$MG" --nic warp 2>"$TMP/e" </dev/null
 case $? in 2|3) ok unknown_nic_is_refused ;; *) not_ok unknown_nic_is_refused ;; esac
+# before a switch is asked for or an interface made
+"$FL" run --kernel "$MG" --nic virtio,backend=switch,queeus=2 </dev/null 2>"$TMP/e"; is misspelt_key_is_a_wrong_call_without_a_switch $? 2
+check and_it_is_named_alone [ "$(grep -c "'queeus' is not known" "$TMP/e")/$(wc -l <"$TMP/e")" = 1/1 ]
+"$FL" run --kernel "$MG" --nic e1000,backend=tap,packed=on </dev/null 2>"$TMP/e"; is key_of_another_device_is_a_wrong_call $? 2
+"$FL" run --kernel "$MG" --nic virtio,backend=tap,socket=/x </dev/null 2>"$TMP/e"; is key_of_another_backend_is_a_wrong_call $? 2
 "$FL" stats nobody-there >/dev/null 2>"$TMP/e"; is stats_of_no_guest_fails $? 1
 "$FL" host --json >"$TMP/host"; is host_is_done $? 0
 check host_names_the_four_lanes grep -q '"vm-aware"' "$TMP/host"
 
 if [ ! -w /dev/kvm ]; then
 	"$FL" run --kernel "$MG" </dev/null 2>"$TMP/e"; is no_kvm_is_said_with_a_remedy "$(grep -c 'kvm.*;' "$TMP/e")" 1
-	while [ $T -lt 28 ]; do skip "no /dev/kvm that this user may open"; done
+	while [ $T -lt 32 ]; do skip "no /dev/kvm that this user may open"; done
 	exit 0
 fi
 "$FL" run --kernel /nonexistent </dev/null 2>"$TMP/e"; is kernel_that_is_not_there_fails $? 1
