@@ -74,6 +74,46 @@ is "copying out what is not there fails with one line" "$? $(grep -c '^fourlane:
 "$fl" lab run --copy-out "/tmp/tree/file:$tmp/file2" -- sh -c 'exit 9' 2>"$tmp/err"
 is "a failed command's files come out, too" "$? $(cat "$tmp/file2")" "9 one"
 
+# --- lab copy ------------------------------------------------------------------------------------------------------------
+copy() { "$fl" lab copy "$@" 2>"$tmp/err"; }
+refused() { local n=$1 why=$2; shift 2; copy "$@"; is "$n" "$? $(wc -l <"$tmp/err") $(grep -c -- "$why" "$tmp/err")" "1 1 1"; }
+chmod 640 "$tmp/tree/file"
+chmod 2751 "$tmp/tree/sub"
+copy "$tmp/tree/file" in:; is "copy puts a file into /root by its name" "$? $(inside cat /root/file)" "0 one"
+copy "$tmp/tree/file" in:/tmp/other; is "or under another name, with its mode" "$? $(inside stat -c %a /tmp/other)" "0 640"
+copy "$tmp/tree" in:/tmp/new; copy "$tmp/tree" in:/tmp/new/
+is "a folder becomes the name, or goes into the folder that is there" \
+	"$(inside sh -c 'cd /tmp/new && find . | sort' | tr '\n' ' ')" \
+	". ./file ./link ./sub ./sub/with space ./tree ./tree/file ./tree/link ./tree/sub ./tree/sub/with space "
+mkdir "$tmp/got"
+copy in:/tmp/new/tree in:/tmp/other in:file "$tmp/got"
+is "several come out into a folder" "$? $(cat "$tmp/got/other" "$tmp/got/file" | tr '\n' ' ')" "0 one one "
+check "the folder as it was" diff -r --no-dereference "$tmp/tree" "$tmp/got/tree"
+is "with its modes, but no set-group-ID" "$(stat -c %a "$tmp/got/other" "$tmp/got/tree/file" "$tmp/got/tree/sub" | tr '\n' ' ')" "640 640 751 "
+copy in:/tmp/other "$tmp/got/link2" && ln -s other "$tmp/got/to" && copy in:/etc/hostname "$tmp/got/to"
+is "a link here is followed" "$([ -L "$tmp/got/to" ] && cat "$tmp/got/other")" lab
+copy in:/tmp/other /dev/null; is "/dev/null stays what it is" "$? $(stat -c %F /dev/null)" "0 character special file"
+copy "$tmp/file" in:/proc/sys/vm/nr_hugepages; is "a file of /proc takes the bytes" "$? $(wc -l <"$tmp/err")" "1 1"
+echo 3 >"$tmp/number"
+copy "$tmp/number" in:/proc/sys/vm/nr_hugepages; is "when they are the right ones" "$? $(inside cat /proc/sys/vm/nr_hugepages)" "0 3"
+inside sh -c 'echo 0 >/proc/sys/vm/nr_hugepages'
+refused "what is not there is refused" "No such file" "$tmp/nothing" in:
+refused "inside, too" "there is no such file inside" in:/nothing "$tmp/got"
+refused "a device inside is no file" "neither a file nor a folder" in:/dev/zero "$tmp/got"
+refused "a folder that is not there is refused" "there is no folder /none/ inside" "$tmp/file" in:/none/x
+refused "and not made out of the name" "there is no folder" "$tmp/file" in:/none/
+refused "nor here" "there is no folder" in:/tmp/other "$tmp/none/"
+refused "several files need a folder" "there is no folder" in:/tmp/other in:/etc/hostname "$tmp/none"
+refused "a folder does not replace a file" "is no folder" "$tmp/tree" in:/tmp/other
+refused "nor here" "is no folder" in:/tmp/new "$tmp/file"
+refused "what cannot be written inside is refused" "copying" "$tmp/file" in:/proc/x
+refused "a folder, too" "copying" "$tmp/tree" in:/proc/
+refused "what cannot be written here is refused" "/proc/x" in:/tmp/other /proc/x
+refused "a folder, too" "/proc/" in:/tmp/new /proc/
+copy in:/tmp/other in:/tmp/x; is "one side has to be here" $? 2
+copy "$tmp/file"; is "a destination is needed" $? 2
+copy --tap x0 "$tmp/file" in:; is "an option of another verb is a wrong word" $? 2
+
 # --- what it has -------------------------------------------------------------------------------------------------------
 is "four 82576 ports under igb" "$(inside sh -c 'ls -d /sys/bus/pci/drivers/igb/0* | wc -l')" 4
 is "they are called lab0 to lab3 by their addresses" "$(inside sh -c 'cat /sys/class/net/lab[0-3]/address' | tr '\n' ' ')" \
@@ -122,6 +162,7 @@ check "no process stays after down" none_alive $procs
 is "no file stays after down" "$(litter)" ""
 "$fl" lab down
 is "down when none is up is done already" $? 0
+refused "copy needs one that is up" "fourlane lab up" "$tmp/file" in:
 
 # --- killed --------------------------------------------------------------------------------------------------------------
 : >"$tmp/here"

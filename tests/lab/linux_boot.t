@@ -8,5 +8,5 @@ if ! image=$("$fl" lab build 2>/dev/null); then
 	echo "1..0 # SKIP the software host's image cannot be built here; 'fourlane lab build' says why"
 	exit 0
 fi
-exec "$fl" lab run --fresh --iommu none --timeout 400 --copy-in "$image/vmlinuz" --copy-in "$image/vmlinux" \
+exec "$fl" lab run --fresh --cpus 1 --iommu none --timeout 400 --copy-in "$image/vmlinuz" --copy-in "$image/vmlinux" \
 	--copy-in tests/lab/t_linux_boot.sh -- bash t_linux_boot.sh
