@@ -117,13 +117,6 @@ static int keep_path(const struct vfio_sys *s, const char *bdf, char *buf, size_
 		       : 0;
 }
 
-static bool keep_string(const json_t *o, const char *key, char *buf, size_t size)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v && (size_t)snprintf(buf, size, "%s", v) < size;
-}
-
 int assign_keep_load(const struct vfio_sys *s, const char *bdf, struct assign_kept *out)
 {
 	struct assign_ident *id = &out->ident;
@@ -137,15 +130,15 @@ int assign_keep_load(const struct vfio_sys *s, const char *bdf, struct assign_ke
 	if (access(path, F_OK) < 0)
 		return -errno;
 	o = json_load_file(path, 0, NULL);
-	ok = o && keep_string(o, "bdf", name, sizeof(name)) && !strcmp(name, bdf) &&
-	     keep_string(o, "vendor", id->vendor, sizeof(id->vendor)) &&
-	     keep_string(o, "device", id->device, sizeof(id->device)) &&
-	     keep_string(o, "subsystem_vendor", id->subsystem_vendor,
-			 sizeof(id->subsystem_vendor)) &&
-	     keep_string(o, "subsystem_device", id->subsystem_device,
-			 sizeof(id->subsystem_device)) &&
-	     keep_string(o, "serial", id->serial, sizeof(id->serial)) &&
-	     keep_string(o, "driver", out->driver, sizeof(out->driver)) &&
+	ok = o && assign_file_string(o, "bdf", name, sizeof(name)) && !strcmp(name, bdf) &&
+	     assign_file_string(o, "vendor", id->vendor, sizeof(id->vendor)) &&
+	     assign_file_string(o, "device", id->device, sizeof(id->device)) &&
+	     assign_file_string(o, "subsystem_vendor", id->subsystem_vendor,
+				sizeof(id->subsystem_vendor)) &&
+	     assign_file_string(o, "subsystem_device", id->subsystem_device,
+				sizeof(id->subsystem_device)) &&
+	     assign_file_string(o, "serial", id->serial, sizeof(id->serial)) &&
+	     assign_file_string(o, "driver", out->driver, sizeof(out->driver)) &&
 	     !strchr(out->driver, '/');
 	json_decref(o);
 	if (!ok)

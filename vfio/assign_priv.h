@@ -8,6 +8,7 @@
 #ifndef VFIO_ASSIGN_PRIV_H
 #define VFIO_ASSIGN_PRIV_H
 
+#include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,6 +76,9 @@ int assign_opener(const char *proc, const char *path, const char *other);
  * assign_file_drop - the same for removing; none there is fine. Negative errno, no message. */
 int assign_file_store(const struct assign *a, const char *path, const char *text);
 int assign_file_drop(const struct assign *a, const char *path);
+/* assign_file_string - a string out of such a file; false when it is missing, another thing or too
+ * long. */
+bool assign_file_string(const json_t *o, const char *key, char *buf, size_t size);
 
 struct assign_record {
 	char bdf[IOMMU_BDF_SIZE];

@@ -24,7 +24,7 @@ static int record_path(const struct vfio_sys *s, const char *bdf, char *buf, siz
 	return (size_t)snprintf(buf, size, "%s/%s.json", s->state, bdf) >= size ? -ENAMETOOLONG : 0;
 }
 
-static bool record_string(const json_t *o, const char *key, char *buf, size_t size)
+bool assign_file_string(const json_t *o, const char *key, char *buf, size_t size)
 {
 	const char *v = json_string_value(json_object_get(o, key));
 
@@ -44,12 +44,12 @@ int assign_record_load(const struct vfio_sys *s, const char *bdf, struct assign_
 	if (access(path, F_OK) < 0)
 		return -errno;
 	o = json_load_file(path, 0, &e);
-	ok = o && record_string(o, "bdf", out->bdf, sizeof(out->bdf)) &&
-	     record_string(o, "driver", out->driver, sizeof(out->driver)) &&
-	     record_string(o, "driver_override", out->override, sizeof(out->override)) &&
-	     record_string(o, "vendor", out->vendor, sizeof(out->vendor)) &&
-	     record_string(o, "device", out->device, sizeof(out->device)) &&
-	     record_string(o, "boot_id", out->boot_id, sizeof(out->boot_id)) &&
+	ok = o && assign_file_string(o, "bdf", out->bdf, sizeof(out->bdf)) &&
+	     assign_file_string(o, "driver", out->driver, sizeof(out->driver)) &&
+	     assign_file_string(o, "driver_override", out->override, sizeof(out->override)) &&
+	     assign_file_string(o, "vendor", out->vendor, sizeof(out->vendor)) &&
+	     assign_file_string(o, "device", out->device, sizeof(out->device)) &&
+	     assign_file_string(o, "boot_id", out->boot_id, sizeof(out->boot_id)) &&
 	     !strcmp(out->bdf, bdf) && !strchr(out->driver, '/');
 	json_decref(o);
 	if (!ok)
