@@ -522,6 +522,21 @@ static void vectors_come_one_at_a_time(void **state)
 	assert_true(signalled(k.fd[MSIX][4])); /* KVM takes it from there */
 }
 
+static void older_kernels_have_the_whole_table_at_once(void **state)
+{
+	struct guest *g = *state;
+
+	k.no_msix_grow = true;
+	assert_int_equal(start(g, WORDS), 0);
+	cfg(g, 4, 2, MEM | MASTER);
+	cfg(g, 0x72, 2, 0x8000);
+	unmask_vector(g, 3);
+	assert_int_equal(k.n_on[MSIX], 10);
+	assert_true(k.fd[MSIX][3] >= 0 && k.fd[MSIX][4] < 0);
+	unmask_vector(g, 4);
+	assert_true(k.fd[MSIX][4] >= 0);
+}
+
 static void event_of_an_ended_msix_is_not_the_next_ones(void **state)
 {
 	struct guest *g = *state;
@@ -945,6 +960,7 @@ int main(void)
 		T(function_without_a_pin_has_none),
 		T(msix_takes_over_from_intx_and_gives_back),
 		T(vectors_come_one_at_a_time),
+		T(older_kernels_have_the_whole_table_at_once),
 		T(event_of_an_ended_msix_is_not_the_next_ones),
 		T(msi_and_msix_together_are_msix),
 		T(msi_messages_are_irqfds),
