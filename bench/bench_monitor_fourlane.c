@@ -55,8 +55,9 @@ static int fourlane_start(struct bench_guest *g, const struct bench_boot *b, cha
 {
 	char self[PATH_MAX], nic[2][128], disk[PATH_MAX + 8], words[512], mem[16];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	const char *argv[24] = { self, "run",      "--name",  g->name,    "--mem",
-				 mem,  "--kernel", b->kernel, "--append", words };
+	/* a kernel that panics resets: that is the end of it */
+	const char *argv[24] = { self, "run",      "--no-reboot", "--name",   g->name, "--mem",
+				 mem,  "--kernel", b->kernel,     "--append", words };
 	int ret;
 
 	self[n > 0 ? n : 0] = '\0';
@@ -65,7 +66,7 @@ static int fourlane_start(struct bench_guest *g, const struct bench_boot *b, cha
 		snprintf(words, sizeof(words), "%s", b->words);
 	else
 		snprintf(words, sizeof(words), "dev=%s %s", b->device, b->words);
-	fourlane_words(b, argv, 10, nic, disk, sizeof(disk));
+	fourlane_words(b, argv, 11, nic, disk, sizeof(disk));
 	ret = bench_child_start(&g->child, argv, -1, false);
 	if (ret < 0)
 		snprintf(why, size, "starting a guest: %s", strerror(-ret));
