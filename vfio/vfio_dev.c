@@ -133,20 +133,26 @@ static bool dev_leave_modes(struct vfio_dev *v, enum vfio_mode mode)
 	return msi;
 }
 
-/* After a write of the guest to its config space; `old` is its command register before. */
-static void dev_follow(struct vfio_dev *v, uint16_t old)
+/*
+ * After a write of the guest to its config space; `old` is its command register before, `msi`: MSI
+ * or MSI-X was switched off already.
+ */
+static void dev_follow(struct vfio_dev *v, uint16_t old, bool msi)
 {
 	enum vfio_mode mode = dev_mode_wanted(v), before = v->mode;
-	bool msi = dev_leave_modes(v, mode);
 
+	msi |= dev_leave_modes(v, mode);
 	if (mode == VFIO_MODE_MSI)
 		vfio_msi_use(v);
 	else if (mode == VFIO_MODE_INTX)
 		vfio_intx_use(v);
+	else if (mode == VFIO_MODE_MSIX && mode != before)
+		dev_vector(&v->pci, 0, true); /* it is on in the device, too, if all masked */
 	v->mode = mode;
 	if (mode != before)
 		atomic_fetch_add_explicit(&v->n.mode_changes, 1, memory_order_relaxed);
-	if (mode != before || (old ^ dev_guest_command(v)) & (COMMAND_MASTER | COMMAND_INTX_OFF))
+	if (mode != before || msi ||
+	    (old ^ dev_guest_command(v)) & (COMMAND_MASTER | COMMAND_INTX_OFF))
 		dev_command(v, msi && v->layout.intx_pin);
 }
 
@@ -237,6 +243,7 @@ static uint32_t dev_cfg_read(struct pci_dev *d, unsigned int off, unsigned int s
 static void dev_guest_flr(struct vfio_dev *v)
 {
 	uint16_t old = dev_guest_command(v);
+	bool msi;
 	int ret;
 
 	pci_cfg_write(&v->pci, CFG_COMMAND, 2, 0);
@@ -246,9 +253,9 @@ static void dev_guest_flr(struct vfio_dev *v)
 	for (unsigned int i = 2; v->layout.msi && i < v->layout.msi_len; i++)
 		pci_cfg_write(&v->pci, v->layout.msi + i, 1, 0);
 	vfio_rom_update(v);
-	dev_leave_modes(v, VFIO_MODE_NONE);
+	msi = dev_leave_modes(v, VFIO_MODE_NONE);
 	v->mode = VFIO_MODE_NONE;
-	dev_follow(v, old);
+	dev_follow(v, old, msi);
 	ret = dev_reset(v);
 	if (ret < 0)
 		err_limited(&v->reset_log,
@@ -264,15 +271,16 @@ static void dev_cfg_write(struct pci_dev *d, unsigned int off, unsigned int size
 	unsigned int flr = v->layout.exp + EXP_DEVCTL_HIGH,
 		     msix = v->layout.msix + MSIX_CONTROL_HIGH;
 	uint16_t old = dev_guest_command(v);
+	bool msi = false;
 
 	atomic_fetch_add_explicit(&v->n.config_writes, 1, memory_order_relaxed);
 	/* vectors are set while core takes this write: the other kinds have to be off before */
 	if (v->layout.msix && dev_holds(off, size, msix) &&
 	    val >> 8 * (msix - off) & MSIX_ENABLE_HIGH)
-		dev_leave_modes(v, VFIO_MODE_MSIX);
+		msi = dev_leave_modes(v, VFIO_MODE_MSIX);
 	pci_cfg_write(d, off, size, val);
 	vfio_rom_update(v);
-	dev_follow(v, old);
+	dev_follow(v, old, msi);
 	if (v->can_reset && v->layout.exp && dev_holds(off, size, flr) &&
 	    val >> 8 * (flr - off) & DEVCTL_FLR_HIGH)
 		dev_guest_flr(v);
