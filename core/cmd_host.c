@@ -117,6 +117,11 @@ static const struct command host_command = {
 	.summary = "what this machine can do for each lane",
 	.run = host_run,
 	.usage = "[--json]\n\nShows CPU, KVM, IOMMU and NICs, and for each lane whether it can be "
-		 "used here, what is missing and what would mend it.\n",
+		 "used here, what is missing and what would mend it.\n"
+		 "  --json   keys: cpu, kvm, lanes.LANE (ready, missing[], mend[]), nics, iommu "
+		 "(active, kind, groups,\n"
+		 "           interrupt_remapping in effect, units[] by their registers, firmware "
+		 "(table, error, ...),\n"
+		 "           kernel_parameters[] (name, value, means))\n",
 };
 COMMAND(&host_command);
