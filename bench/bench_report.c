@@ -291,7 +291,9 @@ void bench_report(const json_t *doc, FILE *to)
 	char kind[96] = "the microguest";
 
 	if (!strcmp(text_at(guest, "kind"), "linux"))
-		snprintf(kind, sizeof(kind), "a Linux guest (%.60s)", text_at(guest, "kernel"));
+		snprintf(kind, sizeof(kind), "a Linux guest (%.60s)",
+			 json_is_string(json_object_get(guest, "kernel")) ? text_at(guest, "kernel")
+									  : "none has booted");
 	fprintf(to, "%s, %s: medians of %.0f runs of %.0f ms%s\n",
 		lab ? "The software host" : "This host", kind, number_at(p, "runs"),
 		number_at(p, "window_ms"),
