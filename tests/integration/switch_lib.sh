@@ -38,7 +38,9 @@ g_start() {
 g_say() { printf %s "$2" >&"${G_IN[$1]}"; }
 g_mac() { sed -n 's/.*FL READY mac=\([^ ]*\).*/\1/p' "$TMP/$1.out"; }
 g_field() { sed -n "s/.*FL RESULT.* $2=\([^ ]*\).*/\1/p" "$TMP/$1.out" | tail -1; }
-g_result() { wait_for "$2" grep -qs 'FL RESULT' "$TMP/$1.out"; }
+# g_result NAME SECONDS: until its result is there, the whole line
+g_has_result() { grep -qs 'FL RESULT' "$TMP/$1.out" && [ -z "$(tail -c 1 "$TMP/$1.out")" ]; }
+g_result() { wait_for "$2" g_has_result "$1"; }
 g_vmm() { "$FL" stats "$1-$$" --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p' | head -1; }
 g_end() {
 	local fd n
