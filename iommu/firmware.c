@@ -2,12 +2,16 @@
 /*
  * What the firmware's DMAR or IVRS table says, as JSON. Called by host_iommu.c and, for the memory
  * that firmware keeps mapped, by cmd_groups.c. Devices stand there by the path that the table
- * gives: a bus, then device and function at each bridge on the way.
+ * gives (a bus, then device and function at each bridge on the way) and, where it leads to a
+ * function that is there, by its address.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "acpi_abi.h"
 #include "iommu_priv.h"
@@ -21,7 +25,43 @@ static json_t *fw_hex(uint64_t v)
 }
 
 /* --- DMAR --- */
-static json_t *fw_dmar_device(unsigned int segment, const struct dmar_device *d)
+/* The function below bridge `name` with that device and function number into `name`. */
+static bool fw_step(const char *sysfs, char name[IOMMU_BDF_SIZE], unsigned int dev, unsigned int fn)
+{
+	char path[PATH_MAX], bdf[IOMMU_BDF_SIZE], end[8];
+	bool found = false;
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", sysfs, name);
+	snprintf(end, sizeof(end), ":%02x.%x", dev & 0x1f, fn & 7);
+	d = opendir(path);
+	while (d && !found && (e = readdir(d)))
+		found = iommu_bdf_parse(e->d_name, bdf) == 0 && !strcmp(bdf, e->d_name) &&
+			!strcmp(bdf + strlen(bdf) - strlen(end), end);
+	if (d)
+		closedir(d);
+	if (found)
+		snprintf(name, IOMMU_BDF_SIZE, "%s", bdf);
+	return found;
+}
+
+/* The function that a path leads to, as the kernel numbered the buses; JSON null when it is not
+ * there. */
+static json_t *fw_resolve(const char *sysfs, unsigned int segment, const struct dmar_device *d)
+{
+	char name[IOMMU_BDF_SIZE], path[PATH_MAX];
+
+	snprintf(name, sizeof(name), "%04x:%02x:%02x.%x", segment & 0xffff, d->bus, d->path[0].dev,
+		 d->path[0].fn & 7);
+	for (size_t i = 1; i < d->n_path; i++)
+		if (!fw_step(sysfs, name, d->path[i].dev, d->path[i].fn))
+			return json_null();
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", sysfs, name);
+	return access(path, F_OK) < 0 ? json_null() : json_string(name);
+}
+
+static json_t *fw_dmar_device(const char *sysfs, unsigned int segment, const struct dmar_device *d)
 {
 	static const char *const type[] = { "unknown", "endpoint", "bridge",
 					    "ioapic",  "hpet",     "acpi" };
@@ -31,16 +71,20 @@ static json_t *fw_dmar_device(unsigned int segment, const struct dmar_device *d)
 	for (size_t i = 0; i < d->n_path; i++)
 		used += (size_t)snprintf(path + used, sizeof(path) - used, "%s%02x.%x",
 					 i ? "/" : "", d->path[i].dev, d->path[i].fn);
-	return json_pack("{s:s, s:s, s:i}", "path", path, "type",
-			 type[d->type < sizeof(type) / sizeof(type[0]) ? d->type : 0], "id", d->id);
+	return json_pack("{s:s, s:o, s:s, s:i}", "path", path, "device",
+			 d->type == DMAR_SCOPE_ENDPOINT || d->type == DMAR_SCOPE_BRIDGE
+				 ? fw_resolve(sysfs, segment, d)
+				 : json_null(),
+			 "type", type[d->type < sizeof(type) / sizeof(type[0]) ? d->type : 0], "id",
+			 d->id);
 }
 
-static json_t *fw_dmar_devices(const struct dmar_entry *e)
+static json_t *fw_dmar_devices(const char *sysfs, const struct dmar_entry *e)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < e->n_devices; i++)
-		json_array_append_new(list, fw_dmar_device(e->segment, &e->device[i]));
+		json_array_append_new(list, fw_dmar_device(sysfs, e->segment, &e->device[i]));
 	return list;
 }
 
@@ -53,9 +97,10 @@ static json_t *fw_dmar_node(const struct dmar *d, uint64_t address)
 	return json_null();
 }
 
-static json_t *fw_dmar_entry(const struct dmar *d, const struct dmar_entry *e)
+static json_t *fw_dmar_entry(const char *sysfs, const struct dmar *d, const struct dmar_entry *e)
 {
-	json_t *o = json_pack("{s:i, s:o}", "segment", e->segment, "devices", fw_dmar_devices(e));
+	json_t *o = json_pack("{s:i, s:o}", "segment", e->segment, "devices",
+			      fw_dmar_devices(sysfs, e));
 
 	switch (e->type) {
 	case DMAR_DRHD:
@@ -81,27 +126,28 @@ static json_t *fw_dmar_entry(const struct dmar *d, const struct dmar_entry *e)
 	return o;
 }
 
-static json_t *fw_dmar_list(const struct dmar *d, uint16_t type)
+static json_t *fw_dmar_list(const char *sysfs, const struct dmar *d, uint16_t type)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < d->n_entries; i++)
 		if (d->entry[i].type == type)
-			json_array_append_new(list, fw_dmar_entry(d, &d->entry[i]));
+			json_array_append_new(list, fw_dmar_entry(sysfs, d, &d->entry[i]));
 	return list;
 }
 
-static json_t *fw_dmar(const struct dmar *d)
+static json_t *fw_dmar(const char *sysfs, const struct dmar *d)
 {
 	return json_pack("{s:s, s:n, s:i, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:i}",
 			 "table", "DMAR", "error", "address_bits", (int)d->address_bits,
 			 "interrupt_remapping", d->flags & DMAR_INTR_REMAP, "x2apic_opt_out",
 			 d->flags & DMAR_X2APIC_OPT_OUT, "dma_protection_asked",
-			 d->flags & DMAR_OPT_IN, "units", fw_dmar_list(d, DMAR_DRHD), "reserved",
-			 fw_dmar_list(d, DMAR_RMRR), "ats_ports", fw_dmar_list(d, DMAR_ATSR),
-			 "ats_devices", fw_dmar_list(d, DMAR_SATC), "property_devices",
-			 fw_dmar_list(d, DMAR_SIDP), "acpi_devices", fw_dmar_list(d, DMAR_ANDD),
-			 "unknown", (int)d->n_unknown);
+			 d->flags & DMAR_OPT_IN, "units", fw_dmar_list(sysfs, d, DMAR_DRHD),
+			 "reserved", fw_dmar_list(sysfs, d, DMAR_RMRR), "ats_ports",
+			 fw_dmar_list(sysfs, d, DMAR_ATSR), "ats_devices",
+			 fw_dmar_list(sysfs, d, DMAR_SATC), "property_devices",
+			 fw_dmar_list(sysfs, d, DMAR_SIDP), "acpi_devices",
+			 fw_dmar_list(sysfs, d, DMAR_ANDD), "unknown", (int)d->n_unknown);
 }
 
 /* --- IVRS --- */
@@ -184,7 +230,7 @@ static json_t *fw_ivrs(const struct ivrs *v)
 }
 
 /* --- whichever there is --- */
-static json_t *fw_parse(const char *name, const uint8_t *data, size_t size)
+static json_t *fw_parse(const char *sysfs, const char *name, const uint8_t *data, size_t size)
 {
 	char why[ACPI_WHY_SIZE] = "out of memory";
 	json_t *o = NULL;
@@ -193,7 +239,7 @@ static json_t *fw_parse(const char *name, const uint8_t *data, size_t size)
 
 	if (!strcmp(name, "DMAR")) {
 		if (dmar_parse(data, size, &d, why) == 0) {
-			o = fw_dmar(&d);
+			o = fw_dmar(sysfs, &d);
 			dmar_free(&d);
 		}
 	} else if (ivrs_parse(data, size, &v, why) == 0) {
@@ -218,7 +264,7 @@ json_t *iommu_firmware_json(const char *sysfs)
 		if (ret < 0)
 			return json_pack("{s:s, s:s}", "table", names[i], "error",
 					 ret == -EACCES ? "only root can read it" : strerror(-ret));
-		o = fw_parse(names[i], data, size);
+		o = fw_parse(sysfs, names[i], data, size);
 		free(data);
 		return o;
 	}
@@ -239,8 +285,10 @@ bool iommu_firmware_owner(const json_t *firmware, uint64_t first, char *buf, siz
 		if (!at || strcmp(at, hex))
 			continue;
 		json_array_foreach(json_object_get(r, "devices"), k, d) {
-			const char *path = json_string_value(json_object_get(d, "path"));
+			const char *path = json_string_value(json_object_get(d, "device"));
 
+			if (!path)
+				path = json_string_value(json_object_get(d, "path"));
 			if (!path)
 				path = json_string_value(json_object_get(d, "first"));
 			if (path && used < size)

@@ -356,10 +356,11 @@ static void groups_of_the_software_host_are_told(void **state)
 /* An RMRR for a NIC, as remote management has it: no guest gets that NIC. */
 static void rmrr_names_the_nic_that_firmware_keeps(void **state)
 {
-	uint8_t dmar[48 + 32] = { 'D', 'M', 'A', 'R', sizeof(dmar) };
-	static const uint8_t rmrr[32] = { 1,    0, 32, 0, 0, 0,    0,    0,    0,    0, 0,
-					  0x7b, 0, 0,  0, 0, 0xff, 0xff, 0x7f, 0x7b, 0, 0,
-					  0,    0, 1,  8, 0, 0,    0,    1,    0,    0 };
+	uint8_t dmar[48 + 34] = { 'D', 'M', 'A', 'R', sizeof(dmar) };
+	/* 00:01.0 is a bridge, 00.0 is behind it */
+	static const uint8_t rmrr[34] = { 1, 0,  34, 0, 0,    0,    0,    0,    0, 0, 0, 0x7b,
+					  0, 0,  0,  0, 0xff, 0xff, 0x7f, 0x7b, 0, 0, 0, 0,
+					  1, 10, 0,  0, 0,    0,    1,    0,    0, 0 };
 	struct tree *t = *state;
 	uint8_t sum = 0;
 	json_t *o;
@@ -380,6 +381,15 @@ static void rmrr_names_the_nic_that_firmware_keeps(void **state)
 	assert_non_null(strstr(json_string_value(at(o, "groups.9.mend")), "RMRR"));
 	assert_text(o, "groups.9.reserved.0.firmware_for", "0000:01:00.0");
 	assert_true(json_is_null(at(o, "groups.9.reserved.1.firmware_for")));
+	json_decref(o);
+	o = iommu_firmware_json(t->sysfs);
+	assert_text(o, "reserved.0.devices.0.path", "0000:00:01.0/00.0");
+	assert_text(o, "reserved.0.devices.0.device", "0000:01:00.0");
+	json_decref(o);
+	/* the card was taken out: the path is all that is known */
+	tree_remove(t, "sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0");
+	o = iommu_firmware_json(t->sysfs);
+	assert_true(json_is_null(at(o, "reserved.0.devices.0.device")));
 	json_decref(o);
 }
 
