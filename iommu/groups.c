@@ -345,13 +345,13 @@ static void groups_mend_assign(const struct iommu_group *g, char *mend, size_t s
 enum iommu_verdict iommu_group_verdict(const struct iommu_group *g, char *mend, size_t size)
 {
 	mend[0] = '\0';
-	if (!groups_has_endpoint(g))
-		return IOMMU_ONLY_BRIDGES;
 	if (g->no_iommu) {
 		snprintf(mend, size,
 			 "turn on VT-d or AMD-Vi in the firmware and boot with intel_iommu=on");
 		return IOMMU_NO_IOMMU;
 	}
+	if (!groups_has_endpoint(g))
+		return IOMMU_ONLY_BRIDGES;
 	if (iommu_group_forced(g)) {
 		snprintf(mend, size,
 			 "turn off the firmware's use of the device (RMRR: remote management, "

@@ -44,13 +44,17 @@ static int export_check_group(const char *sysfs, const char *bdf, unsigned int i
 	if (ret < 0)
 		return err_ret(ret, "exporting %s: reading IOMMU group %u: %s; is /sys mounted?",
 			       bdf, id, strerror(-ret));
-	if (!iommu_group_viable(g)) {
-		iommu_group_list(g, true, members, sizeof(members));
-		iommu_group_verdict(g, mend, sizeof(mend));
+	iommu_group_list(g, true, members, sizeof(members));
+	iommu_group_verdict(g, mend, sizeof(mend));
+	if (g->no_iommu)
+		ret = err_ret(-ENODEV,
+			      "exporting %s: no IOMMU translates for it, so its DMA would hit the "
+			      "host's memory; %s",
+			      bdf, mend);
+	else if (!iommu_group_viable(g))
 		ret = err_ret(-EBUSY,
 			      "exporting %s: the host still has %s of its IOMMU group %u; run '%s'",
 			      bdf, members, id, mend);
-	}
 	iommu_group_free(g);
 	return ret;
 }

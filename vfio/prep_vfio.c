@@ -32,7 +32,6 @@ static int prep_check(const char *bdf, unsigned int *group)
 {
 	char driver[64] = "", list[1024], mend[1024];
 	struct iommu_group *g;
-	bool viable;
 	int id = iommu_group_of(host_real.sysfs, bdf), ret;
 
 	if (id == -ENOENT)
@@ -57,8 +56,13 @@ static int prep_check(const char *bdf, unsigned int *group)
 	if (ret < 0)
 		return err_ret(ret, "opening %s: reading IOMMU group %d: %s; is /sys mounted?", bdf,
 			       id, strerror(-ret));
-	viable = iommu_group_viable(g);
-	if (!viable) {
+	ret = g->no_iommu ? -ENODEV : iommu_group_viable(g) ? 0 : -EBUSY;
+	if (ret == -ENODEV) {
+		iommu_group_verdict(g, mend, sizeof(mend));
+		err_say("opening %s: no IOMMU translates for it, so its DMA would hit the host's "
+			"memory, not the guest's; %s",
+			bdf, mend);
+	} else if (ret < 0) {
 		iommu_group_list(g, false, list, sizeof(list));
 		iommu_group_verdict(g, mend, sizeof(mend));
 		err_say("opening %s: IOMMU group %d is still in use by the host, its members are "
@@ -67,7 +71,7 @@ static int prep_check(const char *bdf, unsigned int *group)
 	}
 	iommu_group_free(g);
 	*group = (unsigned int)id;
-	return viable ? 0 : -EBUSY;
+	return ret;
 }
 
 static int prep_memlock(const char *bdf, uint64_t need)
