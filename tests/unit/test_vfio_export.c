@@ -43,6 +43,9 @@ static void only_an_assigned_function_is_exported(void **state)
 	tree_function(&h->t, NIC2, 1, "igb", "0x8086\n", "0x10c9\n", "0x020000\n");
 	assert_int_equal(export_check(h->t.sysfs, NIC), -EBUSY);
 	assert_said(h, "the host still has " NIC2 " (igb)");
+	tree_file(&h->t, "sys/kernel/iommu_groups/1/name", "vfio-noiommu\n");
+	assert_int_equal(err_to_exit(export_check(h->t.sysfs, NIC)), FL_UNSUPPORTED);
+	assert_said(h, "no IOMMU translates");
 	tree_remove(&h->t, NIC_PATH "/iommu_group");
 	assert_int_equal(err_to_exit(export_check(h->t.sysfs, NIC)), FL_UNSUPPORTED);
 }
