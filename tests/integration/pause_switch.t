@@ -21,8 +21,8 @@ stands() {
 
 for t in virtio e1000; do
 	switch_start "$TMP/sw.yaml"
-	g_start rx "$(nic virtio b)" dev=virtio mode=rx size=256 ms=8000 warm_ms=0 check=all
-	g_start tx "$(nic $t a)" dev=$t mode=tx size=256 ms=3000 warm_ms=0 check=all dst="$(g_mac rx)"
+	g_start rx "$(nic virtio b)" dev=virtio mode=rx size=256 ms=12000 warm_ms=0 check=all
+	g_start tx "$(nic $t a)" dev=$t mode=tx size=256 ms=6000 warm_ms=0 check=all dst="$(g_mac rx)"
 	g_say rx g; g_say tx g
 	check ${t}_sender_runs wait_for 20 moves b out_frames
 	"$FL" pause "tx-$$"; is ${t}_sender_is_paused $? 0
