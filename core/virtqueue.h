@@ -45,6 +45,11 @@ struct virtqueue {
 	 * looked up once. */
 	bool started;
 	bool event_idx, indirect, packed; /* negotiated */
+	/*
+	 * The device never writes to this queue's chains: WRITE in a packed ring's tables is not
+	 * looked at. DPDK (22.11) has it on the header of what it sends. Set after vq_init().
+	 */
+	bool tables_are_read;
 	const struct guest_mem *mem;
 	const struct virtq_desc *desc;
 	struct virtq_avail *avail;

@@ -103,6 +103,7 @@ int vqp_avail(struct virtqueue *vq)
 static int vqp_walk_table(struct virtqueue *vq, const struct vq_raw *d, bool nested,
 			  struct iovec *iov, unsigned int max_iov, struct vq_chain *chain)
 {
+	const uint16_t looked_at = vq->tables_are_read ? 0 : VIRTQ_DESC_F_WRITE;
 	uint32_t len = (uint32_t)d->high;
 	const void *table = vq_table(vq, d->low, len, FLAGS_OF(*d), nested);
 	int ret = 0;
@@ -114,8 +115,8 @@ static int vqp_walk_table(struct virtqueue *vq, const struct vq_raw *d, bool nes
 	for (unsigned int i = 0; i < len / sizeof(struct pvirtq_desc) && ret == 0; i++) {
 		struct vq_raw e = vq_load(table, i);
 
-		ret = vq_add(vq, e.low, (uint32_t)e.high, FLAGS_OF(e) & VIRTQ_DESC_F_WRITE, iov,
-			     max_iov, chain);
+		ret = vq_add(vq, e.low, (uint32_t)e.high, FLAGS_OF(e) & looked_at, iov, max_iov,
+			     chain);
 	}
 	return ret;
 }

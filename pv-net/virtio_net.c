@@ -66,6 +66,8 @@ static void vnet_start(struct virtio_dev *vd)
 
 	v->fe.max_frame = vnet_max_frame(v);
 	v->fresh = true;
+	for (unsigned int i = 0; i < v->n_pairs; i++)
+		vnet_txq(v, i)->tables_are_read = true;
 	vnet_prepare(v);
 	nic_use_pairs(v->be, 1);
 	vnet_set_offloads(v, vd->features & VNET_GUEST_OFFLOADS);

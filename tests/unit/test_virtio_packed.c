@@ -633,6 +633,35 @@ static void frames_come_back(void **state)
 	}
 }
 
+/* As DPDK's driver sends frames of several pieces: the header is marked as ours to write. */
+static void sent_table_may_be_marked_writable(void **state)
+{
+	struct vg *g = *state;
+	struct pvirtq_desc *t;
+	struct drv d[3];
+
+	start_net(g, d, VG_F_INDIRECT, 16);
+	t = vg_ptr(g, VG_DATA + 0x4000);
+	for (uint16_t n = 0; n < 40; n++) {
+		memset(vg_ptr(g, VG_DATA), 0, 12);
+		t[0] = (struct pvirtq_desc){ .addr = VG_DATA, .len = 12, .flags = F_WRITE };
+		t[1] = (struct pvirtq_desc){ .addr = VG_DATA + 12, .len = 60, .flags = AVAIL };
+		drv_put(&d[VG_TX], VG_DATA + 0x4000, 32, n % 16, F_INDIRECT);
+		vg_poll(g);
+		vg_poll(g);
+		assert_int_equal(drv_get(&d[VG_TX], 1, NULL), n % 16);
+	}
+	assert_int_equal(vg_counter(g, "tx_frames"), 40);
+	assert_int_equal(vg_counter(g, "tx_bytes"), 40 * 60);
+	/* where there is something to write the rule holds */
+	t[0].flags = F_WRITE;
+	drv_put(&d[VG_RX], VG_DATA + 0x4000, 32, 0, F_INDIRECT);
+	drv_put(&d[VG_TX], VG_DATA, 72, 0, 0);
+	vg_poll(g);
+	vg_poll(g);
+	assert_int_equal(vg_status(g) & 64, 64);
+}
+
 static void commands_are_answered(void **state)
 {
 	static const uint8_t cmd[] = { 0, 0, 0 };
@@ -702,6 +731,7 @@ int main(void)
 		N(packed_rings_are_offered_when_asked_for),
 		N(split_rings_work_where_packed_ones_are_offered),
 		N(frames_come_back),
+		N(sent_table_may_be_marked_writable),
 		N(commands_are_answered),
 		N(broken_ring_stops_the_device_until_a_reset),
 	};
