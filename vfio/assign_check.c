@@ -155,7 +155,7 @@ static int check_group(const struct assign *a, const char *bdf, const char *cons
 	if (ret < 0)
 		return err_ret(ret, "assigning %s: reading IOMMU group %d: %s; is /sys mounted?",
 			       bdf, id, strerror(-ret));
-	ret = check_forced(g, bdf);
+	ret = g->no_iommu ? check_no_iommu(a, bdf) : check_forced(g, bdf);
 	if (ret == 0)
 		ret = check_members(g, bdf, bdfs, n);
 	iommu_group_free(g);

@@ -43,6 +43,7 @@ static void appear(struct host *h, const char *bdf)
 		return;
 	if (h->noiommu) {
 		tree_file(&h->t, "sys/kernel/iommu_groups/9/name", "vfio-noiommu\n");
+		tree_link(&h->t, "sys/kernel/iommu_groups/9/devices/" NIC, NIC_PATH);
 		tree_link(&h->t, NIC_PATH "/iommu_group", "sys/kernel/iommu_groups/9");
 		tree_file(&h->t, "dev/vfio/noiommu-9", "");
 		return;

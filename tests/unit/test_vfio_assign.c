@@ -345,6 +345,7 @@ static void no_iommu_mode_takes_a_word_that_says_what_it_costs(void **state)
 	h->noiommu = true;
 	assert_int_equal(host_assign(h, NIC, NULL, VFIO_ASSIGN_NO_IOMMU), 0);
 	assert_driver(h, NIC, "vfio-pci");
+	assert_int_equal(err_to_exit(host_assign(h, NIC, NULL, 0)), FL_UNSUPPORTED);
 	tree_dir(&h->t, "proc/4242/fd");
 	snprintf(path, sizeof(path), "%s/proc/4242/fd/7", h->t.root);
 	assert_int_equal(symlink("/dev/vfio/noiommu-9", path), 0);
