@@ -83,12 +83,12 @@ static int call_check_words(const struct command *c, const struct words *w, int 
 static void call_step(void *opaque, const char *what, const char *path, const char *text)
 {
 	struct call *k = opaque;
-	const char *shown = strcmp(text, "\n") ? text : "";
+	const char *shown = strcmp(text, "\n") ? text : "\\n"; /* clears driver_override */
 
 	k->n_steps++;
 	if (k->json)
 		json_array_append_new(k->steps, json_pack("{s:s, s:s, s:s}", "do", what, "path",
-							  path, "text", shown));
+							  path, "text", text));
 	else if (!(k->flags & VFIO_ASSIGN_DRY_RUN))
 		return;
 	else if (!strcmp(what, "remove"))
