@@ -40,10 +40,9 @@ static int fake_reopen(struct prep_guest *g, struct prep_nic *nic, const char *n
 	return ++*n_asked < 3 ? -EAGAIN : eventfd(0, EFD_CLOEXEC);
 }
 
-static const struct backend_prep fake_prep = { .name = "fake",
-					       .prepare = fake_prepare,
-					       .reopen = fake_reopen,
-					       .once = "socket" };
+static const struct backend_prep fake_prep = {
+	.name = "fake", .prepare = fake_prepare, .reopen = fake_reopen, .once = "socket"
+};
 BACKEND_PREP(&fake_prep);
 
 struct fixture {
