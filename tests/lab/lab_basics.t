@@ -179,6 +179,7 @@ check "kill -9 of the command leaves no process" wait_for 10 none_alive $procs
 is "kill -9 of the command leaves no file" "$(litter)" ""
 
 "$fl" lab up >/dev/null 2>"$tmp/err"
+is "another one comes up after that" $? 0
 guardian=$(json guardian_pid)
 procs="$guardian $(children_of "$guardian")"
 kill -9 "$guardian"
