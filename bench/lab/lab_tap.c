@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,14 +19,23 @@
 #include "bench/lab/lab_priv.h"
 #include "core/err.h"
 
+#define RETRIES  20
+#define RETRY_MS 50
+
 static int tap_attach(int fd, const char *name)
 {
 	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	int err = EBUSY;
 
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
-	if (ioctl(fd, TUNSETIFF, &r) == 0)
-		return 0;
-	switch (errno) {
+	/* QEMU's io_uring lets go of it a moment after QEMU has ended */
+	for (int i = 0; err == EBUSY && i < RETRIES; i++) {
+		if (i)
+			poll(NULL, 0, RETRY_MS);
+		err = ioctl(fd, TUNSETIFF, &r) < 0 ? errno : 0;
+	}
+	switch (err) {
+	case 0: return 0;
 	case EPERM:
 		return err_ret(
 			-EOPNOTSUPP,
@@ -44,8 +54,8 @@ static int tap_attach(int fd, const char *name)
 			"tap, or one of several queues; take another name",
 			name);
 	default:
-		return err_ret(-errno, "lab: opening the tap %s: %s; take another name", name,
-			       strerror(errno));
+		return err_ret(-err, "lab: opening the tap %s: %s; take another name", name,
+			       strerror(err));
 	}
 }
 

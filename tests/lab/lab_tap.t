@@ -51,6 +51,7 @@ new_tap() {
 from_inside=
 with_lab labtap0 new_tap
 is "lab0 reaches this machine" "$from_inside" 3
+for i in $(seq 50); do ip link show labtap0 >/dev/null 2>&1 || break; sleep 0.1; done # QEMU's io_uring lets go of it a moment later
 is "the tap goes with the lab" "$(ip -o link show labtap0 2>/dev/null)" ""
 
 ip tuntap add dev own0 mode tap
