@@ -23,7 +23,7 @@ vm_start() {
 }
 vm_say() { printf %s "$2" >&"${VM_FD[$1]}"; }
 # vm_saw NAME TEXT [TIMES]: in whole lines
-vm_saw() { [ -z "$(tail -c 1 "$TMP/$1.out")" ] && [ "$(grep -c "$2" "$TMP/$1.out")" -ge "${3:-1}" ]; }
+vm_saw() { [ "$(grep -c "$2" "$TMP/$1.out")" -ge "${3:-1}" ] && [ -z "$(tail -c 1 "$TMP/$1.out")" ]; }
 vm_mac() { sed -n 's/.*FL READY mac=\([^ ]*\).*/\1/p' "$TMP/$1.out" | tail -1; }
 # vm_field NAME FIELD: of its last RESULT
 vm_field() { grep 'FL RESULT' "$TMP/$1.out" | tail -1 | sed -n "s/.* $2=\([^ ]*\).*/\1/p"; }

@@ -40,7 +40,8 @@ guest_start() {
 	GUEST_PID=$!
 	exec 9>"$TMP/in"
 }
-guest_saw() { grep -q "$1" "$TMP/$GUEST.out"; }
+# guest_saw TEXT: and its line is whole
+guest_saw() { grep -q "$1" "$TMP/$GUEST.out" && [ -z "$(tail -c 1 "$TMP/$GUEST.out")" ]; }
 guest_say() { printf %s "$1" >&9; }
 guest_wait() { wait_for "$1" guest_gone && wait "$GUEST_PID"; }
 guest_gone() { ! kill -0 "$GUEST_PID" 2>/dev/null || [ "$(ps -o stat= -p "$GUEST_PID" | cut -c1)" = Z ]; }

@@ -18,7 +18,8 @@ for lane in emulated paravirtual; do
 done
 check qemu_is_beside_it_or_said_to_be_missing grep -q 'emulated, peer qemu: the software host has no QEMU in it' "$TMP/o"
 if [ -x build-san/tests/test_bench_compare ]; then
-	check json_obeys_the_schema env BENCH_DOCUMENT="$TMP/j" build-san/tests/test_bench_compare >/dev/null 2>"$TMP/s"
+	obeys() { BENCH_DOCUMENT=$TMP/j build-san/tests/test_bench_compare >"$TMP/s" 2>&1; }
+	check json_obeys_the_schema obeys
 else
 	skip "build-san/tests/test_bench_compare is not built"
 fi

@@ -15,7 +15,7 @@ fl() { fourlane "$@" >"$tmp/out" 2>"$tmp/err"; }
 status() { fl "$@"; echo $?; }
 driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")" 2>/dev/null; }
 wait_for() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
-saw() { grep -q "$2" "$tmp/$1.out"; }
+saw() { grep -q "$2" "$tmp/$1.out" && [ -z "$(tail -c 1 "$tmp/$1.out")" ]; }
 field() { sed -n "s/.*FL RESULT.* $2=\([^ ]*\).*/\1/p" "$tmp/$1.out" | tail -1; }
 tsc=$(awk '/^cpu MHz/ {printf "%.0f", $4 * 1000000; exit}' /proc/cpuinfo)
 declare -A pid fd

@@ -17,7 +17,7 @@ check() { local n=$1; shift; if "$@"; then ok "$n"; else not_ok "$n"; fi; }
 is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1"; echo "# got '$2', wanted '$3'"; fi; }
 status() { fourlane "$@" >"$tmp/out" 2>"$tmp/err"; echo $?; }
 wait_for() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
-saw() { grep -q "$2" "$tmp/$1.out"; }
+saw() { grep -q "$2" "$tmp/$1.out" && [ -z "$(tail -c 1 "$tmp/$1.out")" ]; }
 field() { sed -n "s/.*FL RESULT.* $2=\([^ ]*\).*/\1/p" "$tmp/$1.out" | tail -1; }
 tsc=$(awk '/^cpu MHz/ {printf "%.0f", $4 * 1000000; exit}' /proc/cpuinfo)
 declare -A pid fd
