@@ -5,7 +5,7 @@
 cd "$(dirname "$(readlink -f "$0")")" || exit 1
 . ./guest_lib.sh
 . ./guest_net.sh
-reloads=${reloads:-5}
+reloads=${reloads:-20}
 et() { guest_do g "ethtool $*"; }
 
 net_nic e1000
