@@ -155,7 +155,7 @@ static int run_traffic_ready(struct bench_run *r)
 	return 0;
 }
 
-int bench_run_source(struct bench_run *r, unsigned int duration_ms)
+static int run_source(struct bench_run *r, unsigned int duration_ms)
 {
 	struct bench_source s = { .ifname = r->ifname,
 				  .size = r->row->frame_bytes - BENCH_FCS,
@@ -167,25 +167,22 @@ int bench_run_source(struct bench_run *r, unsigned int duration_ms)
 	return 0;
 }
 
-static int run_measure(struct bench_run *r, const struct bench_monitor *m)
+int bench_run_measure(struct bench_run *r, const struct bench_monitor *m, const char *command,
+		      unsigned int source_ms, int answer_ms)
 {
 	char line[512];
 	int ret = m->counters(&r->guest, &r->before);
 
 	if (ret < 0)
 		return bench_run_fail(r, "its counters cannot be read");
-	bench_child_say(&r->guest.child, "g");
+	bench_child_say(&r->guest.child, command);
 	if (r->row->direction == BENCH_RX) {
-		/* the guest takes away what came before 'g' */
+		/* first the guest takes away what came before the command */
 		ret = bench_pause(&r->b->sig, BENCH_SETTLE_MS);
-		ret = ret < 0 ? ret
-			      : bench_run_source(r, r->b->o.warm_ms + r->b->o.window_ms +
-							    SOURCE_MORE_MS);
+		ret = ret < 0 ? ret : run_source(r, source_ms);
 	}
 	if (ret == 0)
-		ret = bench_run_expect(r, "FL RESULT",
-				       (int)(r->b->o.warm_ms + r->b->o.window_ms) + RESULT_MS, line,
-				       sizeof(line));
+		ret = bench_run_expect(r, "FL RESULT", answer_ms, line, sizeof(line));
 	if (ret == 0 && bench_result_parse(line, r->row->direction, &r->s->result) < 0)
 		ret = bench_run_fail(r, "the guest's RESULT line makes no sense");
 	if (ret == 0 && m->counters(&r->guest, &r->after) < 0)
@@ -414,7 +411,8 @@ int bench_run(struct bench *b, struct bench_row *row, const struct bench_monitor
 	if (ret == 0)
 		ret = run_traffic_ready(&r);
 	if (ret == 0)
-		ret = run_measure(&r, m);
+		ret = bench_run_measure(&r, m, "g", b->o.warm_ms + b->o.window_ms + SOURCE_MORE_MS,
+					(int)(b->o.warm_ms + b->o.window_ms) + RESULT_MS);
 	if (ret == 0)
 		ret = bench_run_figures(&r);
 	bench_run_end(&r, m, ret == 0 ? "q" : NULL);

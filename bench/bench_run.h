@@ -48,9 +48,14 @@ int bench_run_expect(struct bench_run *r, const char *want, int timeout_ms, char
 int bench_run_switch(struct bench_run *r);
 /* bench_run_note - the interface's counters, from which the run counts. */
 void bench_run_note(struct bench_run *r);
-/* bench_run_source - frames of the row's size to the guest, for that long. 0 or -EIO, why filled.
+/*
+ * bench_run_measure - says `command` to the guest that is ready and takes its RESULT within
+ * answer_ms, the monitor's counters before and after and what the switch has counted; a row of
+ * direction BENCH_RX has frames sent to the guest for source_ms. The traffic, which the caller may
+ * have started, is ended. 0, -EINTR or -EIO, why filled.
  */
-int bench_run_source(struct bench_run *r, unsigned int duration_ms);
+int bench_run_measure(struct bench_run *r, const struct bench_monitor *m, const char *command,
+		      unsigned int source_ms, int answer_ms);
 /* bench_run_figures - all of the sample from the guest's result and the counters before and after.
  * 0 or -EIO, why filled. */
 int bench_run_figures(struct bench_run *r);

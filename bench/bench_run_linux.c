@@ -183,34 +183,14 @@ static int linux_traffic_ready(struct bench_run *r)
 static int linux_measure(struct bench_run *r, const struct bench_monitor *m,
 			 const struct linux_net *n)
 {
-	const struct bench_options *o = &r->b->o;
-	unsigned int ms = o->warm_ms + o->window_ms;
-	char line[512], command[96];
-	int ret = m->counters(&r->guest, &r->before);
+	unsigned int ms = r->b->o.warm_ms + r->b->o.window_ms;
+	char command[96];
 
-	if (ret < 0)
-		return bench_run_fail(r, "its counters cannot be read");
 	linux_command(r, n, command, sizeof(command));
-	bench_child_say(&r->guest.child, command);
-	if (r->row->direction == BENCH_RX) {
-		/* the guest sees the first one within milliseconds, in the software host later; the
-		 * window must end before the source does */
-		ret = bench_pause(&r->b->sig, BENCH_SETTLE_MS);
-		ret = ret < 0 ? ret : bench_run_source(r, ms + (r->b->lab ? LAB_MORE_MS : MORE_MS));
-	}
-	if (ret == 0)
-		ret = bench_run_expect(r, "FL RESULT", (int)ms + ANSWER_MS, line, sizeof(line));
-	if (ret == 0 && bench_result_parse(line, r->row->direction, &r->s->result) < 0)
-		ret = bench_run_fail(r, "the guest's RESULT line makes no sense");
-	if (ret == 0 && m->counters(&r->guest, &r->after) < 0)
-		ret = bench_run_fail(r, "its counters cannot be read");
-	if (ret == 0)
-		ret = bench_pause(&r->b->sig, BENCH_SETTLE_MS);
-	bench_traffic_stop(r->traffic, &r->count);
-	r->traffic = NULL;
-	if (ret == 0 && r->row->ports)
-		r->sw_stats = bench_switch_stats(&r->sw);
-	return ret;
+	/* the guest sees the first frame within milliseconds, in the software host later; the
+	 * window must end before the source does */
+	return bench_run_measure(r, m, command, ms + (r->b->lab ? LAB_MORE_MS : MORE_MS),
+				 (int)ms + ANSWER_MS);
 }
 
 /* 0; -EREMOTEIO when it failed and the guest can go on; -EINTR or -EIO. */
