@@ -52,6 +52,22 @@ void tree_destroy(struct tree *t)
 	nftw(t->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+int tree_setup(void **state)
+{
+	struct tree *t = malloc(sizeof(*t));
+
+	tree_create(t);
+	*state = t;
+	return 0;
+}
+
+int tree_teardown(void **state)
+{
+	tree_destroy(*state);
+	free(*state);
+	return 0;
+}
+
 void tree_dir(const struct tree *t, const char *path)
 {
 	char full[TREE_PATH];

@@ -19,6 +19,9 @@ struct tree {
 
 void tree_create(struct tree *t);
 void tree_destroy(struct tree *t);
+/* The same for cmocka: *state is a tree of the test's own. */
+int tree_setup(void **state);
+int tree_teardown(void **state);
 
 /* tree_file - a file with its folders; path is relative to root. */
 void tree_file(const struct tree *t, const char *path, const char *text);

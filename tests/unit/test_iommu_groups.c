@@ -19,22 +19,6 @@
 #include "helper_vfio_tree.h"
 #include "iommu/iommu.h"
 
-static int setup(void **state)
-{
-	struct tree *t = malloc(sizeof(*t));
-
-	tree_create(t);
-	*state = t;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_destroy(*state);
-	free(*state);
-	return 0;
-}
-
 /* --- addresses --- */
 static void bdf_is_taken_with_and_without_domain(void **state)
 {
@@ -391,7 +375,7 @@ static void mapping_without_limits_takes_all(void **state)
 	mem_destroy(mem);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, tree_setup, tree_teardown)
 
 int main(void)
 {

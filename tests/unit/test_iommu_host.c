@@ -14,22 +14,6 @@
 #include "helper_tree_file.h"
 #include "iommu/iommu_priv.h"
 
-static int setup(void **state)
-{
-	struct tree *t = malloc(sizeof(*t));
-
-	tree_create(t);
-	*state = t;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_destroy(*state);
-	free(*state);
-	return 0;
-}
-
 /* The section, which the caller drops; *lane gets what the lane "direct" misses. */
 static json_t *section(const struct tree *t, json_t **missing)
 {
@@ -412,7 +396,7 @@ static void groups_of_no_iommu_mode_are_no_iommu(void **state)
 	iommu_group_free(g);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, tree_setup, tree_teardown)
 
 int main(void)
 {

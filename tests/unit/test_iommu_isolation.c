@@ -15,22 +15,6 @@
 
 #define ALL 0x1d /* SV RR CR UF */
 
-static int setup(void **state)
-{
-	struct tree *t = malloc(sizeof(*t));
-
-	tree_create(t);
-	*state = t;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	tree_destroy(*state);
-	free(*state);
-	return 0;
-}
-
 /* --- boards --- */
 enum kind { ENDPOINT = 0, ROOT_PORT = 4, UPSTREAM = 5, DOWNSTREAM = 6, TO_PCI = 7, OLD = -1 };
 
@@ -366,7 +350,7 @@ static void config_space_that_lies_does_no_harm(void **state)
 	}
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, tree_setup, tree_teardown)
 
 int main(void)
 {
