@@ -178,4 +178,12 @@ uint64_t iommu_map_bytes(const struct iommu_map *m);
 /* iommu_map_us - how long mapping took, microseconds. */
 uint64_t iommu_map_us(const struct iommu_map *m);
 
+/*
+ * vfio_info_get - one of VFIO's info structures (linux/vfio.h) with all its capabilities. `ask`,
+ * of ask_size bytes, is the question: argsz first, then what selects. *out is the caller's, to
+ * free(). Gives its size in bytes, or a negative errno without a message: what ioctl() gives,
+ * -ENOMEM, -EPROTO (it has no end).
+ */
+int vfio_info_get(int fd, unsigned long request, const void *ask, size_t ask_size, void **out);
+
 #endif

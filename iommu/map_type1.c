@@ -12,37 +12,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define INFO_MAX 65536u
-
-/* The info structure with all its capabilities: asked twice, the first answer tells the size. Freed
- * by the caller. */
+/* The info structure with all its capabilities. Freed by the caller. */
 static int type1_info(int fd, struct vfio_iommu_type1_info **out)
 {
-	size_t size = sizeof(struct vfio_iommu_type1_info);
-	struct vfio_iommu_type1_info *info = NULL;
+	const struct vfio_iommu_type1_info ask = { .argsz = sizeof(ask) };
 
-	for (int i = 0; i < 3; i++) {
-		free(info);
-		info = calloc(1, size);
-		if (!info)
-			return -ENOMEM;
-		info->argsz = (uint32_t)size;
-		if (ioctl(fd, VFIO_IOMMU_GET_INFO, info) < 0) {
-			int err = errno;
-
-			free(info);
-			return -err;
-		}
-		if (info->argsz <= size) {
-			*out = info;
-			return (int)size;
-		}
-		size = info->argsz;
-		if (size > INFO_MAX)
-			break;
-	}
-	free(info);
-	return -EPROTO;
+	return vfio_info_get(fd, VFIO_IOMMU_GET_INFO, &ask, sizeof(ask), (void **)out);
 }
 
 /* The capability of that id in an info structure of `size` bytes, of at least `min` bytes; offset

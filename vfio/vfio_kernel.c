@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "iommu/iommu.h"
 #include "vfio_priv.h"
 
-#define REGION_INFO_MAX 65536u
-#define RESET_WAIT_MS   1000 /* until it answers again; the kernel waits for the reset itself */
+#define RESET_WAIT_MS 1000 /* until it answers again; the kernel waits for the reset itself */
 
 enum {
 	CFG_COMMAND = 0x04,
@@ -30,34 +30,13 @@ enum {
 
 int vfio_region_get(int fd, unsigned int index, struct vfio_region_info **out)
 {
-	size_t size = sizeof(struct vfio_region_info);
-	struct vfio_region_info *info = NULL;
+	const struct vfio_region_info ask = { .argsz = sizeof(ask), .index = index };
+	int size = vfio_info_get(fd, VFIO_DEVICE_GET_REGION_INFO, &ask, sizeof(ask), (void **)out);
 
-	for (int i = 0; i < 3; i++) {
-		free(info);
-		info = calloc(1, size);
-		if (!info)
-			return -ENOMEM;
-		info->argsz = (uint32_t)size;
-		info->index = index;
-		if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, info) < 0) {
-			int err = errno;
-
-			free(info);
-			return -err;
-		}
-		if (info->argsz <= size) {
-			info->argsz = (uint32_t)
-				size; /* what we have, for whoever walks the capabilities */
-			*out = info;
-			return 0;
-		}
-		size = info->argsz;
-		if (size > REGION_INFO_MAX)
-			break;
-	}
-	free(info);
-	return -EPROTO;
+	if (size < 0)
+		return size;
+	(*out)->argsz = (uint32_t)size; /* what we have, for whoever walks the capabilities */
+	return 0;
 }
 
 /* --- interrupts ----------------------------------------------------------- */
