@@ -50,6 +50,14 @@ net_nic() {
 	net_servers+=" $!"
 }
 net_end() { kill $net_servers; wait $net_servers 2>/dev/null; }
+net_e1000_end() {	# of a test of one E1000
+	is "no errors were counted" "$(guest_do g 'ethtool -S eth0' | awk '/error/ && $2 != 0')" ""
+	has "no complaint in the guest's log" "x$(guest_do g 'dmesg | grep -E "e1000.*(Hang|Reset adapter|Detected)|nobody cared|WARNING|BUG|Oops"')x" xx
+	guest_off g
+	is "it powers off" $? 0
+	net_end
+	echo "1..$T"
+}
 
 net_functions='
 carrier() { local n c; for n in $(seq 200); do read -r c </sys/class/net/$1/carrier && [ "$c" = 1 ] && return; sleep 0.05; done 2>/dev/null; return 1; }
