@@ -41,7 +41,7 @@ TESTS := $(patsubst %.c,$(B)/tests/%,$(notdir $(TEST_SRCS)))
 TEST_HELP_OBJS := $(call objs,$(filter-out tests/unit/helper_sw_%,$(wildcard tests/unit/helper_*.c)))
 TEST_SW_HELP_OBJS := $(call objs,$(wildcard tests/unit/helper_sw_*.c))
 
-CLI_PKGS := libpci libnl-3.0 libnl-route-3.0 jansson libcyaml
+CLI_PKGS := libpci libnl-3.0 libnl-route-3.0 libnl-genl-3.0 jansson libcyaml yaml-0.1 sqlite3
 VMM_PKGS := jansson libseccomp liburing
 SWITCH_PKGS := libdpdk libevent_core libcyaml jansson
 PKGS := $(CLI_PKGS) $(VMM_PKGS)

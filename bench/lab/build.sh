@@ -25,7 +25,7 @@ USERLAND_PACKAGES="base-files base-passwd bash coreutils dash debianutils diffut
 	ncurses-base ncurses-bin sed tar util-linux perl-base perl busybox-static
 	iproute2 kmod pciutils pci.ids ethtool iputils-ping procps psmisc udev tcpdump strace socat jq
 	iperf3 fio e2fsprogs acpica-tools dpdk-dev
-	libpci3 libnl-3-200 libnl-route-3-200 libjansson4 libcyaml1 libyaml-0-2 libsqlite3-0 libseccomp2 liburing2 libcmocka0 libasan8 libubsan1
+	libpci3 libnl-3-200 libnl-route-3-200 libnl-genl-3-200 libjansson4 libcyaml1 libyaml-0-2 libsqlite3-0 libseccomp2 liburing2 libcmocka0 libasan8 libubsan1
 	libevent-core-2.1-7 librte-bus-pci23 librte-bus-vdev23 librte-mempool-ring23 librte-hash23 librte-rcu23 librte-meter23
 	librte-gso23 librte-gro23 librte-pcapng23 librte-net-e1000-23 librte-net-ixgbe23 librte-net-i40e23 librte-net-ice23
 	librte-net-virtio23 librte-net-vhost23 librte-net-tap23 librte-net-ring23 librte-net-null23 librte-net-af-packet23"
