@@ -145,32 +145,47 @@ struct iommu_range {
 int iommu_ranges_clip(const struct iommu_range *valid, size_t n, iova_t first, iova_t last,
 		      struct iommu_range *out, size_t max);
 
+/* --- mapping memory for DMA ------------------------------------------------ */
+/* Where it is mapped. */
+struct iommu_map_fd {
+	int fd;        /* a VFIO container with its type set, or /dev/iommu */
+	uint32_t ioas; /* iommufd: the address space in it; type1: not looked at */
+};
+
+/*
+ * A way to map: VFIO's type1 container, or an address space of iommufd. Ranges are those of the
+ * devices attached so far; addresses and sizes are whole pages. All give a negative errno without a
+ * message.
+ */
+struct iommu_map_ops {
+	const char *name;
+	/* The valid ranges, at most max; gives how many the kernel told (0: it has no such notion).
+	 * -EPROTO: they are more, or the answer makes no sense. */
+	int (*ranges)(const struct iommu_map_fd *f, struct iommu_range *out, size_t max);
+	int (*map)(const struct iommu_map_fd *f, iova_t iova, uint64_t size, void *hva);
+	int (*unmap)(const struct iommu_map_fd *f, iova_t iova, uint64_t size);
+};
+extern const struct iommu_map_ops iommu_map_type1v2, iommu_map_iommufd;
+
+/*
+ * iommu_ioas_create / iommu_ioas_destroy - an address space of /dev/iommu. It ends with the last
+ * copy of the descriptor at the latest; -EBUSY: a device is attached to it. No message.
+ */
+int iommu_ioas_create(int fd, uint32_t *ioas);
+int iommu_ioas_destroy(int fd, uint32_t ioas);
+
 /* --- mapping guest memory for DMA (monitor) ------------------------------- */
 struct guest_mem;
 struct iommu_map;
 
 /*
- * A way to map: VFIO's type1 container, later iommufd. `fd` is the container's or the iommufd's
- * descriptor. All give a negative errno without a message.
- */
-struct iommu_map_ops {
-	const char *name;
-	/* The valid ranges, at most max; gives how many the kernel told (0: it has no such notion).
-	 */
-	int (*ranges)(int fd, struct iommu_range *out, size_t max);
-	int (*map)(int fd, iova_t iova, uint64_t size, void *hva);
-	int (*unmap)(int fd, iova_t iova, uint64_t size);
-};
-extern const struct iommu_map_ops iommu_map_type1v2;
-
-/*
  * iommu_map_create - maps every region of guest memory at its guest physical address, reserved
- * windows left out (said in a message when RAM lies there). Takes `fd`, closed by
+ * windows left out (said in a message when RAM lies there). Takes f->fd, closed by
  * iommu_map_destroy() and on failure. Negative errno after a message; for EPERM and ENOMEM it names
  * RLIMIT_MEMLOCK, what it is and what is needed. Main thread.
  */
-int iommu_map_create(const struct iommu_map_ops *ops, int fd, const struct guest_mem *mem,
-		     struct iommu_map **out);
+int iommu_map_create(const struct iommu_map_ops *ops, const struct iommu_map_fd *f,
+		     const struct guest_mem *mem, struct iommu_map **out);
 /* iommu_map_destroy - unmaps, closes. No device may do DMA any more. Accepts NULL. */
 void iommu_map_destroy(struct iommu_map *m);
 /* iommu_map_bytes - how much is mapped. */

@@ -24,7 +24,7 @@
 
 struct iommu_map {
 	const struct iommu_map_ops *ops;
-	int fd;
+	struct iommu_map_fd to;
 	struct iommu_range part[PARTS_MAX]; /* what is mapped */
 	unsigned int n_parts;
 	uint64_t bytes, us;
@@ -69,13 +69,12 @@ static int map_fail(int err, struct iommu_range r, uint64_t need)
 			       " for DMA: %s though RLIMIT_MEMLOCK is unlimited; "
 			       "free memory or give the guest less than %" PRIu64 " MiB",
 			       r.first, r.last, strerror(-err), map_mib(need));
-	return err_ret(err,
-		       "mapping guest memory for DMA: %s: RLIMIT_MEMLOCK is %" PRIu64
-		       " MiB and %" PRIu64 " MiB must be locked; "
-		       "raise it ('ulimit -l %" PRIu64
-		       "', or memlock in limits.conf) or run as root",
-		       strerror(-err), (uint64_t)lim.rlim_cur >> 20, map_mib(need),
-		       (need + 1023) / 1024);
+	return err_ret(
+		err,
+		"mapping guest memory for DMA: %s: RLIMIT_MEMLOCK is %" PRIu64 " MiB and %" PRIu64
+		" MiB must be locked; "
+		"raise it ('ulimit -l %" PRIu64 "', or memlock in limits.conf) or run as root",
+		strerror(-err), (uint64_t)lim.rlim_cur >> 20, map_mib(need), (need + 1023) / 1024);
 }
 
 static int map_part(struct iommu_map *m, const struct mem_region *r, struct iommu_range part,
@@ -89,7 +88,7 @@ static int map_part(struct iommu_map *m, const struct mem_region *r, struct iomm
 			       "mapping guest memory for DMA: more than %d pieces; give the guest "
 			       "less memory",
 			       PARTS_MAX);
-	ret = m->ops->map(m->fd, part.first, size, (char *)r->hva + (part.first - r->gpa));
+	ret = m->ops->map(&m->to, part.first, size, (char *)r->hva + (part.first - r->gpa));
 	if (ret < 0)
 		return map_fail(ret, part, need);
 	m->part[m->n_parts++] = part;
@@ -118,13 +117,13 @@ static int map_region(struct iommu_map *m, const struct mem_region *r,
 	if (m->bytes - before < r->size)
 		err_say("mapping guest memory for DMA: %" PRIu64 " KiB of RAM in 0x%" PRIx64
 			"-0x%" PRIx64 " lie in windows that the IOMMU reserves; devices cannot "
-				      "reach them, a guest with less memory avoids it",
+			"reach them, a guest with less memory avoids it",
 			(r->size - (m->bytes - before)) >> 10, r->gpa, r->gpa + r->size - 1);
 	return 0;
 }
 
-int iommu_map_create(const struct iommu_map_ops *ops, int fd, const struct guest_mem *mem,
-		     struct iommu_map **out)
+int iommu_map_create(const struct iommu_map_ops *ops, const struct iommu_map_fd *f,
+		     const struct guest_mem *mem, struct iommu_map **out)
 {
 	struct iommu_range valid[RANGES_MAX];
 	struct iommu_map *m = calloc(1, sizeof(*m));
@@ -132,12 +131,12 @@ int iommu_map_create(const struct iommu_map_ops *ops, int fd, const struct guest
 	int n, ret = 0;
 
 	if (!m) {
-		close(fd);
+		close(f->fd);
 		return err_ret(-ENOMEM, "mapping guest memory for DMA: out of memory; free some");
 	}
 	m->ops = ops;
-	m->fd = fd;
-	n = ops->ranges(fd, valid, RANGES_MAX);
+	m->to = *f;
+	n = ops->ranges(f, valid, RANGES_MAX);
 	if (n < 0)
 		ret = err_ret(
 			n, "asking the IOMMU (%s) for its valid ranges: %s; see the kernel's log",
@@ -159,14 +158,14 @@ void iommu_map_destroy(struct iommu_map *m)
 		return;
 	while (m->n_parts) {
 		struct iommu_range r = m->part[--m->n_parts];
-		int ret = m->ops->unmap(m->fd, r.first, r.last - r.first + 1);
+		int ret = m->ops->unmap(&m->to, r.first, r.last - r.first + 1);
 
 		if (ret < 0)
 			err_say("unmapping guest memory 0x%" PRIx64 "-0x%" PRIx64
 				": %s; the kernel drops it when the monitor ends",
 				r.first, r.last, strerror(-ret));
 	}
-	close(m->fd);
+	close(m->to.fd);
 	free(m);
 }
 

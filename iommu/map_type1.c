@@ -36,12 +36,12 @@ static size_t type1_find_cap(const void *info, size_t size, size_t off, unsigned
 	return 0;
 }
 
-static int type1_ranges(int fd, struct iommu_range *out, size_t max)
+static int type1_ranges(const struct iommu_map_fd *f, struct iommu_range *out, size_t max)
 {
 	const struct vfio_iommu_type1_info_cap_iova_range *cap;
 	struct vfio_iommu_type1_info *info = NULL;
 	size_t off = 0, n = 0;
-	int size = type1_info(fd, &info);
+	int size = type1_info(f->fd, &info);
 
 	if (size < 0)
 		return size;
@@ -64,7 +64,7 @@ static int type1_ranges(int fd, struct iommu_range *out, size_t max)
 	return (int)n;
 }
 
-static int type1_map(int fd, iova_t iova, uint64_t size, void *hva)
+static int type1_map(const struct iommu_map_fd *f, iova_t iova, uint64_t size, void *hva)
 {
 	struct vfio_iommu_type1_dma_map m = {
 		.argsz = sizeof(m),
@@ -74,14 +74,14 @@ static int type1_map(int fd, iova_t iova, uint64_t size, void *hva)
 		.size = size,
 	};
 
-	return ioctl(fd, VFIO_IOMMU_MAP_DMA, &m) < 0 ? -errno : 0;
+	return ioctl(f->fd, VFIO_IOMMU_MAP_DMA, &m) < 0 ? -errno : 0;
 }
 
-static int type1_unmap(int fd, iova_t iova, uint64_t size)
+static int type1_unmap(const struct iommu_map_fd *f, iova_t iova, uint64_t size)
 {
 	struct vfio_iommu_type1_dma_unmap u = { .argsz = sizeof(u), .iova = iova, .size = size };
 
-	return ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &u) < 0 ? -errno : 0;
+	return ioctl(f->fd, VFIO_IOMMU_UNMAP_DMA, &u) < 0 ? -errno : 0;
 }
 
 const struct iommu_map_ops iommu_map_type1v2 = {

@@ -28,7 +28,8 @@ static int shared_create(struct vm *vm, int container, struct vfio_shared **out)
 		close(container);
 		return err_ret(-ENOMEM, "passing a device through: out of memory; free some");
 	}
-	ret = iommu_map_create(&iommu_map_type1v2, container, vm_mem(vm), &s->map);
+	ret = iommu_map_create(&iommu_map_type1v2, &(struct iommu_map_fd){ .fd = container },
+			       vm_mem(vm), &s->map);
 	if (ret == 0)
 		ret = vm_set_shared(vm, SHARED_KEY, s);
 	if (ret < 0) {

@@ -261,12 +261,12 @@ struct mapping {
 	void *hva;
 };
 
-static int fake_ranges_full(int fd, struct iommu_range *out, size_t max)
+static int fake_ranges_full(const struct iommu_map_fd *f, struct iommu_range *out, size_t max)
 {
 	return 0;
 }
 
-static int fake_ranges_hole(int fd, struct iommu_range *out, size_t max)
+static int fake_ranges_hole(const struct iommu_map_fd *f, struct iommu_range *out, size_t max)
 {
 	out[0] = (struct iommu_range){ 0, 0xfffff };
 	out[1] = (struct iommu_range){ 0x200000, ~0ull };
@@ -280,19 +280,20 @@ static int fake_tell(int fd, char what, iova_t iova, uint64_t size, void *hva)
 	return write(fd, &m, sizeof(m)) == sizeof(m) ? 0 : -EIO;
 }
 
-static int fake_map(int fd, iova_t iova, uint64_t size, void *hva)
+static int fake_map(const struct iommu_map_fd *f, iova_t iova, uint64_t size, void *hva)
 {
-	return fake_tell(fd, 'm', iova, size, hva);
+	return fake_tell(f->fd, 'm', iova, size, hva);
 }
 
-static int fake_unmap(int fd, iova_t iova, uint64_t size)
+static int fake_unmap(const struct iommu_map_fd *f, iova_t iova, uint64_t size)
 {
-	return fake_tell(fd, 'u', iova, size, NULL);
+	return fake_tell(f->fd, 'u', iova, size, NULL);
 }
 
-static int fake_map_second_fails(int fd, iova_t iova, uint64_t size, void *hva)
+static int fake_map_second_fails(const struct iommu_map_fd *f, iova_t iova, uint64_t size,
+				 void *hva)
 {
-	return iova ? -ENOMEM : fake_map(fd, iova, size, hva);
+	return iova ? -ENOMEM : fake_map(f, iova, size, hva);
 }
 
 static char last_line[1024];
@@ -314,7 +315,8 @@ static void guest_memory_is_mapped_and_unmapped_around_a_window(void **state)
 	assert_int_equal(mem_create(4 << 20, &mem), 0);
 	err_set_sink(catch_line, NULL);
 	last_line[0] = '\0';
-	assert_int_equal(iommu_map_create(&ops, p[1], mem, &map), 0);
+	assert_int_equal(iommu_map_create(&ops, &(struct iommu_map_fd){ .fd = p[1] }, mem, &map),
+			 0);
 	assert_non_null(strstr(last_line, "1024 KiB"));
 	err_set_sink(NULL, NULL);
 	assert_int_equal(read(p[0], &m, sizeof(m)), sizeof(m));
@@ -346,7 +348,8 @@ static void mapping_that_fails_is_undone_and_names_the_limit(void **state)
 	assert_int_equal(pipe(p), 0);
 	assert_int_equal(mem_create(4 << 20, &mem), 0);
 	err_set_sink(catch_line, NULL);
-	assert_int_equal(iommu_map_create(&ops, p[1], mem, &map), -ENOMEM);
+	assert_int_equal(iommu_map_create(&ops, &(struct iommu_map_fd){ .fd = p[1] }, mem, &map),
+			 -ENOMEM);
 	err_set_sink(NULL, NULL);
 	assert_non_null(strstr(last_line, "RLIMIT_MEMLOCK"));
 	assert_null(map);
@@ -367,7 +370,8 @@ static void mapping_without_limits_takes_all(void **state)
 
 	assert_int_equal(pipe(p), 0);
 	assert_int_equal(mem_create(2 << 20, &mem), 0);
-	assert_int_equal(iommu_map_create(&ops, p[1], mem, &map), 0);
+	assert_int_equal(iommu_map_create(&ops, &(struct iommu_map_fd){ .fd = p[1] }, mem, &map),
+			 0);
 	assert_true(iommu_map_bytes(map) == 2 << 20);
 	iommu_map_destroy(map);
 	iommu_map_destroy(NULL);
