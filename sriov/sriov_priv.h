@@ -18,6 +18,7 @@
 #include "vfio/vfio.h"
 
 struct nl_msg;
+struct vf_counters;
 
 #define SRIOV_MAX_VFS 65535u /* TotalVFs is 16 bits, PCIe 6.0 section 9.3.3.5 */
 #define SRIOV_ID_SIZE 64
@@ -107,6 +108,9 @@ struct vf_ops {
 	int (*read)(void *opaque, unsigned int ifindex, struct vf_table *out);
 	int (*write)(void *opaque, unsigned int ifindex, unsigned int vf, enum vf_setting s,
 		     const struct vf_settings *to, char *why, size_t size);
+	/* as vf_netlink_counters(); NULL: there are none */
+	int (*counters)(void *opaque, unsigned int ifindex, struct vf_counters **out,
+			unsigned int *n);
 };
 extern const struct vf_ops vf_netlink_ops; /* opaque is unused */
 
@@ -118,6 +122,22 @@ int vf_netlink_build(unsigned int ifindex, unsigned int vf, enum vf_setting s,
 		     const struct vf_settings *to, struct nl_msg **out);
 /* vf_netlink_parse - one RTM_NEWLINK answer into a table. -ENODATA when it has no list of VFs. */
 int vf_netlink_parse(struct nl_msg *msg, struct vf_table *out);
+
+/*
+ * Counters of one VF, as its PF's driver keeps them. Not known: the driver keeps none (the kernel
+ * then says 0, which is not shown), or the kernel's answer did not reach this VF.
+ */
+struct vf_counters {
+	bool known;
+	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, broadcast, multicast, rx_dropped,
+		tx_dropped;
+};
+/*
+ * vf_netlink_counters - what the kernel says, believed as it is: *n entries, one for each VF that
+ * it announces; the caller frees *out. -EMSGSIZE: the list with counters is longer than its 16-bit
+ * attribute; *out then has what fitted. No message.
+ */
+int vf_netlink_counters(unsigned int ifindex, struct vf_counters **out, unsigned int *n);
 
 /* --- where everything is ------------------------------------------------ */
 struct sriov_env {
@@ -147,6 +167,18 @@ struct sriov_host {
  * errno after a message.
  */
 int sriov_host_open(struct sriov_host *h);
+
+/* sriov_boot_id - this boot's id, "unknown" when the kernel does not tell. */
+#define SRIOV_BOOT_ID_SIZE 40
+void sriov_boot_id(const struct sriov_env *e, char *buf, size_t size);
+/*
+ * vf_counters_read - vf_netlink_counters() of a PF, where its driver is known to keep counters or
+ * shows one that is not 0; else not known. The caller frees *out. Negative errno without a message;
+ * -EMSGSIZE as there.
+ */
+struct sriov_pf;
+int vf_counters_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_counters **out,
+		     unsigned int *n);
 
 /* --- PFs and VFs in sysfs (pf.c) ---------------------------------------- */
 struct sriov_pf {

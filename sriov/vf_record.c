@@ -31,7 +31,7 @@ static bool record_name_ok(const char *name)
 	return *name && *name != '.' && !strchr(name, '/') && strlen(name) < SRIOV_ID_SIZE + 16;
 }
 
-static void boot_id(const struct sriov_env *e, char *buf, size_t size)
+void sriov_boot_id(const struct sriov_env *e, char *buf, size_t size)
 {
 	if (paths_read_line(buf, size, "%s/sys/kernel/random/boot_id", e->v->proc) < 0)
 		snprintf(buf, size, "unknown");
@@ -90,7 +90,7 @@ static int record_parse(const struct sriov_env *e, const json_t *root, struct vf
 	const char *pf, *boot;
 	const json_t *vfs;
 	int version, num;
-	char now[64];
+	char now[SRIOV_BOOT_ID_SIZE];
 
 	if (json_unpack((json_t *)root, "{s:i, s:s, s:s, s:i, s:i, s:o}", "version", &version, "pf",
 			&pf, "boot_id", &boot, "num_vfs", &num, "drivers_autoprobe", &r->autoprobe,
@@ -100,7 +100,7 @@ static int record_parse(const struct sriov_env *e, const json_t *root, struct vf
 	    num > (int)SRIOV_MAX_VFS || r->autoprobe < -1 || r->autoprobe > 1 ||
 	    !json_is_array(vfs))
 		return -EBADMSG;
-	boot_id(e, now, sizeof(now));
+	sriov_boot_id(e, now, sizeof(now));
 	if (strcmp(boot, now))
 		return -ENOENT;
 	strcpy(r->pf, pf);
@@ -140,9 +140,9 @@ int vf_record_load(const struct sriov_env *e, const char *name, struct vf_record
 static json_t *record_json(const struct sriov_env *e, const struct vf_record *r)
 {
 	json_t *vfs = json_array(), *root;
-	char boot[64];
+	char boot[SRIOV_BOOT_ID_SIZE];
 
-	boot_id(e, boot, sizeof(boot));
+	sriov_boot_id(e, boot, sizeof(boot));
 	for (unsigned int i = 0; i < r->n; i++) {
 		json_t *o = json_pack("{s:i}", "index", (int)r->vf[i].idx);
 
