@@ -28,15 +28,29 @@ uint64_t prep_guest_mem(const struct prep_guest *g)
 	return g->mem_bytes;
 }
 
-int prep_shared_fd(const struct prep_guest *g, const char *name)
+static const struct prep_shared *prep_shared_find(const struct prep_guest *g, const char *name)
 {
 	for (unsigned int i = 0; i < g->n_shared; i++)
 		if (!strcmp(g->shared[i].name, name))
-			return g->shared[i].fd;
-	return -ENOENT;
+			return &g->shared[i];
+	return NULL;
 }
 
-int prep_set_shared_fd(struct prep_guest *g, const char *name, int fd)
+int prep_shared_fd(const struct prep_guest *g, const char *name)
+{
+	const struct prep_shared *s = prep_shared_find(g, name);
+
+	return s ? s->fd : -ENOENT;
+}
+
+uint32_t prep_shared_number(const struct prep_guest *g, const char *name)
+{
+	const struct prep_shared *s = prep_shared_find(g, name);
+
+	return s ? s->number : 0;
+}
+
+int prep_set_shared_fd(struct prep_guest *g, const char *name, int fd, uint32_t number)
 {
 	struct prep_shared *s = &g->shared[g->n_shared];
 
@@ -44,6 +58,7 @@ int prep_set_shared_fd(struct prep_guest *g, const char *name, int fd)
 		return -E2BIG;
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->fd = fd;
+	s->number = number;
 	g->n_shared++;
 	return 0;
 }

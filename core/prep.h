@@ -20,10 +20,12 @@ const char *prep_guest_name(const struct prep_guest *g);
 uint64_t prep_guest_mem(const struct prep_guest *g);
 /*
  * A descriptor that several NICs of one guest share (the VFIO container). prep_shared_fd() gives
- * it, or -ENOENT; prep_set_shared_fd() stores it (the guest owns it from then on).
+ * it, or -ENOENT; prep_set_shared_fd() stores it (the guest owns it from then on), and beside it a
+ * number that belongs to it (the address space in an iommufd), which prep_shared_number() gives.
  */
 int prep_shared_fd(const struct prep_guest *g, const char *name);
-int prep_set_shared_fd(struct prep_guest *g, const char *name, int fd);
+uint32_t prep_shared_number(const struct prep_guest *g, const char *name);
+int prep_set_shared_fd(struct prep_guest *g, const char *name, int fd, uint32_t number);
 
 struct prep_nic {
 	char name[16]; /* "nic0" */

@@ -19,6 +19,7 @@ struct prep_fd {
 struct prep_shared {
 	char name[24];
 	int fd;
+	uint32_t number;
 };
 
 struct prep_slot {
@@ -33,8 +34,8 @@ struct prep_guest {
 	bool shares_memory; /* with another process, for a back-end */
 	struct prep_fd fd[RPC_MAX_FDS];
 	unsigned int n_fds;
-	struct prep_shared shared[1 + 2 * MONITOR_MAX_NICS]; /* VFIO: a container; a group and a
-								device for each NIC */
+	/* VFIO: a container or an iommufd; a group and a device for each NIC */
+	struct prep_shared shared[1 + 2 * MONITOR_MAX_NICS];
 	unsigned int n_shared;
 	struct prep_slot slot[MONITOR_MAX_NICS];
 	unsigned int n_nics;

@@ -80,9 +80,10 @@ void *vm_shared(const struct vm *vm, const char *key);
 int vm_set_shared(struct vm *vm, const char *key, void *ptr);
 
 /*
- * vm_vfio_group - tells KVM that a VFIO group (its descriptor) serves this VM, or does so no more:
- * Documentation/virt/kvm/devices/ vfio.rst. -EOPNOTSUPP when this KVM has no such device, which
- * most guests live without (cache coherency of DMA).
+ * vm_vfio_group - tells KVM that a VFIO group, or a device opened by its own node (the descriptor
+ * of either), serves this VM, or does so no more: Documentation/virt/kvm/devices/vfio.rst.
+ * -EOPNOTSUPP when this KVM has no such device, which most guests live without (cache coherency of
+ * DMA).
  */
 int vm_vfio_group(struct vm *vm, int group_fd, bool on);
 

@@ -96,7 +96,7 @@ static int prep_memlock(const char *bdf, uint64_t need)
 
 static int prep_share(struct prep_guest *g, const char *name, int fd)
 {
-	int ret = prep_set_shared_fd(g, name, fd);
+	int ret = prep_set_shared_fd(g, name, fd, 0);
 
 	if (ret == 0)
 		return fd;
