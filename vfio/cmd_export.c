@@ -1,17 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command `fourlane export`: an assigned PCI function as the words of another monitor, so that
- * a guest that QEMU, libvirt or Cloud Hypervisor runs can have it. What it prints is in export.c.
+ * The command `fourlane export`: assigned PCI functions as the words of another monitor, so that
+ * a guest that QEMU, libvirt or Cloud Hypervisor runs can have them. What it prints is in export.c;
+ * what a word that is no address means, a tenant's name, other folders register (export.h).
  */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/cmd.h"
 #include "core/host.h"
 #include "export.h"
 #include "iommu/iommu.h"
+
+REGISTRY(fl_export_names, struct export_names);
+
+/* The functions that the call names, in its order. */
+struct export_list {
+	struct export_function *fn;
+	size_t n;
+};
 
 static void export_add(const struct export_format *f, const char *text, json_t *all)
 {
@@ -25,25 +35,58 @@ static void export_add(const struct export_format *f, const char *text, json_t *
 }
 
 /* All are checked before the first is printed. */
-static int export_all(const struct export_format *f, char **argv, int n, json_t *all)
+static int export_all(const struct export_format *f, const struct export_list *l, json_t *all)
 {
-	char bdf[IOMMU_BDF_SIZE], text[512];
+	char text[512];
 
-	for (int i = 1; i <= n; i++) {
-		int ret;
+	for (size_t i = 0; i < l->n; i++) {
+		int ret = export_check(host_real.sysfs, l->fn[i].bdf);
 
-		iommu_bdf_parse(argv[i], bdf);
-		ret = export_check(host_real.sysfs, bdf);
 		if (ret < 0)
 			return ret;
 	}
-	for (int i = 1; i <= n; i++) {
-		iommu_bdf_parse(argv[i], bdf);
-		if (export_text(f, bdf, text, sizeof(text)) < 0)
+	for (size_t i = 0; i < l->n; i++) {
+		if (export_text(f, &l->fn[i], text, sizeof(text)) < 0)
 			return -EINVAL;
 		export_add(f, text, all);
 	}
 	return 0;
+}
+
+static int export_append(struct export_list *l, const struct export_function *fn, size_t n)
+{
+	struct export_function *grown = realloc(l->fn, (l->n + n + 1) * sizeof(*grown));
+
+	if (!grown)
+		return err_ret(-ENOMEM, "exporting: out of memory; free some");
+	l->fn = grown;
+	if (n)
+		memcpy(&grown[l->n], fn, n * sizeof(*fn));
+	l->n += n;
+	return 0;
+}
+
+static int export_word(struct export_list *l, const char *word)
+{
+	const struct export_names *const *it;
+	struct export_function one = { .bdf = "" }, *found = NULL;
+	int ret = -ENOENT;
+	size_t n = 0;
+
+	if (iommu_bdf_parse(word, one.bdf) == 0)
+		return export_append(l, &one, 1);
+	REGISTRY_FOREACH(fl_export_names, it)
+		if (ret == -ENOENT)
+			ret = (*it)->find(word, &found, &n);
+	if (ret == -ENOENT)
+		return err_ret(ret,
+			       "exporting %s: neither a PCI address nor a tenant; see 'fourlane "
+			       "tenant list' and 'fourlane groups'",
+			       word);
+	if (ret == 0)
+		ret = export_append(l, found, n);
+	free(found);
+	return ret;
 }
 
 static int export_json(const struct export_format *f, json_t *all)
@@ -69,25 +112,30 @@ static int export_run(int argc, char **argv)
 	const struct cmd_option opts[] = { { .name = "format", .value = &format },
 					   { .name = "json", .flag = &json },
 					   { 0 } };
-	int n = cmd_options(&export_command, argc, argv, opts, false), ret;
+	int n = cmd_options(&export_command, argc, argv, opts, false), ret = 0;
+	struct export_list list = { .fn = NULL };
 	char bdf[IOMMU_BDF_SIZE];
 	json_t *all;
 
 	if (n < 0)
 		return FL_USAGE;
 	if (n == 0)
-		return cmd_usage(&export_command, "which PCI function?");
+		return cmd_usage(&export_command, "which PCI function or tenant?");
 	f = format ? export_find(format) : NULL;
 	if (!f)
 		return cmd_usage(&export_command, "for whom? say --format %s", export_names());
 	for (int i = 1; i <= n; i++)
-		if (iommu_bdf_parse(argv[i], bdf) < 0)
+		if (strchr(argv[i], ':') && iommu_bdf_parse(argv[i], bdf) < 0)
 			return cmd_usage(
 				&export_command,
 				"'%s' is no PCI address; write it like 0000:03:00.0 or 03:00.0",
 				argv[i]);
+	for (int i = 1; ret == 0 && i <= n; i++)
+		ret = export_word(&list, argv[i]);
 	all = json ? json_array() : NULL;
-	ret = export_all(f, argv, n, all);
+	if (ret == 0)
+		ret = export_all(f, &list, all);
+	free(list.fn);
 	if (ret == 0 && json)
 		return export_json(f, all);
 	json_decref(all);
@@ -97,11 +145,13 @@ static int export_run(int argc, char **argv)
 static const struct command export_command = {
 	.name = "export",
 	.group = CMD_ASSIGN,
-	.summary = "an assigned PCI function in another monitor's words",
-	.usage = "BDF... --format qemu|libvirt|cloud-hypervisor [--json]\n"
+	.summary = "PCI functions or a tenant's VFs for other monitors",
+	.usage = "BDF|TENANT... --format qemu|libvirt|cloud-hypervisor [--json]\n"
 		 "\n"
 		 "Prints the arguments or the XML with which another monitor gives an assigned "
-		 "function to its guest.\n"
+		 "function to its guest; of a\n"
+		 "tenant: all its VFs, as they are set for it (they are set by then: libvirt's "
+		 "mac and vlan say the same).\n"
 		 "  --json      the same as a list of arguments, or of XML elements\n"
 		 "Example: qemu-system-x86_64 -accel kvm ... $(fourlane export 0000:03:00.0 "
 		 "--format qemu)\n",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * See export.h. QEMU: docs/system/devices/vfio.rst; libvirt: formatdomain, "Host device
- * assignment" (managed='no', as fourlane has bound it); Cloud Hypervisor: docs/vfio.md. How much
+ * assignment" and "PCI Passthrough" (managed='no', as fourlane has bound it); Cloud Hypervisor:
+ * docs/vfio.md. How much
  * memory is locked and where the device sits in the guest is left to those who start it.
  */
 #include "export.h"
@@ -84,21 +85,57 @@ int export_check(const char *sysfs, const char *bdf)
 	return export_check_group(sysfs, bdf, (unsigned int)id);
 }
 
-int export_text(const struct export_format *f, const char *bdf, char *buf, size_t size)
+static int libvirt_address(const struct export_function *fn, const char *type, char *buf,
+			   size_t size)
 {
 	unsigned int domain, bus, slot, function;
 
-	if (f->option)
-		return snprintf(buf, size, "%s%s%s", f->before, bdf, f->after);
-	if (sscanf(bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
+	if (sscanf(fn->bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
 		return -EINVAL;
-	return snprintf(
-		buf, size,
-		"<hostdev mode='subsystem' type='pci' managed='no'>\n"
-		"  <driver name='vfio'/>\n"
-		"  <source>\n"
-		"    <address domain='0x%04x' bus='0x%02x' slot='0x%02x' function='0x%x'/>\n"
-		"  </source>\n"
-		"</hostdev>",
-		domain, bus, slot, function);
+	return snprintf(buf, size,
+			"<address %sdomain='0x%04x' bus='0x%02x' slot='0x%02x' function='0x%x'/>",
+			type, domain, bus, slot, function);
+}
+
+/* formatdomain, "PCI Passthrough": a VF whose settings libvirt makes, to what they are already. */
+static int libvirt_interface(const struct export_function *fn, char *buf, size_t size)
+{
+	char address[128], vlan[64] = "";
+
+	if (libvirt_address(fn, "type='pci' ", address, sizeof(address)) < 0)
+		return -EINVAL;
+	if (fn->vlan)
+		snprintf(vlan, sizeof(vlan), "  <vlan>\n    <tag id='%u'/>\n  </vlan>\n", fn->vlan);
+	return snprintf(buf, size,
+			"<interface type='hostdev' managed='no'>\n"
+			"  <mac address='%02x:%02x:%02x:%02x:%02x:%02x'/>\n"
+			"  <driver name='vfio'/>\n"
+			"  <source>\n"
+			"    %s\n"
+			"  </source>\n"
+			"%s"
+			"</interface>",
+			fn->mac[0], fn->mac[1], fn->mac[2], fn->mac[3], fn->mac[4], fn->mac[5],
+			address, vlan);
+}
+
+int export_text(const struct export_format *f, const struct export_function *fn, char *buf,
+		size_t size)
+{
+	char address[128];
+
+	if (f->option)
+		return snprintf(buf, size, "%s%s%s", f->before, fn->bdf, f->after);
+	if (fn->vf)
+		return libvirt_interface(fn, buf, size);
+	if (libvirt_address(fn, "", address, sizeof(address)) < 0)
+		return -EINVAL;
+	return snprintf(buf, size,
+			"<hostdev mode='subsystem' type='pci' managed='no'>\n"
+			"  <driver name='vfio'/>\n"
+			"  <source>\n"
+			"    %s\n"
+			"  </source>\n"
+			"</hostdev>",
+			address);
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "core/err.h"
@@ -14,13 +15,15 @@
 
 static void each_format_names_the_function(void **state)
 {
+	const struct export_function fn = { .bdf = "0000:03:00.1" },
+				     other = { .bdf = "10ab:c3:1f.7" };
 	char buf[512];
 
-	export_text(export_find("qemu"), "0000:03:00.1", buf, sizeof(buf));
+	export_text(export_find("qemu"), &fn, buf, sizeof(buf));
 	assert_string_equal(buf, "vfio-pci,host=0000:03:00.1");
-	export_text(export_find("cloud-hypervisor"), "0000:03:00.1", buf, sizeof(buf));
+	export_text(export_find("cloud-hypervisor"), &fn, buf, sizeof(buf));
 	assert_string_equal(buf, "path=/sys/bus/pci/devices/0000:03:00.1/");
-	export_text(export_find("libvirt"), "10ab:c3:1f.7", buf, sizeof(buf));
+	export_text(export_find("libvirt"), &other, buf, sizeof(buf));
 	assert_string_equal(buf, "<hostdev mode='subsystem' type='pci' managed='no'>\n"
 				 "  <driver name='vfio'/>\n"
 				 "  <source>\n"
@@ -29,6 +32,35 @@ static void each_format_names_the_function(void **state)
 				 "  </source>\n"
 				 "</hostdev>");
 	assert_null(export_find("xen"));
+}
+
+static void a_vf_with_settings_is_libvirts_interface(void **state)
+{
+	struct export_function fn = { .bdf = "0000:03:10.2",
+				      .vf = true,
+				      .mac = { 2, 0x11, 0x22, 0x33, 0x44, 0x55 },
+				      .vlan = 100 };
+	char buf[512];
+
+	export_text(export_find("libvirt"), &fn, buf, sizeof(buf));
+	assert_string_equal(buf, "<interface type='hostdev' managed='no'>\n"
+				 "  <mac address='02:11:22:33:44:55'/>\n"
+				 "  <driver name='vfio'/>\n"
+				 "  <source>\n"
+				 "    <address type='pci' domain='0x0000' bus='0x03' slot='0x10' "
+				 "function='0x2'/>\n"
+				 "  </source>\n"
+				 "  <vlan>\n"
+				 "    <tag id='100'/>\n"
+				 "  </vlan>\n"
+				 "</interface>");
+	fn.vlan = 0;
+	export_text(export_find("libvirt"), &fn, buf, sizeof(buf));
+	assert_null(strstr(buf, "vlan"));
+	export_text(export_find("qemu"), &fn, buf, sizeof(buf));
+	assert_string_equal(buf, "vfio-pci,host=0000:03:10.2");
+	snprintf(fn.bdf, sizeof(fn.bdf), "nonsense");
+	assert_int_equal(export_text(export_find("libvirt"), &fn, buf, sizeof(buf)), -EINVAL);
 }
 
 static void only_an_assigned_function_is_exported(void **state)
@@ -56,6 +88,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(each_format_names_the_function),
+		T(a_vf_with_settings_is_libvirts_interface),
 		T(only_an_assigned_function_is_exported),
 	};
 
