@@ -42,11 +42,11 @@ static int paths_own_dir(const char *path)
 		path);
 }
 
-static int paths_make_dir(const char *path)
+static int paths_make_dir(const char *path, mode_t mode)
 {
 	struct group *gr;
 
-	if (mkdir(path, 0750) < 0) {
+	if (mkdir(path, mode) < 0) {
 		if (errno == EEXIST)
 			return paths_own_dir(path);
 		return err_ret(-errno, "making %s: %s; make it by hand, or run as root", path,
@@ -56,7 +56,7 @@ static int paths_make_dir(const char *path)
 	if (gr && chown(path, (uid_t)-1, gr->gr_gid) < 0)
 		return err_ret(-errno, "giving %s to group fourlane: %s; check the group", path,
 			       strerror(errno));
-	return chmod(path, 0750) < 0 ? -errno : 0;
+	return chmod(path, mode) < 0 ? -errno : 0;
 }
 
 static int paths_user_dir(char *buf, size_t size, const char *xdg, const char *under_home)
@@ -91,7 +91,7 @@ static int paths_user_dir(char *buf, size_t size, const char *xdg, const char *u
 	return 0;
 }
 
-static int paths_dir(char *buf, size_t size, const char *root_path, const char *xdg,
+static int paths_dir(char *buf, size_t size, const char *root_path, mode_t mode, const char *xdg,
 		     const char *under_home)
 {
 	int ret = 0;
@@ -100,14 +100,12 @@ static int paths_dir(char *buf, size_t size, const char *root_path, const char *
 		ret = (size_t)snprintf(buf, size, "%s", root_path) >= size ? -ENAMETOOLONG : 0;
 	else
 		ret = paths_user_dir(buf, size, xdg, under_home);
-	return ret < 0 ? ret : paths_make_dir(buf);
+	return ret < 0 ? ret : paths_make_dir(buf, mode);
 }
-
-#define ROOT_RUN_DIR "/run/fourlane"
 
 int paths_run_dir(char *buf, size_t size)
 {
-	return paths_dir(buf, size, ROOT_RUN_DIR, "XDG_RUNTIME_DIR", NULL);
+	return paths_dir(buf, size, PATHS_ROOT_RUN_DIR, 0750, "XDG_RUNTIME_DIR", NULL);
 }
 
 int paths_find_socket(char *buf, size_t size, const char *below)
@@ -117,7 +115,7 @@ int paths_find_socket(char *buf, size_t size, const char *below)
 
 	if (ret < 0)
 		return ret;
-	snprintf(roots, sizeof(roots), "%s/%s", ROOT_RUN_DIR, below);
+	snprintf(roots, sizeof(roots), "%s/%s", PATHS_ROOT_RUN_DIR, below);
 	if ((size_t)snprintf(buf, size, "%s/%s", dir, below) >= size)
 		return err_ret(-ENAMETOOLONG,
 			       "using %s: the path is too long; set XDG_RUNTIME_DIR to a shorter "
@@ -148,7 +146,8 @@ bool paths_is_dead_socket(const char *path)
 
 int paths_state_dir(char *buf, size_t size)
 {
-	return paths_dir(buf, size, "/var/lib/fourlane", "XDG_STATE_HOME", ".local/state");
+	return paths_dir(buf, size, PATHS_ROOT_STATE_DIR, 0755, "XDG_STATE_HOME",
+			 ".local/state");
 }
 
 int paths_self_dir(char *buf, size_t size)

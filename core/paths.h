@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where sockets, locks and state live: /run/fourlane and /var/lib/fourlane for root, the XDG
- * folders for a plain user. Folders are made with mode 0750 and group `fourlane` where that group
- * exists.
+ * folders for a plain user. Folders are made with group `fourlane` where that group exists; mode
+ * 0750 for sockets and locks, 0755 for state, whose files and folders say themselves who may read.
  */
 #ifndef CORE_PATHS_H
 #define CORE_PATHS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* Root's. */
+#define PATHS_ROOT_RUN_DIR   "/run/fourlane"
+#define PATHS_ROOT_STATE_DIR "/var/lib/fourlane"
 
 /*
  * paths_fill_standard_fds - first thing in main(): descriptors 0, 1 and 2 that the caller has

@@ -37,6 +37,17 @@ int sriov_host_open(struct sriov_host *h)
 	return 0;
 }
 
+void sriov_host_look(struct sriov_host *h)
+{
+	memset(h, 0, sizeof(*h));
+	strcpy(h->env.state_dir, PATHS_ROOT_STATE_DIR);
+	strcpy(h->env.run_dir, PATHS_ROOT_RUN_DIR);
+	h->env.v = &host_real;
+	h->env.wait_ms = WAIT_MS;
+	h->env.ops = &vf_netlink_ops;
+	h->env.write = host_write;
+}
+
 int sriov_vfs_create(const char *pf, unsigned int count, bool autoprobe)
 {
 	struct sriov_host h;

@@ -167,6 +167,11 @@ struct sriov_host {
  * errno after a message.
  */
 int sriov_host_open(struct sriov_host *h);
+/*
+ * sriov_host_look - for a caller who only reads: no folder is made, and a plain user sees root's
+ * records, because the NICs are root's.
+ */
+void sriov_host_look(struct sriov_host *h);
 
 /* sriov_boot_id - this boot's id, "unknown" when the kernel does not tell. */
 #define SRIOV_BOOT_ID_SIZE 40
