@@ -47,6 +47,7 @@
 
 struct io {
 	int epfd, wakefd;
+	int urgentfd; /* epoll of the urgent ones, which are in epfd, too */
 	pthread_t thread;
 	bool started;
 	int host_cpu; /* -1: any */
@@ -80,8 +81,9 @@ int io_create(struct io **out)
 	io->spin_ns = SPIN_MIN_NS;
 	io->try_after = TRY_MIN;
 	io->epfd = epoll_create1(EPOLL_CLOEXEC);
+	io->urgentfd = epoll_create1(EPOLL_CLOEXEC);
 	io->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (io->epfd < 0 || io->wakefd < 0 ||
+	if (io->epfd < 0 || io->urgentfd < 0 || io->wakefd < 0 ||
 	    epoll_ctl(io->epfd, EPOLL_CTL_ADD, io->wakefd, &ev) < 0) {
 		ret = err_ret(-errno, "making the I/O thread's descriptors: %s; raise 'ulimit -n'",
 			      strerror(errno));
@@ -103,6 +105,8 @@ void io_destroy(struct io *io)
 		return;
 	if (io->epfd >= 0)
 		close(io->epfd);
+	if (io->urgentfd >= 0)
+		close(io->urgentfd);
 	if (io->wakefd >= 0)
 		close(io->wakefd);
 	pthread_mutex_destroy(&io->lock);
@@ -142,6 +146,11 @@ int io_add_fd(struct io *io, struct io_fd *f)
 	pthread_mutex_lock(&io->lock);
 	if (io->n_fds < MAX_FDS) {
 		ret = epoll_ctl(io->epfd, EPOLL_CTL_ADD, f->fd, &ev) < 0 ? -errno : 0;
+		if (ret == 0 && f->urgent &&
+		    epoll_ctl(io->urgentfd, EPOLL_CTL_ADD, f->fd, &ev) < 0) {
+			ret = -errno;
+			epoll_ctl(io->epfd, EPOLL_CTL_DEL, f->fd, NULL);
+		}
 		if (ret == 0)
 			io->fd[io->n_fds++] = f;
 	}
@@ -155,6 +164,8 @@ void io_remove_fd(struct io *io, struct io_fd *f)
 	for (unsigned int i = 0; i < io->n_fds; i++)
 		if (io->fd[i] == f) {
 			epoll_ctl(io->epfd, EPOLL_CTL_DEL, f->fd, NULL);
+			if (f->urgent)
+				epoll_ctl(io->urgentfd, EPOLL_CTL_DEL, f->fd, NULL);
 			io->fd[i] = io->fd[--io->n_fds];
 			break;
 		}
@@ -453,6 +464,24 @@ void io_pause(struct io *io)
 void io_resume(struct io *io)
 {
 	pthread_mutex_unlock(&io->lock);
+}
+
+int io_urgent_fd(const struct io *io)
+{
+	return io->urgentfd;
+}
+
+void io_look_urgent(struct io *io)
+{
+	struct epoll_event ev[4];
+	int n = epoll_wait(io->urgentfd, ev, 4, 0);
+
+	for (int i = 0; i < n; i++) {
+		struct io_fd *f = ev[i].data.ptr;
+
+		if (io_has_fd(io, f))
+			f->ready(f, ev[i].events);
+	}
 }
 
 void io_stop(struct io *io)

@@ -24,6 +24,9 @@ struct io_fd {
 	 */
 	void (*ready)(struct io_fd *f, uint32_t events);
 	void *opaque;
+	/* Also while the thread stands still (io_pause()): ready() then comes from whoever calls
+	 * io_look_urgent(). */
+	bool urgent;
 };
 
 struct io_poller {
@@ -65,6 +68,12 @@ void io_stop(struct io *io); /* joins the thread; idempotent */
  */
 void io_pause(struct io *io);
 void io_resume(struct io *io);
+/*
+ * For the thread that paused it: a descriptor that is readable while an urgent one is ready, and
+ * what to do then. Only between io_pause() and io_resume().
+ */
+int io_urgent_fd(const struct io *io);
+void io_look_urgent(struct io *io);
 
 /*
  * From any thread; adding and removing take effect before they return, also while the thread runs.

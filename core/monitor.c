@@ -548,9 +548,11 @@ static void monitor_serve(struct monitor *m)
 			{ .fd = m->control, .events = POLLIN },
 			{ .fd = m->vm->stop_fd, .events = POLLIN },
 			{ .fd = room ? m->console_in : -1, .events = POLLIN },
+			/* what cannot wait until the guest goes on */
+			{ .fd = m->paused ? io_urgent_fd(m->vm->io) : -1, .events = POLLIN },
 		};
 		/* a full FIFO is looked at again soon: the guest takes bytes without telling us */
-		int n = poll(p, 3, m->console_in >= 0 && !room ? 5 : -1);
+		int n = poll(p, 4, m->console_in >= 0 && !room ? 5 : -1);
 
 		if (n <= 0)
 			continue;
@@ -558,6 +560,8 @@ static void monitor_serve(struct monitor *m)
 			return;
 		if (p[2].revents)
 			monitor_console(m);
+		if (p[3].revents && m->paused)
+			io_look_urgent(m->vm->io);
 	}
 }
 

@@ -3,7 +3,8 @@
  * Two events that the kernel tells about a passed-through device: the host wants it back (somebody
  * unbinds it, or unloads its driver: the kernel waits until we let go), and it reported an
  * uncorrectable error (AER). There is no hot unplug, so either ends the guest, in order and with
- * one line. Handled on the monitor's I/O thread. Kernel: VFIO_PCI_REQ_IRQ_INDEX and
+ * one line. Handled on the monitor's I/O thread, and on its main thread while the guest is paused:
+ * who unbinds the device waits for us. Kernel: VFIO_PCI_REQ_IRQ_INDEX and
  * VFIO_PCI_ERR_IRQ_INDEX of include/uapi/linux/vfio.h.
  */
 #include <errno.h>
@@ -47,6 +48,7 @@ static int event_create(struct vfio_dev *v, struct vfio_event *e, unsigned int i
 	e->io.events = EPOLLIN;
 	e->io.ready = event_ready;
 	e->io.opaque = e;
+	e->io.urgent = true;
 	ret = io_add_fd(vm_io(v->pci.vm), &e->io);
 	e->added = ret == 0;
 	if (ret == 0)

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -881,6 +882,28 @@ static void hosts_request_ends_the_guest_in_order(void **state)
 	assert_int_equal(lines("guest 'red': 0000:01:00.0: the host wants it back"), 1);
 }
 
+/* Who unbinds it waits in the kernel: the answer must not wait until the guest is resumed. */
+static void hosts_request_ends_a_paused_guest(void **state)
+{
+	struct guest *g = *state;
+	struct pollfd p = { .events = POLLIN };
+
+	assert_int_equal(start(g, WORDS), 0);
+	assert_int_equal(io_start(g->vm->io), 0);
+	io_pause(g->vm->io);
+	p.fd = io_urgent_fd(g->vm->io);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	raise_irq(VFIO_PCI_REQ_IRQ_INDEX, 0);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_int_equal(atomic_load(&g->vm->stop), VM_STOP_NONE);
+	io_look_urgent(g->vm->io);
+	assert_int_equal(atomic_load(&g->vm->stop), VM_STOP_ASKED);
+	assert_int_equal(poll(&p, 1, 0), 0); /* it is not asked for again and again */
+	io_resume(g->vm->io);
+	io_stop(g->vm->io);
+	assert_int_equal(lines("the host wants it back"), 1);
+}
+
 static void devices_error_ends_the_guest_and_is_said(void **state)
 {
 	struct guest *g = *state;
@@ -985,6 +1008,7 @@ int main(void)
 		T(bars_anywhere_never_cover_ram_or_each_other),
 		T(device_of_io_bars_only_is_refused),
 		T(hosts_request_ends_the_guest_in_order),
+		T(hosts_request_ends_a_paused_guest),
 		T(devices_error_ends_the_guest_and_is_said),
 		T(device_without_these_events_works),
 		T(config_writes_of_every_kind_are_survived),
