@@ -28,6 +28,11 @@ uint64_t prep_guest_mem(const struct prep_guest *g)
 	return g->mem_bytes;
 }
 
+const struct prep_nic *prep_guest_nic_at(const struct prep_guest *g, unsigned int idx)
+{
+	return idx < g->n_nics ? &g->slot[idx].nic : NULL;
+}
+
 static const struct prep_shared *prep_shared_find(const struct prep_guest *g, const char *name)
 {
 	for (unsigned int i = 0; i < g->n_shared; i++)

@@ -27,6 +27,10 @@ int prep_shared_fd(const struct prep_guest *g, const char *name);
 uint32_t prep_shared_number(const struct prep_guest *g, const char *name);
 int prep_set_shared_fd(struct prep_guest *g, const char *name, int fd, uint32_t number);
 
+struct prep_nic;
+/* prep_guest_nic_at - the NIC of that index, prepared or not; NULL: there are not so many. */
+const struct prep_nic *prep_guest_nic_at(const struct prep_guest *g, unsigned int idx);
+
 struct prep_nic {
 	char name[16]; /* "nic0" */
 	unsigned int idx;

@@ -29,6 +29,7 @@
 
 #include "core/console.h"
 #include "core/err.h"
+#include "core/guest_watch.h"
 #include "core/late_fd.h"
 #include "core/paths.h"
 #include "core/prep_priv.h"
@@ -56,6 +57,7 @@ struct supervisor {
 	struct rpc_server *server;
 	struct console *console; /* of a detached guest, else NULL */
 	struct late_fds late;
+	struct guest_watches watches;
 	json_int_t next_id;
 	char why[32]; /* why the guest ended, as the monitor said */
 	struct reboots reboots;
@@ -180,6 +182,8 @@ static int sup_prepare(struct supervisor *s)
 		ret = prep_guest_nic(&s->guest, *n);
 	for (const char **d = c->disks; d && *d && ret == 0; d++)
 		ret = prep_guest_disk(&s->guest, *d);
+	if (ret == 0)
+		guest_watches_open(&s->watches, &s->guest);
 	return ret;
 }
 
@@ -481,6 +485,7 @@ static void sup_add_facts(struct supervisor *s, json_t *stats)
 			json_object_set_new(nic, "backend",
 					    json_string(backend ? backend : "null"));
 	}
+	guest_watches_stats(&s->watches, stats);
 }
 
 /*
@@ -651,7 +656,7 @@ static void sup_loop(struct supervisor *s)
 
 	for (;;) {
 		bool room = sup_console_room(s);
-		struct pollfd p[6 + CONSOLE_FDS] = {
+		struct pollfd p[6 + CONSOLE_FDS + GUEST_WATCHES_MAX] = {
 			{ .fd = s->pid_fd, .events = POLLIN },
 			{ .fd = s->sig_fd, .events = POLLIN },
 			{ .fd = gone ? -1 : s->control, .events = POLLIN },
@@ -663,6 +668,7 @@ static void sup_loop(struct supervisor *s)
 		struct signalfd_siginfo si;
 
 		console_watch(s->console, room, p + 6);
+		guest_watches_poll(&s->watches, p + 6 + CONSOLE_FDS);
 		if (poll(p, sizeof(p) / sizeof(p[0]),
 			 late_fd_timeout(&s->late, s->stopping || s->grace_end ? 100 : -1)) < 0 &&
 		    errno != EINTR) {
@@ -687,6 +693,7 @@ static void sup_loop(struct supervisor *s)
 			sup_stdin(s);
 		if (s->console)
 			console_serve(s->console, p + 6, s->console_w);
+		guest_watches_serve(&s->watches, p + 6 + CONSOLE_FDS);
 		if (!gone && !s->stopping && !s->deaf)
 			late_fd_try(&s->late, &s->guest, s->control);
 		else
@@ -737,6 +744,7 @@ static void sup_cleanup(struct supervisor *s)
 	if (s->tty_changed)
 		tcsetattr(STDIN_FILENO, TCSANOW, &s->tty);
 	rpc_server_close(s->server);
+	guest_watches_close(&s->watches);
 	console_close(s->console);
 	prep_guest_release(&s->guest);
 	if (s->locked)

@@ -131,6 +131,68 @@ void iommu_isolation_of(const char *sysfs, const char *bdf, struct iommu_isolati
 bool iommu_group_apart(const char *sysfs, const struct iommu_group *g, char *why, char *mend,
 		       size_t size);
 
+/* --- faults that the kernel logs (programs) ------------------------------- */
+enum iommu_fault_kind {
+	IOMMU_FAULT_DMA, /* the log does not tell the direction */
+	IOMMU_FAULT_READ,
+	IOMMU_FAULT_WRITE,
+	IOMMU_FAULT_INTERRUPT,
+	IOMMU_FAULT_OTHER,      /* `why` tells */
+	IOMMU_FAULT_SUPPRESSED, /* no fault: the kernel left out `n` of them */
+};
+
+struct iommu_fault {
+	enum iommu_fault_kind kind;
+	bool has_domain; /* VT-d's lines have no PCI domain */
+	bool untold;     /* the line names no device that could be true */
+	uint32_t domain;
+	uint8_t bus, dev, fn;
+	uint64_t addr; /* of the DMA; of an interrupt, where told, its index */
+	uint64_t n;
+	char why[96]; /* "fault reason 0x06, PTE Read access is not set", "IO_PAGE_FAULT, flags
+			 0x0" */
+};
+
+/*
+ * iommu_fault_parse - one record of /dev/kmsg ("3,1234,5678,-;text", len bytes, no NUL needed):
+ * true when the kernel itself tells in it of a fault that VT-d or AMD-Vi has found, or of fault
+ * lines that it left out. The words are those of Linux 4.19 to 6.12: dmar_fault_do_one() of
+ * drivers/iommu/intel/dmar.c; amd_iommu_report_page_fault() and iommu_print_event() of
+ * drivers/iommu/amd/iommu.c.
+ */
+bool iommu_fault_parse(const char *record, size_t len, struct iommu_fault *out);
+
+/* A function that a guest has, and what the guest calls it. */
+struct iommu_fault_source {
+	char nic[16]; /* "nic0" */
+	char bdf[IOMMU_BDF_SIZE];
+};
+
+struct iommu_faults;
+
+/*
+ * iommu_faults_open - follows the kernel's log (path: /dev/kmsg) from now on for faults of n
+ * functions of a guest, and says them, rate-limited, with its name. A log that cannot be read is
+ * said once, and no error: iommu_faults_fd() is -1 then. -ENOMEM. One thread.
+ */
+int iommu_faults_open(const char *path, const char *guest, const struct iommu_fault_source *src,
+		      size_t n, struct iommu_faults **out);
+/* iommu_faults_close - says how many were not shown. Accepts NULL. */
+void iommu_faults_close(struct iommu_faults *f);
+/* iommu_faults_fd - for poll(2), POLLIN; -1: the log is not read (any more). */
+int iommu_faults_fd(const struct iommu_faults *f);
+/* iommu_faults_ready - reads what is there, a bounded number of records, without waiting. */
+void iommu_faults_ready(struct iommu_faults *f);
+
+struct iommu_fault_counts {
+	uint64_t untold;     /* of some device, and there is no telling which */
+	uint64_t suppressed; /* that the kernel left out, of any device */
+	uint64_t overruns;   /* so often the log was faster than we */
+};
+/* iommu_faults_of - how many of source i; iommu_faults_count - the others. */
+uint64_t iommu_faults_of(const struct iommu_faults *f, size_t i);
+struct iommu_fault_counts iommu_faults_count(const struct iommu_faults *f);
+
 /* --- valid IOVA ranges ---------------------------------------------------- */
 struct iommu_range {
 	iova_t first, last;
