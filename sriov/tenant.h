@@ -50,12 +50,14 @@ struct tenant_want {
 	uint8_t (*macs)[6];    /* else a list, one for each VF */
 	unsigned int n_macs;
 	int numa;
-	char driver[TENANT_DRIVER_SIZE]; /* "vfio-pci", a VF driver of the kernel, or "none" */
-	bool spread;                     /* over the PFs, as evenly as they allow */
-	bool exclusive;                  /* nobody else may have this VLAN */
+	/* "vfio-pci", a VF driver of the kernel, or "none"; "": vfio-pci for a PCI function */
+	char driver[TENANT_DRIVER_SIZE];
+	bool spread;    /* over the PFs, as evenly as they allow */
+	bool exclusive; /* nobody else may have this VLAN */
 };
 
 struct tenant_file {
+	char path[PATH_MAX];          /* where it was read, for messages */
 	struct tenant_pf_rule *rules; /* none: every PF that carries no default route */
 	struct tenant_want *tenants;  /* sorted by name */
 	size_t n_rules, n_tenants;
@@ -200,6 +202,13 @@ void tenant_plan_free(struct tenant_plan *p); /* accepts NULL */
 void tenant_step_text(const struct tenant_step *s, char *buf, size_t size);
 json_t *tenant_plan_json(const struct tenant_plan *p);
 
+/*
+ * tenant_plan_groups - -EBUSY after a message when slots of two tenants are in one IOMMU group of
+ * `w`; to be asked again when VFs have been made, which have no group before.
+ */
+int tenant_plan_groups(const struct sriov_env *e, const struct tenant_world *w,
+		       const struct tenant_slot *slots, size_t n);
+
 /* --- the store (tenant_store.c): SQLite, WAL, synchronous=FULL ---------- */
 /*
  * What must outlive us: what is wanted, who has what, what was before, the journal of the
@@ -310,7 +319,9 @@ int tenant_return_vf(const struct sriov_env *e, const char *bdf);
 bool tenant_lease_alive(const struct sriov_env *e, const struct tenant_lease *l);
 
 /* --- the commands (cmd_tenant.c dispatches) ----------------------------- */
-int tenant_cmd_plan(int argc, char **argv);    /* cmd_tenant.c */
+struct command;
+extern const struct command tenant_command; /* for cmd_options() and cmd_usage() */
+int tenant_cmd_plan(int argc, char **argv);    /* tenant_cmd_plan.c */
 int tenant_cmd_apply(int argc, char **argv);   /* tenant_cmd_change.c */
 int tenant_cmd_release(int argc, char **argv); /* tenant_cmd_change.c */
 int tenant_cmd_list(int argc, char **argv);    /* tenant_cmd_show.c */

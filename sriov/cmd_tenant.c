@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `fourlane tenant ...`: the table of its sub-commands. A line names a sub-command and the function
+ * that does it, in tenant_cmd_*.c and tenant_metrics.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cmd.h"
+#include "tenant.h"
+
+static const struct tenant_sub {
+	const char *word;
+	int (*run)(int argc, char **argv);
+} subs[] = {
+	{ 0 },
+};
+
+static int tenant_run(int argc, char **argv)
+{
+	char words[128] = "";
+	size_t used = 0;
+
+	for (const struct tenant_sub *s = subs; s->word; s++) {
+		if (argc > 1 && !strcmp(argv[1], s->word))
+			return s->run(argc - 1, argv + 1);
+		used += (size_t)snprintf(words + used,
+					 used < sizeof(words) ? sizeof(words) - used : 0, "%s%s",
+					 used ? ", " : "", s->word);
+	}
+	if (argc > 1)
+		return cmd_usage(&tenant_command, "there is no '%s', only %s", argv[1], words);
+	return cmd_usage(&tenant_command, "say what: %s", words);
+}
+
+const struct command tenant_command = {
+	.name = "tenant",
+	.group = CMD_CARVE,
+	.summary = "VFs for tenants, from one file, for good",
+	.usage = "plan FILE [--json]\n\n"
+		 "plan     shows what 'tenant apply FILE' would do, and changes nothing.\n\n"
+		 "example: fourlane tenant plan /etc/fourlane/tenants.yaml\n",
+	.run = tenant_run,
+};
+COMMAND(&tenant_command);
