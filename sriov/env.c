@@ -9,6 +9,7 @@
 #include "core/err.h"
 #include "core/paths.h"
 #include "sriov_priv.h"
+#include "tenant.h"
 
 #define WAIT_MS 10000
 
@@ -33,6 +34,7 @@ int sriov_host_open(struct sriov_host *h)
 	h->env.wait_ms = WAIT_MS;
 	h->env.ops = &vf_netlink_ops;
 	h->env.write = host_write;
+	h->env.default_routes = tenant_default_routes;
 	h->env.vfio = &h->vfio;
 	return 0;
 }
@@ -46,6 +48,7 @@ void sriov_host_look(struct sriov_host *h)
 	h->env.wait_ms = WAIT_MS;
 	h->env.ops = &vf_netlink_ops;
 	h->env.write = host_write;
+	h->env.default_routes = tenant_default_routes;
 }
 
 int sriov_vfs_create(const char *pf, unsigned int count, bool autoprobe)

@@ -108,6 +108,19 @@ static int pf_locate(const struct host_view *v, const char *name, char path[PATH
 		       : 0;
 }
 
+/* A device that is no PCI function has no sriov_totalvfs; netdevsim tells root in debugfs. */
+static unsigned int pf_total(const struct host_view *v, const struct sriov_pf *pf)
+{
+	unsigned int n = sriov_read_number(pf->path, "sriov_totalvfs");
+	char dir[PATH_MAX];
+
+	if (n != SRIOV_UNKNOWN || pf->pci || !pf->driver[0] ||
+	    (size_t)snprintf(dir, sizeof(dir), "%s/kernel/debug/%s/%s", v->sysfs, pf->driver,
+			     pf->id) >= sizeof(dir))
+		return n;
+	return sriov_read_number(dir, "max_vfs");
+}
+
 /* Everything about the device in pf->path. No message. */
 static int pf_load(const struct host_view *v, struct sriov_pf *pf)
 {
@@ -123,7 +136,7 @@ static int pf_load(const struct host_view *v, struct sriov_pf *pf)
 	pf->num_vfs = sriov_read_number(pf->path, "sriov_numvfs");
 	if (pf->num_vfs == SRIOV_UNKNOWN || pf->num_vfs > SRIOV_MAX_VFS)
 		return -EOPNOTSUPP;
-	pf->total_vfs = sriov_read_number(pf->path, "sriov_totalvfs");
+	pf->total_vfs = pf_total(v, pf);
 	if (!pf->name[0] && sriov_first_netdev(pf->path, pf->name) == 0)
 		return -ENXIO;
 	pf->ifindex = 0;

@@ -151,7 +151,12 @@ struct sriov_env {
 	 * One write to a sysfs file: negative errno, no message. A test's acts as the kernel would.
 	 */
 	int (*write)(void *opaque, const char *path, const char *text);
-	void *opaque; /* of ops and write */
+	/*
+	 * The netdevs (ifindex) through which a default route of the host leads, at most max of
+	 * them: how many, or negative errno without a message. NULL: nobody can tell.
+	 */
+	int (*default_routes)(void *opaque, unsigned int *ifindex, size_t max);
+	void *opaque; /* of ops, write and default_routes */
 	/* to give VFs back that are bound to vfio-pci; NULL: leave them */
 	const struct vfio_sys *vfio;
 };

@@ -142,6 +142,8 @@ struct tenant_world {
 int tenant_world_read(const struct sriov_env *e, const struct tenant_store *st,
 		      struct tenant_world **out);
 void tenant_world_free(struct tenant_world *w); /* accepts NULL */
+/* tenant_default_routes - of this host, for struct sriov_env (tenant_route.c). */
+int tenant_default_routes(void *opaque, unsigned int *ifindex, size_t max);
 struct tenant_world_pf *tenant_world_find(const struct tenant_world *w, const char *id);
 
 /* --- the plan (tenant_plan.c) ------------------------------------------- */
@@ -256,6 +258,8 @@ int tenant_store_begin(struct tenant_store *st, const char *what, const struct t
 		       const struct tenant_plan *p, const struct tenant_before *before,
 		       size_t n_before);
 int tenant_store_step_done(struct tenant_store *st, size_t step, bool done);
+/* The same for n steps from `first` on, with one write to the disk. */
+int tenant_store_steps_done(struct tenant_store *st, size_t first, size_t n, bool done);
 int tenant_store_end(struct tenant_store *st);
 int tenant_store_cancel(struct tenant_store *st);
 /*
