@@ -89,17 +89,30 @@ static int yaml_parse(const char *file, const char *text, size_t len,
 	return 0;
 }
 
+int yaml_file_text(const char *file, char **text, size_t *len)
+{
+	char *buf = malloc(YAML_FILE_MAX + 1);
+	int ret;
+
+	*text = NULL;
+	if (!buf)
+		return err_ret(-ENOMEM, "reading %s: out of memory; free some", file);
+	ret = yaml_read(file, buf, YAML_FILE_MAX + 1, len);
+	if (ret < 0)
+		free(buf);
+	else
+		*text = buf;
+	return ret;
+}
+
 int yaml_file_load(const char *file, const cyaml_schema_value_t *schema, const char *keys,
 		   void **out)
 {
-	char *text = malloc(YAML_FILE_MAX + 1);
-	size_t len = 0;
-	int ret;
+	char *text;
+	size_t len;
+	int ret = yaml_file_text(file, &text, &len);
 
 	*out = NULL;
-	if (!text)
-		return err_ret(-ENOMEM, "reading %s: out of memory; free some", file);
-	ret = yaml_read(file, text, YAML_FILE_MAX + 1, &len);
 	if (ret == 0 && len)
 		ret = yaml_parse(file, text, len, schema, keys, out);
 	free(text);

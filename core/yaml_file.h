@@ -21,6 +21,11 @@
  */
 int yaml_file_load(const char *file, const cyaml_schema_value_t *schema, const char *keys,
 		   void **out);
+/*
+ * yaml_file_text - the file as it is, for whoever reads it with libyaml itself: *len bytes, not
+ * ended by a NUL, freed by the caller. Errors as above.
+ */
+int yaml_file_text(const char *file, char **text, size_t *len);
 void yaml_file_free(const cyaml_schema_value_t *schema, void *data);
 
 #endif
