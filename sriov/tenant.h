@@ -242,7 +242,7 @@ struct tenant_before {
 		unsigned int idx;
 		struct vf_settings set;
 		char driver[TENANT_DRIVER_SIZE];
-	} * vf; /* those that were there */
+	} * vf; /* those that were there, and those that were made: see note_before */
 	unsigned int n_vfs;
 };
 int tenant_store_before(const struct tenant_store *st, struct tenant_before **out, size_t *n);
@@ -253,10 +253,20 @@ void tenant_before_free(struct tenant_before *b, size_t n);
  * what is wanted (f; NULL: nothing) that hold after it, and what was before for PFs and VFs that
  * have no such entry yet. step_done: durable. end: slots and what is wanted become current, the
  * steps go; cancel: the steps go, the rest stays as it was (before-entries that were new go too).
+ * A run of STEP_SETTINGs is marked as done by the step behind it: taking one that was not taken
+ * back is harmless, and a durable write for each would cost more than the setting.
  */
 int tenant_store_begin(struct tenant_store *st, const char *what, const struct tenant_file *f,
 		       const struct tenant_plan *p, const struct tenant_before *before,
 		       size_t n_before);
+/*
+ * note_before - in the middle of a transaction, durable: VFs that a STEP_NUM_VFS has just made, as
+ * the driver made them. Only those (pf, idx) without an entry are taken; the PF's own numbers stay.
+ * So tenant_store_before() also has VFs of indexes from num_vfs on: what they go back to when their
+ * tenant goes and the PF's VFs stay. cancel forgets them.
+ */
+int tenant_store_note_before(struct tenant_store *st, const struct tenant_before *before,
+			     size_t n_before);
 int tenant_store_step_done(struct tenant_store *st, size_t step, bool done);
 /* The same for n steps from `first` on, with one write to the disk. */
 int tenant_store_steps_done(struct tenant_store *st, size_t first, size_t n, bool done);
@@ -324,7 +334,7 @@ bool tenant_lease_alive(const struct sriov_env *e, const struct tenant_lease *l)
 
 /* --- the commands (cmd_tenant.c dispatches) ----------------------------- */
 struct command;
-extern const struct command tenant_command; /* for cmd_options() and cmd_usage() */
+extern const struct command tenant_command;    /* for cmd_options() and cmd_usage() */
 int tenant_cmd_plan(int argc, char **argv);    /* tenant_cmd_plan.c */
 int tenant_cmd_apply(int argc, char **argv);   /* tenant_cmd_change.c */
 int tenant_cmd_release(int argc, char **argv); /* tenant_cmd_change.c */
