@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Runs a test script that drives Linux guests inside a software host of its own, with guest_*.sh beside it, and hands its TAP through
 # (sourced by *.t here and in tests/soak): guest_inside SCRIPT [NAME=VALUE...].
-# GUEST_SECONDS: how long it may take; GUEST_HOST: more words for the software host's kernel.
+# GUEST_SECONDS: how long it may take; GUEST_HOST: more words for the software host's kernel; GUEST_IOMMU: intel or amd.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 guest_inside() {
 	local fl=${B:=build}/fourlane err script=$1 words=() v f
@@ -13,5 +13,5 @@ guest_inside() {
 	shift
 	for v in "$@"; do words+=(--env "$v"); done
 	for f in "tests/lab/$script" tests/lab/guest_*.sh; do words+=(--copy-in "$f"); done
-	exec "$fl" lab run --fresh --cpus 1 --iommu none --timeout "${GUEST_SECONDS:-400}" ${GUEST_HOST:+--append "$GUEST_HOST"} "${words[@]}" -- bash "$script"
+	exec "$fl" lab run --fresh --cpus 1 --iommu "${GUEST_IOMMU:-none}" --timeout "${GUEST_SECONDS:-400}" ${GUEST_HOST:+--append "$GUEST_HOST"} "${words[@]}" -- bash "$script"
 }
