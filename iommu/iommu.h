@@ -236,6 +236,19 @@ extern const struct iommu_map_ops iommu_map_type1v2, iommu_map_iommufd;
 int iommu_ioas_create(int fd, uint32_t *ioas);
 int iommu_ioas_destroy(int fd, uint32_t ioas);
 
+/* --- huge pages (small_pages.c) -------------------------------------------- */
+#define IOMMU_THP_SIZE 40
+/*
+ * iommu_thp_setting - what the kernel is told about huge pages for memory of one process (or, with
+ * `shared`, for a memfd): the file below sysfs's transparent_hugepage, and its word. False: this
+ * kernel has none.
+ */
+bool iommu_thp_setting(const char *sysfs, bool shared, char file[IOMMU_THP_SIZE],
+		       char word[IOMMU_THP_SIZE]);
+/* iommu_small_pages - such memory that asks for huge pages (madvise) gets none; `why` tells, and
+ * what mends it. */
+bool iommu_small_pages(const char *sysfs, bool shared, char *why, size_t size);
+
 /* --- mapping guest memory for DMA (monitor) ------------------------------- */
 struct guest_mem;
 struct iommu_map;

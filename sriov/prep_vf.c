@@ -17,7 +17,7 @@
 #include "sriov_priv.h"
 
 #define VF_KEYS                                                                                    \
-	"host=BDF of a VF, mac=, vlan=, qos=, proto=, max_tx_mbit=, min_tx_mbit=, spoof_check=, trust=, link="
+	"host=BDF of a VF, mac=, vlan=, qos=, proto=, max_tx_mbit=, min_tx_mbit=, spoof_check=, trust=, link=, dma=auto|type1|iommufd"
 
 struct vf_prep {
 	struct sriov_host host;
@@ -30,9 +30,11 @@ struct vf_prep {
 	bool assigned; /* by us: was not with vfio-pci before */
 };
 
-static int prep_options(struct prep_nic *nic, struct vf_request *r, const char **host)
+static int prep_options(struct prep_nic *nic, struct vf_request *r, const char **host,
+			enum vfio_dma *dma)
 {
 	char why[160];
+	int ret;
 
 	if (opts_take(nic->opts, "tenant"))
 		return err_ret(-EOPNOTSUPP,
@@ -51,7 +53,8 @@ static int prep_options(struct prep_nic *nic, struct vf_request *r, const char *
 			return err_ret(-EINVAL, "options '%s': %s: %s; mend it",
 				       opts_text(nic->opts), vf_request_keys[i], why);
 	}
-	return opts_done(nic->opts, VF_KEYS);
+	ret = vfio_dma_take(nic->opts, dma);
+	return ret < 0 ? ret : opts_done(nic->opts, VF_KEYS);
 }
 
 /*
@@ -172,13 +175,14 @@ static int vf_prepare(struct prep_guest *g, struct prep_nic *nic)
 {
 	struct vf_prep *p = calloc(1, sizeof(*p));
 	struct vf_request r = { 0 };
+	enum vfio_dma dma = VFIO_DMA_AUTO;
 	const char *host = NULL;
 	int ret;
 
 	if (!p)
 		return err_ret(-ENOMEM, "preparing %s: out of memory; free some", nic->name);
 	p->lease = -1;
-	ret = prep_options(nic, &r, &host);
+	ret = prep_options(nic, &r, &host, &dma);
 	if (ret == 0)
 		ret = iommu_bdf_parse(host, p->bdf) < 0
 			      ? err_ret(-EINVAL,
@@ -190,9 +194,11 @@ static int vf_prepare(struct prep_guest *g, struct prep_nic *nic)
 	if (ret == 0)
 		ret = sriov_pf_of_vf(p->host.env.v, p->bdf, &p->pf, &p->idx);
 	if (ret == 0)
+		ret = vfio_prep_memory(g, p->bdf);
+	if (ret == 0)
 		ret = lease_and_set(p, g, nic, &r);
 	if (ret >= 0)
-		ret = vfio_prep_open(g, nic, p->bdf);
+		ret = vfio_prep_open(g, nic, p->bdf, dma);
 	if (ret < 0) {
 		vf_prep_undo(p);
 		return ret;

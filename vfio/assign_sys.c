@@ -291,33 +291,39 @@ static bool sys_sub(const char *dir, const char *prefix, char *name, size_t size
 	return found;
 }
 
-/* A group that VFIO made up, in no-IOMMU mode, has a node of another name. */
-static void sys_group_node(const char *sysfs, const char *dev, int id, char *buf, size_t size)
+void vfio_group_node(const char *sysfs, const char *dev, int id, char *buf, size_t size)
 {
 	char name[64] = "";
 
+	/* a group that VFIO made up, in no-IOMMU mode, has a node of another name */
 	paths_read_line(name, sizeof(name), "%s/kernel/iommu_groups/%d/name", sysfs, id);
 	snprintf(buf, size, "%s/vfio/%s%d", dev, !strcmp(name, "vfio-noiommu") ? "noiommu-" : "",
 		 id);
 }
 
+bool vfio_device_node(const char *sysfs, const char *dev, const char *bdf, char *buf, size_t size)
+{
+	char path[PATH_MAX], name[64];
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/vfio-dev", sysfs, bdf);
+	if (!sys_sub(path, "vfio", name, sizeof(name)))
+		return false;
+	snprintf(buf, size, "%s/vfio/devices/%s", dev, name);
+	return true;
+}
+
 bool assign_node(const struct vfio_sys *s, const char *bdf, char *buf, size_t size)
 {
 	const char *dev = s->dev ? s->dev : "/dev";
-	char path[PATH_MAX], name[64];
 	int id = iommu_group_of(s->sysfs, bdf);
 
 	snprintf(buf, size, "%s/vfio/*", dev);
 	if (id >= 0) {
-		sys_group_node(s->sysfs, dev, id, buf, size);
+		vfio_group_node(s->sysfs, dev, id, buf, size);
 		if (access(buf, F_OK) == 0)
 			return true;
 	}
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/vfio-dev", s->sysfs, bdf);
-	if (!sys_sub(path, "vfio", name, sizeof(name)))
-		return false;
-	snprintf(buf, size, "%s/vfio/devices/%s", dev, name);
-	return access(buf, F_OK) == 0;
+	return vfio_device_node(s->sysfs, dev, bdf, buf, size) && access(buf, F_OK) == 0;
 }
 
 /* --- who has it open ------------------------------------------------------ */
@@ -365,15 +371,13 @@ int assign_opener(const char *proc, const char *path, const char *other)
 
 int vfio_user(const char *sysfs, const char *proc, const char *bdf)
 {
-	char group[96], dev[64 + 32] = "", name[64], path[PATH_MAX];
+	char group[96], dev[96] = "";
 	int id = iommu_group_of(sysfs, bdf);
 
 	if (id < 0)
 		return 0;
-	sys_group_node(sysfs, "/dev", id, group, sizeof(group));
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/vfio-dev", sysfs, bdf);
-	if (sys_sub(path, "vfio", name, sizeof(name)))
-		snprintf(dev, sizeof(dev), "/dev/vfio/devices/%s", name);
+	vfio_group_node(sysfs, "/dev", id, group, sizeof(group));
+	vfio_device_node(sysfs, "/dev", bdf, dev, sizeof(dev));
 	return assign_opener(proc, group, dev);
 }
 

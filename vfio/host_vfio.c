@@ -56,10 +56,10 @@ void vfio_host_check(const struct host_view *v, struct host_lane_report *r)
 	if (!loaded && !(v == &host_real && host_has_module()))
 		host_lane_miss(r, "the kernel driver vfio-pci is missing",
 			       "modprobe vfio-pci, or a kernel with CONFIG_VFIO_PCI");
-	if (loaded && !host_path_is(v->dev, "vfio/vfio"))
-		host_lane_miss(r, "there is no /dev/vfio/vfio",
-			       "modprobe vfio, or a kernel with CONFIG_VFIO_CONTAINER; is /dev a "
-			       "devtmpfs?");
+	if (loaded && !host_path_is(v->dev, "vfio/vfio") && !host_path_is(v->dev, "iommu"))
+		host_lane_miss(r, "there is neither /dev/vfio/vfio nor /dev/iommu",
+			       "modprobe vfio, or a kernel with CONFIG_VFIO_CONTAINER or "
+			       "CONFIG_IOMMUFD; is /dev a devtmpfs?");
 }
 
 static const struct host_lane vfio_host_lane = { .lane = "direct", .check = vfio_host_check };

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What `fourlane run` does for `--nic vfio,host=BDF`: checks that the function is bound to
- * vfio-pci, opens container, group and device with the caller's rights and hands the descriptors to
- * the jailed monitor. One container for all devices of a guest, one descriptor for two functions of
- * a group. It never binds anything: that is `fourlane assign`, which remembers what was there. A
- * function that cannot be reset is for one guest (prep_reset.c).
- * Documentation/driver-api/vfio.rst.
+ * vfio-pci, chooses how its DMA is mapped, opens it with the caller's rights (prep_type1.c,
+ * prep_iommufd.c) and hands the descriptors to the jailed monitor. It never binds anything: that is
+ * `fourlane assign`, which remembers what was there. A function that cannot be reset is for one
+ * guest (prep_reset.c). Documentation/driver-api/vfio.rst.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,26 +12,23 @@
 #include <limits.h>
 #include <linux/vfio.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/err.h"
 #include "core/paths.h"
-#include "iommu/iommu.h"
 #include "prep_reset.h"
-#include "vfio/vfio.h"
-
-#define LOCK_SLACK \
-	(16ull << 20) /* beside guest RAM: rings, page tables, what the monitor itself locks */
+#include "prep_vfio.h"
 
 /* Both groups of checks give -ENODEV for what the host lacks and -EBUSY for what assign mends. */
-static int prep_check(const char *bdf, unsigned int *group)
+static int prep_check(struct vfio_prep *p)
 {
+	const char *bdf = p->bdf, *sysfs = p->host->sysfs;
 	char driver[64] = "", list[1024], mend[1024];
 	struct iommu_group *g;
-	int id = iommu_group_of(host_real.sysfs, bdf), ret;
+	int id = iommu_group_of(sysfs, bdf), ret;
 
 	if (id == -ENOENT)
 		return err_ret(
@@ -44,15 +40,14 @@ static int prep_check(const char *bdf, unsigned int *group)
 			       "opening %s: no IOMMU is active for it; turn on VT-d or AMD-Vi in "
 			       "the firmware and boot with intel_iommu=on",
 			       bdf);
-	if (paths_link_name(driver, sizeof(driver), "%s/bus/pci/devices/%s/driver", host_real.sysfs,
-			    bdf) < 0)
+	if (paths_link_name(driver, sizeof(driver), "%s/bus/pci/devices/%s/driver", sysfs, bdf) < 0)
 		driver[0] = '\0';
 	if (!iommu_driver_is_vfio(driver))
 		return err_ret(-EBUSY,
 			       "opening %s: it is bound to %s, not to vfio-pci; run 'fourlane "
 			       "assign %s' first",
 			       bdf, driver[0] ? driver : "no driver", bdf);
-	ret = iommu_group_load(host_real.sysfs, (unsigned int)id, &g);
+	ret = iommu_group_load(sysfs, (unsigned int)id, &g);
 	if (ret < 0)
 		return err_ret(ret, "opening %s: reading IOMMU group %d: %s; is /sys mounted?", bdf,
 			       id, strerror(-ret));
@@ -70,282 +65,371 @@ static int prep_check(const char *bdf, unsigned int *group)
 			bdf, id, list, mend);
 	}
 	iommu_group_free(g);
-	*group = (unsigned int)id;
+	p->group = (unsigned int)id;
 	return ret;
 }
 
-static int prep_memlock(const char *bdf, uint64_t need)
-{
-	struct rlimit now, want;
+/* --- for both ways -------------------------------------------------------- */
 
-	if (getrlimit(RLIMIT_MEMLOCK, &now) < 0 || now.rlim_cur == RLIM_INFINITY ||
-	    now.rlim_cur >= need)
-		return 0;
-	want = (struct rlimit){ .rlim_cur = need,
-				.rlim_max = now.rlim_max < need ? need : now.rlim_max };
-	if (setrlimit(RLIMIT_MEMLOCK, &want) == 0)
-		return 0;
-	return err_ret(-EPERM,
-		       "opening %s: its DMA needs %" PRIu64
-		       " MiB of locked memory and RLIMIT_MEMLOCK allows %" PRIu64
-		       " MiB; raise it ('ulimit -l %" PRIu64
-		       "', or memlock in limits.conf) or run as root",
-		       bdf, (need + 0xfffff) >> 20, (uint64_t)now.rlim_max >> 20,
-		       (need + 1023) / 1024);
+int vfio_prep_node(const struct vfio_prep *p, const char *path, const char *udev,
+		   const char *without)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == EBUSY)
+		return -EBUSY;
+	if (errno == EACCES || errno == EPERM)
+		return err_ret(-errno,
+			       "opening %s: %s: %s; run as root, or give yourself the node: 'chown "
+			       "%u %s', for good by a udev rule: %s, OWNER=\"%u\"",
+			       p->bdf, path, strerror(errno), getuid(), path, udev, getuid());
+	return err_ret(errno == ENOENT || errno == ENXIO ? -ENODEV : vfio_prep_errno(errno),
+		       "opening %s: %s: %s; %s", p->bdf, path, strerror(errno), without);
 }
 
-static int prep_share(struct prep_guest *g, const char *name, int fd)
+int vfio_prep_share(const struct vfio_prep *p, const char *name, int fd, uint32_t number)
 {
-	int ret = prep_set_shared_fd(g, name, fd, 0);
+	int ret = prep_set_shared_fd(p->g, name, fd, number);
 
 	if (ret == 0)
 		return fd;
 	close(fd);
 	return err_ret(ret, "guest '%s': keeping %s: %s; give it devices of fewer groups",
-		       prep_guest_name(g), name, strerror(-ret));
+		       prep_guest_name(p->g), name, strerror(-ret));
 }
 
-/* The guest's container, made at the first device. The prep owns it. */
-static int prep_container(struct prep_guest *g, const char *bdf)
+int vfio_prep_busy(const struct vfio_prep *p)
 {
-	int fd = prep_shared_fd(g, "container");
+	int pid = vfio_user(p->host->sysfs, p->host->proc, p->bdf);
 
-	if (fd >= 0)
-		return fd;
-	fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	if (fd < 0 && (errno == ENOENT || errno == ENODEV))
-		return err_ret(-ENODEV,
-			       "opening %s: /dev/vfio/vfio: %s; run 'modprobe vfio-pci', the "
-			       "kernel needs CONFIG_VFIO_CONTAINER",
-			       bdf, strerror(errno));
-	if (fd < 0)
-		return err_ret(
-			-errno,
-			"opening %s: /dev/vfio/vfio: %s; run as root or get the right to open it",
-			bdf, strerror(errno));
-	if (ioctl(fd, VFIO_GET_API_VERSION) != VFIO_API_VERSION ||
-	    ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) != 1) {
-		close(fd);
-		return err_ret(-EOPNOTSUPP,
-			       "opening %s: this kernel's VFIO has no type1v2 IOMMU; run 'modprobe "
-			       "vfio_iommu_type1'",
-			       bdf);
-	}
-	return prep_share(g, "container", fd);
-}
-
-static int prep_open_group_node(const char *bdf, unsigned int id)
-{
-	char path[64];
-	int fd, pid;
-
-	snprintf(path, sizeof(path), "/dev/vfio/%u", id);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	if (errno == EBUSY) {
-		pid = vfio_user(host_real.sysfs, host_real.proc, bdf);
+	if (pid)
 		return err_ret(
 			-EBUSY,
 			"opening %s: its group %u is in use by process %d; stop that guest first",
-			bdf, id, pid);
-	}
-	if (errno == EACCES || errno == EPERM)
-		return err_ret(
-			-errno,
-			"opening %s: %s: %s; run as root, or give yourself the node: 'chown %u %s'",
-			bdf, path, strerror(errno), getuid(), path);
-	return err_ret(errno == ENOENT ? -ENODEV : -errno,
-		       "opening %s: %s: %s; is vfio-pci loaded and /dev a devtmpfs?", bdf, path,
-		       strerror(errno));
+			p->bdf, p->group, pid);
+	return err_ret(-EBUSY,
+		       "opening %s: its group %u is in use by a process that cannot be seen; stop "
+		       "that guest first",
+		       p->bdf, p->group);
 }
 
-static int prep_attach(const char *bdf, unsigned int id, int group, int container)
+int vfio_prep_errno(int err)
 {
-	struct vfio_group_status st = { .argsz = sizeof(st) };
-	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	return err == EINVAL ? -EIO : -err;
+}
 
-	if (ioctl(group, VFIO_GROUP_GET_STATUS, &st) < 0)
-		return err_ret(-errno, "opening %s: status of group %u: %s; see the kernel's log",
-			       bdf, id, strerror(errno));
-	if (!(st.flags & VFIO_GROUP_FLAGS_VIABLE))
-		return err_ret(-EBUSY,
-			       "opening %s: the kernel says that group %u is in use by the host; "
-			       "see 'fourlane groups'",
-			       bdf, id);
-	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) < 0)
-		return err_ret(-errno,
-			       "opening %s: putting group %u into the container: %s; see the "
-			       "kernel's log (RMRR, interrupt remapping)",
-			       bdf, id, strerror(errno));
-	/* a container has its type chosen once, when it has its first group; before that it cannot
-	 * answer */
-	if (ioctl(container, VFIO_IOMMU_GET_INFO, &info) == 0 ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
+/* --- which way ------------------------------------------------------------ */
+
+int vfio_dma_take(struct opts *o, enum vfio_dma *out)
+{
+	const char *word = opts_take(o, "dma");
+
+	*out = VFIO_DMA_AUTO;
+	if (!word || !strcmp(word, "auto"))
 		return 0;
-	if (errno == EPERM)
-		return err_ret(-EOPNOTSUPP,
-			       "opening %s: the IOMMU does not remap interrupts, so a guest could "
-			       "forge them; turn on interrupt remapping "
-			       "(x2APIC) in the firmware, or accept that with 'modprobe "
-			       "vfio_iommu_type1 allow_unsafe_interrupts=1'",
-			       bdf);
-	return err_ret(-errno, "opening %s: choosing the IOMMU type: %s; see the kernel's log", bdf,
-		       strerror(errno));
+	*out = VFIO_DMA_TYPE1;
+	if (!strcmp(word, "type1"))
+		return 0;
+	*out = VFIO_DMA_IOMMUFD;
+	if (!strcmp(word, "iommufd"))
+		return 0;
+	return err_ret(-EINVAL, "options '%s': dma: '%s' is none of auto, type1, iommufd; give one",
+		       opts_text(o), word);
 }
 
-/* The group's descriptor in the guest's container, shared by its functions. The prep owns it. */
-static int prep_group(struct prep_guest *g, const char *bdf, unsigned int id, int container)
+static const char *dma_name(enum vfio_dma dma)
 {
-	char name[24];
-	int fd, ret;
+	return dma == VFIO_DMA_TYPE1 ? "type1" : "iommufd";
+}
 
-	snprintf(name, sizeof(name), "group%u", id);
-	fd = prep_shared_fd(g, name);
-	if (fd >= 0)
-		return fd;
-	fd = prep_open_group_node(bdf, id);
-	if (fd < 0)
-		return fd;
-	ret = prep_attach(bdf, id, fd, container);
-	if (ret < 0) {
-		close(fd);
-		return ret;
+/* F_OK: are both nodes of that way there? R_OK | W_OK: can we open them? */
+static bool choose_may(const struct vfio_prep *p, enum vfio_dma dma, int how)
+{
+	const char *dev = p->host->dev;
+	char one[PATH_MAX], other[PATH_MAX];
+
+	if (dma == VFIO_DMA_TYPE1) {
+		snprintf(one, sizeof(one), "%s/vfio/vfio", dev);
+		vfio_group_node(p->host->sysfs, dev, (int)p->group, other, sizeof(other));
+	} else {
+		snprintf(one, sizeof(one), "%s/iommu", dev);
+		if (!vfio_device_node(p->host->sysfs, dev, p->bdf, other, sizeof(other)))
+			return false;
 	}
-	return prep_share(g, name, fd);
+	return faccessat(AT_FDCWD, one, how, AT_EACCESS) == 0 &&
+	       faccessat(AT_FDCWD, other, how, AT_EACCESS) == 0;
 }
 
-/* The kernel would open it twice; a guest that has it twice would fight with itself. */
-static int prep_device(struct prep_guest *g, const char *bdf, unsigned int id, int group)
+/* Nobody has said which: the first that works, else the first that is there, so that its error
+ * says what is missing. */
+static int choose_auto(struct vfio_prep *p)
 {
-	int fd;
+	static const enum vfio_dma way[] = { VFIO_DMA_TYPE1, VFIO_DMA_IOMMUFD };
+	static const int how[] = { R_OK | W_OK, F_OK };
 
-	if (prep_shared_fd(g, bdf) >= 0)
-		return err_ret(-EINVAL, "opening %s: the guest has it already; give it once", bdf);
-	fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
-	if (fd < 0)
-		return err_ret(-errno,
-			       "opening %s: getting it from group %u: %s; see the kernel's log",
-			       bdf, id, strerror(errno));
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return prep_share(g, bdf, fd);
+	for (unsigned int h = 0; h < 2; h++)
+		for (unsigned int w = 0; w < 2; w++)
+			if (choose_may(p, way[w], how[h])) {
+				p->dma = way[w];
+				return 0;
+			}
+	return err_ret(-ENODEV,
+		       "opening %s: neither /dev/vfio/vfio with /dev/vfio/%u nor /dev/iommu with a "
+		       "node in /dev/vfio/devices is there; run 'modprobe vfio-pci', the kernel "
+		       "needs CONFIG_VFIO_CONTAINER, or CONFIG_IOMMUFD and CONFIG_VFIO_DEVICE_CDEV",
+		       p->bdf, p->group);
 }
+
+int vfio_prep_choose(struct vfio_prep *p)
+{
+	bool by_type1 = p->given.group >= 0 || p->given.container >= 0,
+	     by_iommufd = p->given.device >= 0 || p->given.iommufd >= 0;
+	enum vfio_dma has = prep_shared_fd(p->g, "container") >= 0 ? VFIO_DMA_TYPE1
+			    : prep_shared_fd(p->g, "iommufd") >= 0 ? VFIO_DMA_IOMMUFD
+								   : VFIO_DMA_AUTO;
+
+	if ((by_type1 && by_iommufd) || (by_type1 && p->dma == VFIO_DMA_IOMMUFD) ||
+	    (by_iommufd && p->dma == VFIO_DMA_TYPE1))
+		return err_ret(-EINVAL,
+			       "--nic vfio: fd= and iommufd-fd= are for dma=iommufd, group-fd= and "
+			       "container-fd= for dma=type1; give those of one");
+	if (by_type1 || by_iommufd)
+		p->dma = by_type1 ? VFIO_DMA_TYPE1 : VFIO_DMA_IOMMUFD;
+	if (p->dma == VFIO_DMA_AUTO)
+		p->dma = has;
+	if (p->dma == VFIO_DMA_AUTO)
+		return choose_auto(p);
+	if (has == VFIO_DMA_AUTO || has == p->dma)
+		return 0;
+	return err_ret(-EINVAL,
+		       "opening %s: its DMA is to be mapped by %s, and the guest's other devices "
+		       "have %s; give all of them one dma=",
+		       p->bdf, dma_name(p->dma), dma_name(has));
+}
+
+/* --- one function --------------------------------------------------------- */
 
 /* What an earlier guest left in a function that cannot be reset would reach the next. */
-static int prep_reset(const char *bdf, unsigned int id, int dev, const char *methods, bool no_reset)
+static int prep_reset(const struct vfio_prep *p, int dev, const char *methods, bool no_reset)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	char dir[PATH_MAX], node[64];
+	char dir[PATH_MAX], node[96];
 	int ret;
 
 	if (ioctl(dev, VFIO_DEVICE_GET_INFO, &info) < 0)
-		return err_ret(-errno, "opening %s: asking what it is: %s; see the kernel's log",
-			       bdf, strerror(errno));
+		return err_ret(vfio_prep_errno(errno),
+			       "opening %s: asking what it is: %s; see the kernel's log", p->bdf,
+			       strerror(errno));
 	if (info.flags & VFIO_DEVICE_FLAGS_RESET)
 		return 0;
 	ret = paths_run_dir(dir, sizeof(dir));
 	if (ret < 0)
 		return ret;
-	snprintf(node, sizeof(node), "/dev/vfio/%u", id);
-	if (!no_reset && vfio_used_before(dir, bdf, node))
+	/* the same node whichever way it is opened; a kernel without groups has the other */
+	vfio_group_node(p->host->sysfs, p->host->dev, (int)p->group, node, sizeof(node));
+	if (access(node, F_OK) < 0)
+		vfio_device_node(p->host->sysfs, p->host->dev, p->bdf, node, sizeof(node));
+	if (!no_reset && vfio_used_before(dir, p->bdf, node))
 		return err_ret(-EBUSY,
 			       "opening %s: a guest has had it and the kernel cannot reset it "
 			       "(reset methods: %s), so what that guest left in it would reach the "
 			       "next; give it to the host's driver in between ('fourlane unassign "
 			       "%s', then assign), or accept that with no-reset=on",
-			       bdf, *methods ? methods : "none", bdf);
-	ret = vfio_used_mark(dir, bdf, node);
+			       p->bdf, *methods ? methods : "none", p->bdf);
+	ret = vfio_used_mark(dir, p->bdf, node);
 	if (ret < 0 && !no_reset)
 		return err_ret(ret,
 			       "opening %s: noting in %s that a guest has it, as it cannot be "
 			       "reset: %s; make room, or go without with no-reset=on",
-			       bdf, dir, strerror(-ret));
+			       p->bdf, dir, strerror(-ret));
 	return 0;
 }
 
-/* The words of --nic vfio besides the address. */
-struct prep_words {
-	bool rombar, no_reset;
-};
-
-static int prep_give(struct prep_guest *g, struct prep_nic *nic, int dev, int container, int group)
+/* All descriptors are the guest's: the NIC gets copies. */
+static int prep_give(const struct vfio_prep *p, struct prep_nic *nic, int dev)
 {
-	/* all three are the guest's: the NIC gets copies */
-	int ret = prep_add_fd(g, nic, "device", dev);
+	char group[24];
+	int ret = prep_add_fd(p->g, nic, "device", dev);
 
+	if (p->dma == VFIO_DMA_IOMMUFD)
+		return ret < 0 ? ret
+			       : prep_add_fd(p->g, nic, "iommufd", prep_shared_fd(p->g, "iommufd"));
+	snprintf(group, sizeof(group), "group%u", p->group);
 	if (ret == 0)
-		ret = prep_add_fd(g, nic, "container", container);
+		ret = prep_add_fd(p->g, nic, "container", prep_shared_fd(p->g, "container"));
 	if (ret == 0)
-		ret = prep_add_fd(g, nic, "group", group);
+		ret = prep_add_fd(p->g, nic, "group", prep_shared_fd(p->g, group));
 	return ret;
 }
 
-static int prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf_text,
-		     const struct prep_words *w)
+static int prep_tell(const struct vfio_prep *p, struct prep_nic *nic, const char *methods,
+		     const struct vfio_prep_words *w)
 {
-	char bdf[IOMMU_BDF_SIZE], physfn[64], methods[64];
-	unsigned int id;
-	int container, group, dev, ret;
+	char physfn[64], ioas[24] = "";
 
-	if (iommu_bdf_parse(bdf_text, bdf) < 0)
-		return err_ret(-EINVAL,
-			       "opening '%s': it is no PCI address; write it like 0000:03:00.0",
-			       bdf_text);
-	ret = prep_check(bdf, &id);
-	if (ret == 0)
-		ret = prep_memlock(bdf, prep_guest_mem(g) + LOCK_SLACK);
-	if (ret < 0)
-		return ret;
-	container = prep_container(g, bdf);
-	if (container < 0)
-		return container;
-	group = prep_group(g, bdf, id, container);
-	if (group < 0)
-		return group;
-	dev = prep_device(g, bdf, id, group);
-	if (dev < 0)
-		return dev;
-	vfio_reset_methods(host_real.sysfs, bdf, methods, sizeof(methods));
-	ret = prep_reset(bdf, id, dev, methods, w->no_reset);
-	if (ret == 0)
-		ret = prep_give(g, nic, dev, container, group);
-	if (ret < 0)
-		return ret;
+	if (p->dma == VFIO_DMA_IOMMUFD)
+		snprintf(ioas, sizeof(ioas), ",ioas=%" PRIu32, prep_shared_number(p->g, "iommufd"));
 	snprintf(nic->lane, sizeof(nic->lane), "%s",
 		 paths_link_name(physfn, sizeof(physfn), "%s/bus/pci/devices/%s/physfn",
-				 host_real.sysfs, bdf) == 0
+				 p->host->sysfs, p->bdf) == 0
 			 ? "vf"
 			 : "direct");
-	return prep_set_opts(nic, "vfio,host=%s,guest=%s,reset=%s%s%s", bdf, prep_guest_name(g),
-			     *methods ? methods : "unknown", w->rombar ? "" : ",rombar=off",
+	return prep_set_opts(nic, "vfio,host=%s,guest=%s,reset=%s,dma=%s%s%s%s", p->bdf,
+			     prep_guest_name(p->g), *methods ? methods : "unknown",
+			     dma_name(p->dma), ioas, w->rombar ? "" : ",rombar=off",
 			     w->no_reset ? ",no-reset=on" : "");
 }
 
-int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf)
+/* Which function: by its address, by its own node's descriptor, or both. */
+static int prep_find(struct vfio_prep *p, const char *host)
 {
-	return prep_open(g, nic, bdf, &(struct prep_words){ .rombar = true });
+	char given[IOMMU_BDF_SIZE] = "";
+	int ret = p->given.device < 0 ? 0 : vfio_given_bdf(p->host, p->given.device, given);
+
+	if (ret < 0)
+		return ret;
+	if (host && iommu_bdf_parse(host, p->bdf) < 0)
+		return err_ret(-EINVAL,
+			       "opening '%s': it is no PCI address; write it like 0000:03:00.0",
+			       host);
+	if (!host)
+		memcpy(p->bdf, given, sizeof(p->bdf));
+	if (*given && strcmp(given, p->bdf))
+		return err_ret(-EINVAL, "--nic vfio: fd=%d is %s, not %s; leave host= out",
+			       p->given.device, given, p->bdf);
+	/* the kernel would open it twice; a guest that has it twice would fight with itself */
+	if (prep_shared_fd(p->g, p->bdf) >= 0)
+		return err_ret(-EINVAL, "opening %s: the guest has it already; give it once",
+			       p->bdf);
+	return 0;
 }
 
-#define VFIO_KEYS "host=BDF, rombar=on|off, no-reset=on|off"
+int vfio_prep_function(struct vfio_prep *p, struct prep_nic *nic, const struct vfio_prep_words *w)
+{
+	char methods[64];
+	int dev, ret = prep_find(p, w->host);
+
+	if (ret == 0)
+		ret = prep_check(p);
+	if (ret == 0)
+		ret = vfio_prep_choose(p);
+	if (ret == 0)
+		ret = vfio_prep_limit(p->host, p->bdf, prep_guest_mem(p->g),
+				      p->dma == VFIO_DMA_IOMMUFD);
+	if (ret < 0)
+		return ret;
+	vfio_reset_methods(p->host->sysfs, p->bdf, methods, sizeof(methods));
+	dev = p->dma == VFIO_DMA_TYPE1 ? vfio_prep_type1(p) : vfio_prep_iommufd(p);
+	ret = dev < 0 ? dev : prep_reset(p, dev, methods, w->no_reset);
+	if (ret < 0) {
+		if (dev >= 0)
+			close(dev);
+		vfio_lent_give_back(&p->lent);
+		return ret;
+	}
+	ret = vfio_prep_share(p, p->bdf, dev, 0);
+	if (ret >= 0)
+		ret = prep_give(p, nic, dev);
+	return ret < 0 ? ret : prep_tell(p, nic, methods, w);
+}
+
+int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf, enum vfio_dma dma)
+{
+	struct vfio_prep p = { .host = &host_real,
+			       .g = g,
+			       .dma = dma,
+			       .given = { -1, -1, -1, -1 },
+			       .lent = VFIO_LENT_NOTHING };
+
+	return vfio_prep_function(&p, nic,
+				  &(struct vfio_prep_words){ .host = bdf, .rombar = true });
+}
+
+/* --- --nic vfio ----------------------------------------------------------- */
+
+#define VFIO_KEYS \
+	"host=BDF, dma=auto|type1|iommufd, rombar=on|off, no-reset=on|off; opened by the caller: " \
+	"fd=N, iommufd-fd=N, group-fd=N, container-fd=N"
+
+static int prep_take_fd(struct opts *o, const char *key, int *fd)
+{
+	uint64_t n = 0;
+	int ret;
+
+	*fd = -1;
+	ret = opts_take_number(o, key, 3, INT_MAX, &n);
+	if (ret == 0 && n)
+		*fd = (int)n;
+	return ret;
+}
+
+static int prep_take_words(struct opts *o, struct vfio_prep *p, struct vfio_prep_words *w)
+{
+	int ret = vfio_dma_take(o, &p->dma);
+
+	w->host = opts_take(o, "host");
+	w->rombar = true;
+	if (ret == 0)
+		ret = opts_take_bool(o, "rombar", &w->rombar);
+	if (ret == 0)
+		ret = opts_take_bool(o, "no-reset", &w->no_reset);
+	if (ret == 0)
+		ret = prep_take_fd(o, "fd", &p->given.device);
+	if (ret == 0)
+		ret = prep_take_fd(o, "iommufd-fd", &p->given.iommufd);
+	if (ret == 0)
+		ret = prep_take_fd(o, "group-fd", &p->given.group);
+	if (ret == 0)
+		ret = prep_take_fd(o, "container-fd", &p->given.container);
+	if (ret == 0)
+		ret = opts_done(o, VFIO_KEYS);
+	if (ret == 0 && !w->host && p->given.device < 0)
+		ret = err_ret(-EINVAL,
+			      "--nic %s: which PCI function? write vfio,host=BDF, or fd=N with its "
+			      "own node",
+			      opts_text(o));
+	return ret < 0 ? -EINVAL : 0;
+}
 
 static int prep_vfio(struct prep_guest *g, struct prep_nic *nic)
 {
-	const char *host = opts_take(nic->opts, "host");
-	struct prep_words w = { .rombar = true };
+	struct vfio_prep *p = calloc(1, sizeof(*p));
+	struct vfio_prep_words w = { 0 };
 	int ret;
 
-	if (!host)
-		return err_ret(-EINVAL, "--nic %s: which PCI function? write vfio,host=BDF",
-			       opts_text(nic->opts));
-	ret = opts_take_bool(nic->opts, "rombar", &w.rombar);
+	if (!p)
+		return err_ret(-ENOMEM, "preparing %s: out of memory; free some", nic->name);
+	p->host = &host_real;
+	p->g = g;
+	p->lent = VFIO_LENT_NOTHING;
+	ret = prep_take_words(nic->opts, p, &w);
 	if (ret == 0)
-		ret = opts_take_bool(nic->opts, "no-reset", &w.no_reset);
-	if (ret == 0)
-		ret = opts_done(nic->opts, VFIO_KEYS);
-	return ret < 0 ? -EINVAL : prep_open(g, nic, host, &w);
+		ret = vfio_prep_function(p, nic, &w);
+	if (ret < 0) {
+		free(p);
+		return ret;
+	}
+	nic->state = p;
+	return 0;
+}
+
+/* The guest's descriptors are closed. */
+static void prep_vfio_release(struct prep_guest *g, struct prep_nic *nic)
+{
+	struct vfio_prep *p = nic->state;
+
+	vfio_lent_give_back(&p->lent);
+	free(p);
+	nic->state = NULL;
 }
 
 static const struct nic_prep vfio_nic_prep = {
-	.name = "vfio", .lane = "direct", .keys = VFIO_KEYS, .prepare = prep_vfio
+	.name = "vfio",
+	.lane = "direct",
+	.keys = VFIO_KEYS,
+	.prepare = prep_vfio,
+	.release = prep_vfio_release,
 };
 NIC_PREP(&vfio_nic_prep);

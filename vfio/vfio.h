@@ -84,19 +84,45 @@ int vfio_restore(const struct vfio_sys *s, unsigned int flags);
  * be seen. */
 int vfio_user(const char *sysfs, const char *proc, const char *bdf);
 
-/* --- for fourlane run ----------------------------------------------------- */
 /*
- * vfio_prep_open - checks that the function is bound to vfio-pci and its group viable, opens
- * container, group and device, hands them to the NIC as "container", "group" and "device", raises
- * RLIMIT_MEMLOCK to what the guest needs, and sets the NIC's lane ("vf" for an SR-IOV VF, else
- * "direct") and its device options ("vfio,host=BDF"). Negative errno after a message that names the
- * mend. Nothing to release.
+ * vfio_group_node / vfio_device_node - the file by which programs open a group, or the function
+ * itself (a kernel with CONFIG_VFIO_DEVICE_CDEV; false: it has none). `dev` is "/dev". It need not
+ * be there.
  */
-int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf);
+void vfio_group_node(const char *sysfs, const char *dev, int id, char *buf, size_t size);
+bool vfio_device_node(const char *sysfs, const char *dev, const char *bdf, char *buf, size_t size);
+
+/* --- for fourlane run ----------------------------------------------------- */
+/* How the DMA of a guest's functions is mapped: one way for all of them. */
+enum vfio_dma {
+	VFIO_DMA_AUTO, /* as the guest's other functions; else type1 where the caller can open its
+			  nodes, else iommufd */
+	VFIO_DMA_TYPE1,
+	VFIO_DMA_IOMMUFD,
+};
+
+/* vfio_dma_take - the key dma=auto|type1|iommufd of a --nic. -EINVAL after a message. */
+int vfio_dma_take(struct opts *o, enum vfio_dma *out);
+
+/*
+ * vfio_prep_memory - may this account lock the guest's memory, as a device's DMA wants? For who
+ * changes something on the host before vfio_prep_open(), which asks as well. Raises RLIMIT_MEMLOCK
+ * where that is allowed. -EPERM after a message with the need, the limit and the mend.
+ */
+int vfio_prep_memory(struct prep_guest *g, const char *bdf);
+
+/*
+ * vfio_prep_open - checks that the function is bound to vfio-pci and its group viable, looks at
+ * the limit of locked memory, opens the function and what goes with it (container and group, or an
+ * iommufd), hands them to the NIC, and sets the NIC's lane ("vf" for an SR-IOV VF, else "direct")
+ * and its device options ("vfio,host=BDF,...,dma=type1"). Negative errno after a message that names
+ * the mend. Nothing to release.
+ */
+int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf, enum vfio_dma dma);
 
 /* --- for fourlane host ---------------------------------------------------- */
 /* vfio_host_check - what the lane "direct" (and "vm-aware") misses: KVM, an active IOMMU, vfio-pci,
- * /dev/vfio/vfio. */
+ * a way to map DMA. */
 void vfio_host_check(const struct host_view *v, struct host_lane_report *r);
 
 #endif

@@ -323,13 +323,13 @@ static void dev_destroy(struct device *d)
 	vfio_irq_free(&v->irq);
 	vfio_msi_free(v);
 	vfio_intx_free(v);
+	if (v->kvm_told)
+		vm_vfio_group(v->pci.vm, v->group >= 0 ? v->group : v->fd, false);
 	if (v->fd >= 0)
 		close(v->fd);
 	vfio_shared_put(v->pci.vm, v->shared);
-	if (v->group >= 0) {
-		vm_vfio_group(v->pci.vm, v->group, false);
+	if (v->group >= 0)
 		close(v->group);
-	}
 	free(v);
 }
 
@@ -407,31 +407,52 @@ static const struct device_ops dev_device_ops = {
 	.resume = dev_resume,
 };
 
-static int dev_take_fds(struct vfio_dev *v, struct vm *vm, struct device_conf *conf)
+/* What the supervisor opened: device, group and container, or device and iommufd. */
+static int dev_take_fds(struct vfio_dev *v, struct vm *vm, struct device_conf *conf, bool iommufd,
+			uint64_t ioas)
 {
-	int container = device_take_fd(conf, "container"), ret;
+	const struct iommu_map_fd f = {
+		.fd = device_take_fd(conf, iommufd ? "iommufd" : "container"),
+		.ioas = (uint32_t)ioas,
+	};
+	int ret;
 
-	v->group = device_take_fd(conf, "group");
+	v->group = iommufd ? -1 : device_take_fd(conf, "group");
 	v->fd = device_take_fd(conf, "device");
-	if (container < 0 || v->group < 0 || v->fd < 0) {
-		if (container >= 0)
-			close(container);
+	if (f.fd < 0 || v->fd < 0 || (!iommufd && v->group < 0)) {
+		if (f.fd >= 0)
+			close(f.fd);
 		return err_ret(-EBADF,
-			       "passing %s through: the descriptors container, group and device "
-			       "did not come; start the guest with 'fourlane run'",
-			       v->host);
+			       "passing %s through: its descriptors (device and %s) did not come; "
+			       "start the guest with 'fourlane run'",
+			       v->host, iommufd ? "iommufd" : "group, container");
 	}
-	ret = vfio_shared_get(vm, container, &v->shared);
+	ret = vfio_shared_get(vm, iommufd ? &iommu_map_iommufd : &iommu_map_type1v2, &f,
+			      &v->shared);
 	if (ret < 0)
 		return ret;
-	ret = vm_vfio_group(vm, v->group, true);
+	ret = vm_vfio_group(vm, iommufd ? v->fd : v->group, true);
+	v->kvm_told = ret == 0;
 	if (ret < 0 &&
 	    ret != -EOPNOTSUPP) /* a KVM without it: nothing but non-snooping DMA suffers */
-		return err_ret(
-			ret,
-			"passing %s through: telling KVM about its group: %s; see the kernel's log",
-			v->host, strerror(-ret));
+		return err_ret(ret,
+			       "passing %s through: telling KVM about it: %s; see the kernel's log",
+			       v->host, strerror(-ret));
 	return 0;
+}
+
+/* The words dma= and ioas=, and the descriptors that go with them. */
+static int dev_open_dma(struct vfio_dev *v, struct vm *vm, struct device_conf *conf)
+{
+	const char *dma = opts_take(conf->opts, "dma");
+	bool iommufd = dma && !strcmp(dma, "iommufd");
+	uint64_t ioas = 0;
+	int ret = opts_take_number(conf->opts, "ioas", 0, UINT32_MAX, &ioas);
+
+	if (ret == 0 && !iommufd && dma && strcmp(dma, "type1"))
+		ret = err_ret(-EINVAL, "passing %s through: dma=%s; give type1 or iommufd", v->host,
+			      dma);
+	return ret < 0 ? ret : dev_take_fds(v, vm, conf, iommufd, ioas);
 }
 
 /* Asks what the device is, resets it and takes the snapshot of its config space. */
@@ -519,7 +540,7 @@ static int dev_create(struct vm *vm, struct device_conf *conf, struct device **o
 	if (ret == 0)
 		ret = opts_take_bool(conf->opts, "no-reset", &v->no_reset_ok);
 	if (ret == 0)
-		ret = dev_take_fds(v, vm, conf);
+		ret = dev_open_dma(v, vm, conf);
 	if (ret == 0)
 		ret = dev_build(v, vm, conf->name, rom);
 	if (ret < 0) {
@@ -532,7 +553,8 @@ static int dev_create(struct vm *vm, struct device_conf *conf, struct device **o
 
 static const struct device_type vfio_type = {
 	.name = "vfio",
-	.keys = "host=BDF, rombar=on|off, no-reset=on|off, reset=METHODS, guest=NAME",
+	.keys = "host=BDF, dma=type1|iommufd, ioas=N, rombar=on|off, no-reset=on|off, "
+		"reset=METHODS, guest=NAME",
 	.create = dev_create,
 };
 DEVICE_TYPE(&vfio_type);

@@ -16,6 +16,7 @@
 #include "core/device.h"
 #include "core/err.h"
 #include "core/pci.h"
+#include "iommu/iommu.h"
 
 #define VFIO_PAGE 4096ull
 
@@ -125,10 +126,11 @@ unsigned int vfio_irq_count(struct vfio_irq *q); /* vectors that have a trigger 
 struct vfio_shared;
 
 /*
- * vfio_shared_get - the guest's DMA mapping; the first call makes it out of `container`, which is
- * taken in any case. Negative errno after a message. vfio_shared_put() for each get.
+ * vfio_shared_get - the guest's DMA mapping; the first call makes it, the others have to name the
+ * same. f->fd is taken in any case. Negative errno after a message. vfio_shared_put() for each get.
  */
-int vfio_shared_get(struct vm *vm, int container, struct vfio_shared **out);
+int vfio_shared_get(struct vm *vm, const struct iommu_map_ops *ops, const struct iommu_map_fd *f,
+		    struct vfio_shared **out);
 void vfio_shared_put(struct vm *vm, struct vfio_shared *s); /* accepts NULL */
 uint64_t vfio_shared_dma_bytes(const struct vfio_shared *s);
 uint64_t vfio_shared_dma_us(const struct vfio_shared *s);
@@ -216,9 +218,10 @@ int vfio_bar_map(struct pci_dev *d, unsigned int idx, uint64_t addr, bool on);
 struct vfio_dev {
 	struct pci_dev pci;
 	struct device dev;
-	char host[32];  /* for messages */
-	char guest[40]; /* its name, for messages */
-	int fd, group;
+	char host[32];    /* for messages */
+	char guest[40];   /* its name, for messages */
+	int fd, group;    /* group: -1 where the device was opened by its own node */
+	bool kvm_told;    /* of the group, or of the device itself */
 	uint64_t cfg_off; /* config space in fd */
 	size_t cfg_size;
 	bool can_reset;

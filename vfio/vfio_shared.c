@@ -1,35 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What all passed-through devices of one guest share: one VFIO container, so one mapping of guest
- * memory (two would pin and count it twice). Made by the first device, gone with the last. Called
- * by vfio_dev.c on the main thread.
+ * What all passed-through devices of one guest share: one VFIO container, or one address space of
+ * iommufd, so one mapping of guest memory (two would pin and count it twice). Made by the first
+ * device, gone with the last. Called by vfio_dev.c on the main thread, before the jail is closed.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/mem.h"
 #include "iommu/iommu.h"
 #include "vfio_priv.h"
 
 #define SHARED_KEY "vfio"
+#define SYSFS      "/sys"
 
 struct vfio_shared {
 	unsigned int n_users;
+	const struct iommu_map_ops *ops;
+	uint32_t ioas;
 	struct iommu_map *map;
 };
 
-static int shared_create(struct vm *vm, int container, struct vfio_shared **out)
+/* Small pages take longer to map, and the IOMMU holds fewer of them at hand. */
+static void shared_say_small_pages(const struct guest_mem *mem)
+{
+	bool file = mem_n_regions(mem) && mem_region(mem, 0)->fd >= 0;
+	char why[160];
+
+	if (!mem_page_size(mem) && iommu_small_pages(SYSFS, file, why, sizeof(why)))
+		err_say("mapping guest memory for DMA: in pages of 4 KiB, which takes longer and "
+			"makes DMA slower: %s, or give the guest --hugepages 2M",
+			why);
+}
+
+static int shared_create(struct vm *vm, const struct iommu_map_ops *ops,
+			 const struct iommu_map_fd *f, struct vfio_shared **out)
 {
 	struct vfio_shared *s = calloc(1, sizeof(*s));
 	int ret;
 
 	if (!s) {
-		close(container);
+		close(f->fd);
 		return err_ret(-ENOMEM, "passing a device through: out of memory; free some");
 	}
-	ret = iommu_map_create(&iommu_map_type1v2, &(struct iommu_map_fd){ .fd = container },
-			       vm_mem(vm), &s->map);
+	s->ops = ops;
+	s->ioas = f->ioas;
+	shared_say_small_pages(vm_mem(vm));
+	ret = iommu_map_create(ops, f, vm_mem(vm), &s->map);
 	if (ret == 0)
 		ret = vm_set_shared(vm, SHARED_KEY, s);
 	if (ret < 0) {
@@ -41,15 +60,22 @@ static int shared_create(struct vm *vm, int container, struct vfio_shared **out)
 	return 0;
 }
 
-int vfio_shared_get(struct vm *vm, int container, struct vfio_shared **out)
+int vfio_shared_get(struct vm *vm, const struct iommu_map_ops *ops, const struct iommu_map_fd *f,
+		    struct vfio_shared **out)
 {
 	struct vfio_shared *s = vm_shared(vm, SHARED_KEY);
 	int ret = 0;
 
 	if (s)
-		close(container); /* the same container by another descriptor */
-	else
-		ret = shared_create(vm, container, &s);
+		close(f->fd); /* the same container or iommufd by another descriptor */
+	if (s && (s->ops != ops || s->ioas != f->ioas))
+		ret = err_ret(-EINVAL,
+			      "passing a device through: its DMA is mapped by %s in address space "
+			      "%u, that of the guest's other devices by %s in %u; start the guest "
+			      "with 'fourlane run'",
+			      ops->name, f->ioas, s->ops->name, s->ioas);
+	if (!s)
+		ret = shared_create(vm, ops, f, &s);
 	if (ret < 0)
 		return ret;
 	s->n_users++;
