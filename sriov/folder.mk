@@ -1,5 +1,13 @@
 sriov-cli := env.c pf.c vf_settings.c vf_netlink.c vf_record.c vf_holder.c vf_count.c vf_change.c nics.c nic_names.c cmd_nics.c cmd_vf.c prep_vf.c host_sriov.c
 # tenants, a line each
+sriov-cli += tenant_yaml.c tenant_conf.c tenant_conf_check.c tenant_conf_json.c
 sriov-cli += cmd_tenant.c tenant_route.c tenant_world.c
+sriov-cli += tenant_store.c
+sriov-cli += tenant_store_sql.c
+sriov-cli += tenant_store_slots.c
+sriov-cli += tenant_store_journal.c
+sriov-cli += tenant_store_lease.c
+sriov-cli += tenant_caps.c
+sriov-cli += tenant_caps_table.c
 sriov-vmm :=
 sriov-lib :=

@@ -45,6 +45,9 @@ struct tenant_pf_rule {
 struct tenant_want {
 	char name[TENANT_NAME_SIZE]; /* [A-Za-z0-9][A-Za-z0-9._-]*, shorter than this */
 	unsigned int vfs, line;
+	struct { /* lines of these words, 0 where they are not; for messages, not stored */
+		unsigned int vlan, rate, mac;
+	} at;
 	struct vf_request set; /* all but the MAC */
 	bool mac_auto;         /* a stable MAC from name and number, locally administered */
 	uint8_t (*macs)[6];    /* else a list, one for each VF */
@@ -69,6 +72,8 @@ struct tenant_file {
  * out of range, a VLAN of an `exclusive` tenant that another has. The caller frees *out.
  */
 int tenant_file_load(const char *path, struct tenant_file **out);
+/* tenant_file_parse - the same of a text; `name` stands in messages. */
+int tenant_file_parse(const char *name, const char *text, size_t len, struct tenant_file **out);
 void tenant_file_free(struct tenant_file *f); /* accepts NULL */
 /* The form in which the store keeps it. from_json: -EINVAL without a message. */
 json_t *tenant_file_to_json(const struct tenant_file *f);
