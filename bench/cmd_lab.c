@@ -68,10 +68,10 @@ static bool lab_is_ifname(const char *s)
 static const struct {
 	const char *verb, *options;
 } lab_takes[] = {
-	{ "run", " iommu timeout append copy-in copy-out env fresh cpus modules tap in-turn "
+	{ "run", " iommu timeout append copy-in copy-out env fresh cpus modules tap disk in-turn "
 		 "console json " },
-	{ "up", " iommu append cpus modules tap in-turn console " },
-	{ "shell", " iommu append fresh cpus modules tap in-turn " },
+	{ "up", " iommu append cpus modules tap disk in-turn console " },
+	{ "shell", " iommu append fresh cpus modules tap disk in-turn " },
 	{ "status", " json " },
 	{ "build", " modules cached " },
 };
@@ -102,6 +102,7 @@ static int lab_parse(int argc, char **argv, bool command_follows, struct lab_wor
 		{ .name = "cpus", .value = &cpus },
 		{ .name = "modules", .flag = &w->o.modules },
 		{ .name = "tap", .value = &w->o.tap },
+		{ .name = "disk", .value = &w->o.disk },
 		{ .name = "cached", .flag = &w->cached },
 		{ .name = "in-turn", .flag = &w->o.in_turn },
 		{ .name = "console", .flag = &w->o.console },
@@ -523,7 +524,7 @@ static const struct command lab_command = {
 		 "       fourlane lab down\n"
 		 "       fourlane lab build [--modules] [--cached]\n"
 		 "\n"
-		 "OPTION  --iommu intel|amd|none, --modules, --tap IFNAME, --append WORDS, --cpus "
+		 "OPTION  --iommu intel|amd|none, --modules, --tap IFNAME, --disk FILE, --append WORDS, --cpus "
 		 "N, --in-turn\n"
 		 "\n"
 		 "A machine in software (QEMU): VT-d or AMD-Vi, four ports of an Intel 82576 with "
@@ -544,6 +545,8 @@ static const struct command lab_command = {
 		 "        use builds them (minutes; needs gcc and make).\n"
 		 "        --tap joins a tap of this machine to the wire, made if it is not there "
 		 "(root, or the tap's owner).\n"
+		 "        --disk keeps what the lab writes to its NVMe disk in a file of yours "
+		 "(made, of 256 MiB, if it is not there).\n"
 		 "        --append gives a fresh lab's kernel more words (iommu=pt, hugepages=256, "
 		 "...).\n"
 		 "        --cpus: a fresh lab's CPUs, two unless told; with one, Linux guests are "

@@ -168,6 +168,29 @@ void lab_close(struct lab *lab)
 
 /* --- starting --- */
 
+/* A file of the user's, for one lab at a time: the lock goes with QEMU's descriptor. */
+static int lab_disk_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644), err;
+	struct stat st;
+
+	if (fd < 0)
+		return err_ret(-errno, "lab: opening the disk %s: %s; name a file that you may write",
+			       path, strerror(errno));
+	err = fstat(fd, &st) < 0 ? errno : !S_ISREG(st.st_mode) ? EINVAL : 0;
+	if (!err && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		err = errno == EWOULDBLOCK ? EBUSY : errno;
+	if (!err && st.st_size == 0 && ftruncate(fd, DISK_BYTES) < 0)
+		err = errno;
+	if (!err)
+		return fd;
+	close(fd);
+	return err_ret(-err, "lab: opening the disk %s: %s", path,
+		       err == EBUSY    ? "another lab has it; end that first"
+		       : err == EINVAL ? "it is no plain file; name one"
+				       : strerror(err));
+}
+
 static int lab_disk_create(void)
 {
 	int fd = memfd_create("fourlane-lab-nvme", MFD_CLOEXEC);
@@ -244,7 +267,7 @@ static int lab_start(const struct lab_options *o, int lock, const struct lab_pla
 	if (ret >= 0)
 		s.initrd = ret = lab_initrd_create(&image);
 	if (ret >= 0)
-		s.disk = ret = lab_disk_create();
+		s.disk = ret = o->disk ? lab_disk_open(o->disk) : lab_disk_create();
 	if (ret >= 0) {
 		ret = pid = lab_fork_guardian(&s, &fd);
 		if (pid > 0)
@@ -391,7 +414,7 @@ static bool lab_fits(const struct lab *lab, const struct lab_options *o)
 {
 	return (o->any_iommu || lab_has(lab, "iommu", lab_iommu_name(o->iommu))) &&
 	       (!o->modules || lab_has(lab, "modules", "yes")) &&
-	       (!o->tap || lab_has(lab, "tap", o->tap));
+	       (!o->tap || lab_has(lab, "tap", o->tap)) && !o->disk;
 }
 
 int lab_open(const struct lab_options *o, struct lab **out)

@@ -6,7 +6,8 @@
  *
  * Processes: the command P forks the guardian G (lab_guard.c), G starts QEMU. G ends QEMU and
  * itself when P's socket closes (a lab for one command), or when told (`lab up`); the kernel ends
- * QEMU when G dies. Nothing is written to disk by any of them, so nothing stays.
+ * QEMU when G dies. Nothing is written to disk by any of them but the file that the user names for
+ * the NVMe disk, so nothing else stays.
  */
 #ifndef BENCH_LAB_LAB_H
 #define BENCH_LAB_LAB_H
@@ -64,6 +65,8 @@ struct lab_options {
 	bool modules;    /* with iommufd, VFIO's character devices and netdevsim */
 	const char *tap; /* a tap of this machine that joins the wire, made if it is not there; or
 			    NULL */
+	const char *disk; /* the file behind its NVMe disk, made if it is not there, which stays; NULL:
+			     memory */
 	bool console;    /* show the serial console on stderr while it boots and runs */
 	int signals;     /* descriptor that becomes readable when waits shall end with -EINTR (a
 			    signalfd); -1: none. Never read here */
