@@ -9,5 +9,6 @@ sriov-cli += tenant_store_journal.c
 sriov-cli += tenant_store_lease.c
 sriov-cli += tenant_caps.c
 sriov-cli += tenant_caps_table.c
+sriov-cli += devlink.c
 sriov-vmm :=
 sriov-lib :=
