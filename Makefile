@@ -72,6 +72,7 @@ help:
 	@echo 'make compare    install what is missing, build, compare the lanes on this host and in the software host'
 	@echo 'make peers      install what is missing, build, measure the switch beside OVS-DPDK and testpmd (PEERS=--quick ...)'
 	@echo 'make boot-time  install what is missing, build, time Linux to its /init beside QEMU, in the software host (BOOT=--rounds 9 ...)'
+	@echo 'make direct-cost  the same for a NIC in a guest: first DMA, memory, exits beside QEMU, in the software host (DIRECT=--rounds 9 ...)'
 	@echo 'make check      install what is missing, build, run every test that this machine can run'
 	@echo 'make soak       the long repetitions of the tests'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
@@ -119,6 +120,7 @@ $(B)/flags: FORCE
 -include bench/guest/guest.mk
 -include bench/peers/peers.mk
 -include bench/boot/boot.mk
+-include bench/direct/direct.mk
 
 # --- tests -------------------------------------------------------------------------------------------------------
 # A unit test links everything but the mains and the jail: small enough, and a fake is never in the way of the real one.

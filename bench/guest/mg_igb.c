@@ -8,6 +8,7 @@
 #include "mg_igb.h"
 
 #define RESET_WAIT_MS 100
+#define DONE_WAIT_MS  10 /* as long as Linux's igb waits for it */
 
 static const char *reset(struct mg *mg, uint64_t regs)
 {
@@ -26,7 +27,7 @@ static const char *reset(struct mg *mg, uint64_t regs)
 		mg_wait_us(mg, 1000);
 	}
 	/* A model may not know the bit: go on without it. */
-	for (i = 0; i < RESET_WAIT_MS && !(mg_read32(regs + IGB_STATUS) & IGB_STATUS_PF_RST_DONE);
+	for (i = 0; i < DONE_WAIT_MS && !(mg_read32(regs + IGB_STATUS) & IGB_STATUS_PF_RST_DONE);
 	     i++)
 		mg_wait_us(mg, 1000);
 	mg_write32(regs + IGB_IMC, 0xffffffff);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The files that `fourlane lab` looks for beside itself: the agent (process 1 of the software host), its first script, the
-# builders of image and modules.
-LAB_FILES := $(B)/lab/agent $(B)/lab/build.sh $(B)/lab/build_lib.sh $(B)/lab/modules.sh $(B)/lab/stage1
+# builders of image and modules; and qemu_copy.sh, which takes QEMU out of the image.
+LAB_FILES := $(B)/lab/agent $(B)/lab/build.sh $(B)/lab/build_lib.sh $(B)/lab/modules.sh \
+	$(B)/lab/qemu_copy.sh $(B)/lab/stage1
 INSTALL_LAB := $(LAB_FILES)
 bench-cli += lab/lab_tap.c
 
