@@ -146,6 +146,7 @@ struct sriov_env {
 	char run_dir[PATH_MAX];	  /* locks */
 	/* how long VFs may take to appear, and locks to become free */
 	unsigned int wait_ms;
+	unsigned int lock_ms; /* the latter for vf_lock(); 0: wait_ms */
 	const struct vf_ops *ops;
 	/*
 	 * One write to a sysfs file: negative errno, no message. A test's acts as the kernel would.
@@ -263,6 +264,22 @@ int vf_lock(const struct sriov_env *e);
  */
 int vf_lease(const struct sriov_env *e, const char *bdf, const char *holder);
 
+/* --- tenants, as the rest of the folder sees them (tenant_owner.c) ------ */
+/*
+ * tenant_settle - under vf_lock(), before a VF is changed: what a crash left of tenants' affairs is
+ * put right. Negative errno after a message.
+ */
+int tenant_settle(const struct sriov_env *e);
+/*
+ * tenant_refuse - -EBUSY after a message that names the tenant when VF idx (SRIOV_UNKNOWN: any) of
+ * the PF is a tenant's. `doing` begins the message, the PF's name follows.
+ */
+int tenant_refuse(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		  const char *doing);
+/* tenant_holds - 1 and who in words when a tenant's guest, or somebody by hand, has the VF. */
+int tenant_holds(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, char *buf,
+		 size_t size);
+
 /* --- what was before, on disk (vf_record.c) ----------------------------- */
 struct vf_record {
 	char pf[SRIOV_ID_SIZE];
@@ -287,6 +304,7 @@ int vf_record_load(const struct sriov_env *e, const char *name, struct vf_record
  */
 int vf_record_save(const struct sriov_env *e, const char *name, const struct vf_record *r);
 int vf_record_drop(const struct sriov_env *e, const char *name);
+bool vf_record_exists(const struct sriov_env *e, const char *name); /* of any boot */
 /* vf_record_note - remembers the settings of one VF unless it has been noted already. -ENOMEM. */
 int vf_record_note(struct vf_record *r, unsigned int idx, const struct vf_settings *s);
 const struct vf_settings *vf_record_find(const struct vf_record *r, unsigned int idx);
@@ -326,6 +344,27 @@ int vf_lease_note(const struct sriov_env *e, const struct sriov_pf *pf, unsigned
 		  const char *bdf, const struct vf_settings *now);
 int vf_lease_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
 		     const char *bdf);
+bool vf_lease_noted(const struct sriov_env *e, const char *bdf);
+/*
+ * vf_setting_write - one request to the driver, not read back. Negative errno after a message that
+ * names the setting and says what would mend it.
+ */
+int vf_setting_write(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		     enum vf_setting s, const struct vf_settings *to);
+/* vf_compare_back - what was set must be what is read. -EIO after a message. */
+int vf_compare_back(const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *want,
+		    const struct vf_settings *is);
+/*
+ * vf_leases_restore - puts back what guests of --nic vf,host= that were killed have left in VFs
+ * that nobody uses. Gives the first error after trying all.
+ */
+int vf_leases_restore(const struct sriov_env *e, const struct sriov_pf *pf);
+/*
+ * vf_count_to - n VFs, through 0; they are there when it returns 0. Whoever calls has seen to it
+ * that nobody uses them. vf_autoprobe_write - -1: the device has no such switch.
+ */
+int vf_count_to(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n);
+int vf_autoprobe_write(const struct sriov_env *e, const struct sriov_pf *pf, int value);
 /* vf_set - the command: lock, record, merge, apply. */
 int vf_set(const struct sriov_env *e, const char *pf, unsigned int idx, const struct vf_request *r);
 int vf_count_create(const struct sriov_env *e, const char *pf, unsigned int count, bool autoprobe);

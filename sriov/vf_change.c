@@ -22,7 +22,8 @@ int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_tabl
 		return err_ret(ret, "reading the VF settings of %s: %s; is the PF still there?",
 			       pf->name, strerror(-ret));
 	if (t->n < t->announced)
-		err_say("reading the VF settings of %s: the kernel's answer holds %u of %u VFs (its list is one 64 KiB attribute); "
+		err_say("reading the VF settings of %s: the kernel's answer holds %u of %u VFs "
+			"(its list is one 64 KiB attribute); "
 			"the others are shown as unknown",
 			pf->name, t->n, t->announced);
 	return 0;
@@ -63,18 +64,14 @@ static const char *refusal_mend(int err, enum vf_setting s)
 {
 	switch (-err) {
 	case EPERM:
-	case EACCES:
-		return "it takes CAP_NET_ADMIN: run as root";
-	case EOPNOTSUPP:
-		return "leave this setting out, or use a NIC whose driver has it";
-	case EPROTONOSUPPORT:
-		return "use 802.1Q";
+	case EACCES: return "it takes CAP_NET_ADMIN: run as root";
+	case EOPNOTSUPP: return "leave this setting out, or use a NIC whose driver has it";
+	case EPROTONOSUPPORT: return "use 802.1Q";
 	case EINVAL:
-		return s == VF_RATE
-			       ? "leave the minimum out, keep the maximum below the link's speed, and see that the PF's link is up"
-			       : "the driver does not take this value";
-	default:
-		return "see the kernel's log";
+		return s == VF_RATE ? "leave the minimum out, keep the maximum below the link's "
+				      "speed, and see that the PF's link is up"
+				    : "the driver does not take this value";
+	default: return "see the kernel's log";
 	}
 }
 
@@ -94,7 +91,7 @@ static int refused(const struct sriov_pf *pf, unsigned int idx, enum vf_setting 
 	return err == -EPROTONOSUPPORT ? -EOPNOTSUPP : err;
 }
 
-static int write_one(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+int vf_setting_write(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
 		     enum vf_setting s, const struct vf_settings *to)
 {
 	char why[160] = "";
@@ -116,10 +113,10 @@ static int read_one(const struct sriov_env *e, const struct sriov_pf *pf, unsign
 			      "finding VF %u of %s: it has %u VFs; see 'fourlane vf list %s'", idx,
 			      pf->name, t.announced, pf->name);
 	else if (!t.vf[idx].known)
-		ret = err_ret(
-			-EMSGSIZE,
-			"reading VF %u of %s: the kernel's answer does not reach that far; use fewer VFs",
-			idx, pf->name);
+		ret = err_ret(-EMSGSIZE,
+			      "reading VF %u of %s: the kernel's answer does not reach that far; "
+			      "use fewer VFs",
+			      idx, pf->name);
 	else
 		*out = t.vf[idx];
 	vf_table_free(&t);
@@ -127,8 +124,8 @@ static int read_one(const struct sriov_env *e, const struct sriov_pf *pf, unsign
 }
 
 /* What was set must be what is read; a setting that the driver does not tell cannot be compared. */
-static int compare_back(const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *want,
-			const struct vf_settings *is)
+int vf_compare_back(const struct sriov_pf *pf, unsigned int idx, const struct vf_settings *want,
+		    const struct vf_settings *is)
 {
 	char a[64], b[64];
 
@@ -137,10 +134,10 @@ static int compare_back(const struct sriov_pf *pf, unsigned int idx, const struc
 			continue;
 		vf_setting_text(s, want, a, sizeof(a));
 		vf_setting_text(s, is, b, sizeof(b));
-		return err_ret(
-			-EIO,
-			"setting %s of VF %u of %s: the driver took it and shows %s; another value, or another program sets it too",
-			a, idx, pf->name, b);
+		return err_ret(-EIO,
+			       "setting %s of VF %u of %s: the driver took it and shows %s; "
+			       "another value, or another program sets it too",
+			       a, idx, pf->name, b);
 	}
 	return 0;
 }
@@ -150,7 +147,7 @@ static void take_back(const struct sriov_env *e, const struct sriov_pf *pf, unsi
 {
 	for (int s = VF_N_SETTINGS - 1; s >= 0; s--)
 		if (done & now->known & VF_BIT(s))
-			write_one(e, pf, idx, s, now);
+			vf_setting_write(e, pf, idx, s, now);
 }
 
 int vf_apply(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
@@ -164,14 +161,14 @@ int vf_apply(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int 
 		if (!(want->known & VF_BIT(s)) ||
 		    ((now->known & VF_BIT(s)) && vf_setting_equal(s, now, want)))
 			continue;
-		ret = write_one(e, pf, idx, s, want);
+		ret = vf_setting_write(e, pf, idx, s, want);
 		if (ret == 0)
 			done |= VF_BIT(s);
 	}
 	if (ret == 0 && done)
 		ret = read_one(e, pf, idx, &is);
 	if (ret == 0 && done)
-		ret = compare_back(pf, idx, want, &is);
+		ret = vf_compare_back(pf, idx, want, &is);
 	if (ret < 0)
 		take_back(e, pf, idx, done, now);
 	return ret;
@@ -188,12 +185,12 @@ int vf_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned in
 	for (int s = 0; s < VF_N_SETTINGS; s++) {
 		if (!(before->known & is.known & VF_BIT(s)) || vf_setting_equal(s, before, &is))
 			continue;
-		ret = write_one(e, pf, idx, s, before);
+		ret = vf_setting_write(e, pf, idx, s, before);
 		if (ret < 0 && !first)
 			first = ret;
 	}
 	ret = first ? first : read_one(e, pf, idx, &is);
-	return ret < 0 ? ret : compare_back(pf, idx, before, &is);
+	return ret < 0 ? ret : vf_compare_back(pf, idx, before, &is);
 }
 
 static int set_locked(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
@@ -264,6 +261,14 @@ int vf_lease_note(const struct sriov_env *e, const struct sriov_pf *pf, unsigned
 		ret = vf_record_save(e, name, &r);
 	vf_record_free(&r);
 	return ret;
+}
+
+bool vf_lease_noted(const struct sriov_env *e, const char *bdf)
+{
+	char name[32];
+
+	lease_record_name(bdf, name);
+	return vf_record_exists(e, name);
 }
 
 int vf_lease_restore(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,

@@ -36,7 +36,7 @@ static int autoprobe_read(const struct sriov_pf *pf)
 	return v <= 1 ? (int)v : AUTOPROBE_NONE;
 }
 
-static int autoprobe_write(const struct sriov_env *e, const struct sriov_pf *pf, int value)
+int vf_autoprobe_write(const struct sriov_env *e, const struct sriov_pf *pf, int value)
 {
 	int ret;
 
@@ -44,7 +44,8 @@ static int autoprobe_write(const struct sriov_env *e, const struct sriov_pf *pf,
 		return 0;
 	ret = file_write(e, pf, "sriov_drivers_autoprobe", (unsigned int)value);
 	return ret < 0 ? err_ret(ret,
-				 "setting sriov_drivers_autoprobe of %s: %s; run as root, with a writable /sys",
+				 "setting sriov_drivers_autoprobe of %s: %s; run as root, with a "
+				 "writable /sys",
 				 pf->name, strerror(-ret))
 		       : 0;
 }
@@ -53,18 +54,16 @@ static const char *count_mend(int err)
 {
 	switch (-err) {
 	case EACCES:
-	case EROFS:
-		return "run as root, with a writable /sys";
+	case EROFS: return "run as root, with a writable /sys";
 	case ENOMEM:
 	case ENOSPC:
 	case EIO:
-		return "the firmware may have left too little bus or BAR space: try fewer, or turn SR-IOV on in the firmware";
+		return "the firmware may have left too little bus or BAR space: try fewer, or turn "
+		       "SR-IOV on in the firmware";
 	case ERANGE:
 	case EPERM:
-	case EINVAL:
-		return "run as root; the driver may allow fewer than the device: try fewer";
-	default:
-		return "see the kernel's log";
+	case EINVAL: return "run as root; the driver may allow fewer than the device: try fewer";
+	default: return "see the kernel's log";
 	}
 }
 
@@ -103,10 +102,10 @@ static int wait_for_vfs(const struct sriov_env *e, const struct sriov_pf *pf, un
 	for (unsigned int waited = 0; pf->pci && !vfs_there(pf, n, &missing);
 	     waited += WAIT_POLL_MS) {
 		if (waited >= e->wait_ms)
-			return err_ret(
-				-ETIMEDOUT,
-				"giving %s %u VFs: VF %u did not appear in %u ms; see the kernel's log",
-				pf->name, n, missing, e->wait_ms);
+			return err_ret(-ETIMEDOUT,
+				       "giving %s %u VFs: VF %u did not appear in %u ms; see the "
+				       "kernel's log",
+				       pf->name, n, missing, e->wait_ms);
 		nanosleep(&pause, NULL);
 	}
 	return 0;
@@ -153,15 +152,16 @@ static int give_back(const struct sriov_env *e, const struct sriov_pf *pf)
 	return ret;
 }
 
-/* What guests that were killed have left. */
-static int restore_leases(const struct sriov_env *e, const struct sriov_pf *pf)
+int vf_leases_restore(const struct sriov_env *e, const struct sriov_pf *pf)
 {
-	char bdf[IOMMU_BDF_SIZE];
-	int first = 0;
+	char bdf[IOMMU_BDF_SIZE], holder[256];
+	int first = 0, ret;
 
 	for (unsigned int i = 0; i < pf->num_vfs; i++) {
-		int ret = sriov_vf_bdf(pf, i, bdf) < 0 ? 0 : vf_lease_restore(e, pf, i, bdf);
-
+		ret = sriov_vf_bdf(pf, i, bdf) < 0 || !vf_lease_noted(e, bdf) ||
+				      vf_holder(e, pf, i, holder, sizeof(holder))
+			      ? 0
+			      : vf_lease_restore(e, pf, i, bdf);
 		if (ret < 0 && !first)
 			first = ret;
 	}
@@ -191,14 +191,11 @@ static void restore_table(const struct sriov_env *e, const struct sriov_pf *pf,
 			vf_restore(e, pf, i, &t->vf[i]);
 }
 
-static int count_steps(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n,
-		       int autoprobe)
+int vf_count_to(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n)
 {
 	bool link = carrier(pf);
-	int ret = autoprobe_write(e, pf, autoprobe);
+	int ret = pf->num_vfs ? count_write(e, pf, 0) : 0;
 
-	if (ret == 0 && pf->num_vfs)
-		ret = count_write(e, pf, 0);
 	if (ret == 0 && n)
 		ret = count_write(e, pf, n);
 	if (ret == 0)
@@ -206,6 +203,14 @@ static int count_steps(const struct sriov_env *e, const struct sriov_pf *pf, uns
 	if (ret == 0 && link)
 		wait_for_carrier(e, pf);
 	return ret;
+}
+
+static int count_steps(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int n,
+		       int autoprobe)
+{
+	int ret = vf_autoprobe_write(e, pf, autoprobe);
+
+	return ret < 0 ? ret : vf_count_to(e, pf, n);
 }
 
 /*
@@ -227,7 +232,7 @@ static int count_change(const struct sriov_env *e, const struct sriov_pf *pf, un
 		    wait_for_vfs(e, pf, pf->num_vfs) == 0)
 			restore_table(e, pf, &now);
 	}
-	after = autoprobe_write(e, pf, autoprobe_after);
+	after = vf_autoprobe_write(e, pf, autoprobe_after);
 	vf_table_free(&now);
 	return ret < 0 ? ret : after;
 }
@@ -273,7 +278,7 @@ static int finish_create(const struct sriov_env *e, const struct sriov_pf *pf)
 	if (ret == -ENOENT)
 		return 0;
 	if (ret == 0)
-		ret = autoprobe_write(e, pf, r.autoprobe);
+		ret = vf_autoprobe_write(e, pf, r.autoprobe);
 	vf_record_free(&r);
 	return ret < 0 ? ret : wait_for_vfs(e, pf, pf->num_vfs);
 }
@@ -298,7 +303,7 @@ static int create_locked(const struct sriov_env *e, const struct sriov_pf *pf, u
 	ret = vf_record_open(e, pf, &r);
 	if (ret < 0)
 		return ret;
-	ret = restore_leases(e, pf);
+	ret = vf_leases_restore(e, pf);
 	if (ret == 0)
 		ret = note_all(e, pf, &r);
 	if (ret == 0)
@@ -331,7 +336,7 @@ int vf_count_create(const struct sriov_env *e, const char *name, unsigned int co
 static int put_back(const struct sriov_env *e, const struct sriov_pf *pf, const struct vf_record *r)
 {
 	bool count_changes = pf->num_vfs != r->num_vfs;
-	int ret = restore_leases(e, pf);
+	int ret = vf_leases_restore(e, pf);
 
 	if (ret == 0)
 		ret = give_back(e, pf);
@@ -339,7 +344,7 @@ static int put_back(const struct sriov_env *e, const struct sriov_pf *pf, const 
 		return ret;
 	ret = restore_noted(e, pf, r, pf->num_vfs);
 	if (!count_changes) {
-		int probe = autoprobe_write(e, pf, r->autoprobe);
+		int probe = vf_autoprobe_write(e, pf, r->autoprobe);
 
 		return ret < 0 ? ret : probe;
 	}
@@ -355,11 +360,11 @@ static int remove_locked(const struct sriov_env *e, const struct sriov_pf *pf)
 	if (ret == -ENOENT && pf->num_vfs == 0)
 		return 0;
 	if (ret == -ENOENT)
-		return err_ret(
-			ret,
-			"removing the VFs of %s: fourlane changed nothing here, its %u VFs are somebody else's; "
-			"'fourlane vf create %s 0' takes them away all the same",
-			pf->name, pf->num_vfs, pf->name);
+		return err_ret(ret,
+			       "removing the VFs of %s: fourlane changed nothing here, its %u VFs "
+			       "are somebody else's; "
+			       "'fourlane vf create %s 0' takes them away all the same",
+			       pf->name, pf->num_vfs, pf->name);
 	if (ret < 0)
 		return ret;
 	ret = vf_any_holder(e, pf, 0, pf->num_vfs, "removing the VFs of");

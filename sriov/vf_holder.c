@@ -2,9 +2,9 @@
 /*
  * Who uses a VF, and who may change anything: found out before a count is changed, because the
  * kernel demands 0 VFs in between, which takes them from whoever has them. A VF is in use when it
- * is leased to a guest, when a process has its VFIO group or device open (vfio_user), when its
- * netdev is up, or when a driver runs it and no netdev of it is seen here. Locks are flock()s in
- * the run folder: they end with their holder, however that ends.
+ * is leased to a guest (also a tenant's), when a process has its VFIO group or device open
+ * (vfio_user), when its netdev is up, or when a driver runs it and no netdev of it is seen here.
+ * Locks are flock()s in the run folder: they end with their holder, however that ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -69,16 +69,42 @@ static int lock_take(int fd, unsigned int wait_ms)
 	}
 }
 
+/* The words of this process, as far as they tell what it does. */
+static void own_command(const struct sriov_env *e, char *buf, size_t size)
+{
+	char path[PATH_MAX], words[256];
+	const char *name;
+	size_t n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/self/cmdline", e->v->proc);
+	f = fopen(path, "re");
+	if (f) {
+		n = fread(words, 1, sizeof(words) - 1, f);
+		fclose(f);
+	}
+	while (n > 0 && !words[n - 1])
+		n--;
+	words[n] = '\0';
+	name = strrchr(words, '/'); /* of the first word: the others lie behind its end */
+	name = name ? name + 1 : words;
+	for (char *c = words; c < words + n; c++)
+		if (*c < ' ')
+			*c = ' ';
+	snprintf(buf, size, "%.60s", n ? name : "fourlane");
+}
+
 int vf_lock(const struct sriov_env *e)
 {
-	char path[LOCK_PATH], holder[128];
+	char path[LOCK_PATH], holder[128], command[64];
 	int fd = lock_open(e, "vf.lock", path), ret;
 
 	if (fd < 0)
 		return fd;
-	ret = lock_take(fd, e->wait_ms);
+	ret = lock_take(fd, e->lock_ms ? e->lock_ms : e->wait_ms);
+	own_command(e, command, sizeof(command));
 	if (ret == 0)
-		ret = lock_sign(fd, "fourlane");
+		ret = lock_sign(fd, command);
 	if (ret == 0)
 		return fd;
 	lock_holder(fd, holder, sizeof(holder));
@@ -157,10 +183,10 @@ static bool driver_holds(const struct sriov_env *e, const char *vf_path, const c
 		return pid != 0;
 	}
 	if (sriov_first_netdev(vf_path, netdev) == 0) {
-		snprintf(
-			buf, size,
-			"driver %s runs it and no netdev of it is here (another network namespace, or a user-space driver)",
-			driver);
+		snprintf(buf, size,
+			 "driver %s runs it and no netdev of it is here (another network "
+			 "namespace, or a user-space driver)",
+			 driver);
 		return true;
 	}
 	if (!netdev_up(vf_path, netdev))

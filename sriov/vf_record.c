@@ -72,7 +72,7 @@ static int record_vfs(const json_t *vfs, struct vf_record *r)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach (vfs, i, o) {
+	json_array_foreach(vfs, i, o) {
 		const json_t *idx = json_object_get(o, "index");
 		struct vf_settings s;
 
@@ -108,6 +108,14 @@ static int record_parse(const struct sriov_env *e, const json_t *root, struct vf
 	return record_vfs(vfs, r);
 }
 
+bool vf_record_exists(const struct sriov_env *e, const char *name)
+{
+	char path[RECORD_PATH];
+
+	record_path(e, name, "", path);
+	return record_name_ok(name) && access(path, F_OK) == 0;
+}
+
 int vf_record_load(const struct sriov_env *e, const char *name, struct vf_record *r)
 {
 	char path[RECORD_PATH];
@@ -131,7 +139,8 @@ int vf_record_load(const struct sriov_env *e, const char *name, struct vf_record
 	if (ret < 0)
 		vf_record_free(r);
 	if (ret == -EBADMSG)
-		err_say("reading %s: not a record of this version; put the VFs right by hand and remove the file",
+		err_say("reading %s: not a record of this version; put the VFs right by hand and "
+			"remove the file",
 			path);
 	return ret;
 }
