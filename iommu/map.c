@@ -69,12 +69,13 @@ static int map_fail(int err, struct iommu_range r, uint64_t need)
 			       " for DMA: %s though RLIMIT_MEMLOCK is unlimited; "
 			       "free memory or give the guest less than %" PRIu64 " MiB",
 			       r.first, r.last, strerror(-err), map_mib(need));
-	return err_ret(
-		err,
-		"mapping guest memory for DMA: %s: RLIMIT_MEMLOCK is %" PRIu64 " MiB and %" PRIu64
-		" MiB must be locked; "
-		"raise it ('ulimit -l %" PRIu64 "', or memlock in limits.conf) or run as root",
-		strerror(-err), (uint64_t)lim.rlim_cur >> 20, map_mib(need), (need + 1023) / 1024);
+	return err_ret(err,
+		       "mapping guest memory for DMA: %s: RLIMIT_MEMLOCK is %" PRIu64
+		       " KiB and %" PRIu64 " MiB must be locked; raise it ('ulimit -l %" PRIu64
+		       "', LimitMEMLOCK=%" PRIu64
+		       "K in a systemd unit, or memlock in limits.conf) or run as root",
+		       strerror(-err), (uint64_t)lim.rlim_cur >> 10, map_mib(need),
+		       (need + 1023) / 1024, (need + 1023) / 1024);
 }
 
 static int map_part(struct iommu_map *m, const struct mem_region *r, struct iommu_range part,
