@@ -40,8 +40,9 @@ struct prep_nic {
 	 * prep_nic_add_opt()'s pairs appended. Allocated; freed by the owner.
 	 */
 	char *device_opts;
-	char lane[16]; /* "emulated", "paravirtual", "direct", "vf": for ps and stats */
-	void *state;   /* the prep's own, between prepare and release */
+	const char *first_opts; /* more of it, ",key=value", in the guest's first life; or NULL */
+	char lane[16];          /* "emulated", "paravirtual", "direct", "vf": for ps and stats */
+	void *state;            /* the prep's own, between prepare and release */
 };
 
 /*

@@ -271,6 +271,12 @@ static void sup_add_placement(const struct supervisor_conf *c, json_t *params)
 		json_object_set_new(params, "pin_io", json_integer(c->pin->io));
 }
 
+static json_t *sup_nic(const struct supervisor *s, const struct prep_nic *n)
+{
+	return json_pack("{s:s, s:s+}", "name", n->name, "opts", n->device_opts,
+			 n->first_opts && !s->reboots.n ? n->first_opts : "");
+}
+
 static int sup_send_start(struct supervisor *s)
 {
 	struct prep_guest *g = &s->guest;
@@ -278,8 +284,7 @@ static int sup_send_start(struct supervisor *s)
 	int fds[RPC_MAX_FDS];
 
 	for (unsigned int i = 0; i < g->n_nics; i++)
-		json_array_append_new(nics, json_pack("{s:s, s:s}", "name", g->slot[i].nic.name,
-						      "opts", g->slot[i].nic.device_opts));
+		json_array_append_new(nics, sup_nic(s, &g->slot[i].nic));
 	for (unsigned int i = 0; i < g->n_disks; i++)
 		json_array_append_new(disks, json_pack("{s:s, s:s}", "name", g->disk[i].name,
 						       "opts", g->disk[i].device_opts));

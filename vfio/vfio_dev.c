@@ -480,7 +480,8 @@ static int dev_open(struct vfio_dev *v, uint8_t *phys)
 			"user left in it stays",
 			v->host);
 	v->cfg_size = size;
-	ret = dev_reset(v);
+	/* a reset takes 0.1 s: no second one */
+	ret = v->fresh && v->can_reset ? 0 : dev_reset(v);
 	if (ret < 0 && !v->no_reset_ok)
 		return err_ret(
 			ret,
@@ -540,6 +541,8 @@ static int dev_create(struct vm *vm, struct device_conf *conf, struct device **o
 	if (ret == 0)
 		ret = opts_take_bool(conf->opts, "no-reset", &v->no_reset_ok);
 	if (ret == 0)
+		ret = opts_take_bool(conf->opts, "fresh", &v->fresh);
+	if (ret == 0)
 		ret = dev_open_dma(v, vm, conf);
 	if (ret == 0)
 		ret = dev_build(v, vm, conf->name, rom);
@@ -554,7 +557,7 @@ static int dev_create(struct vm *vm, struct device_conf *conf, struct device **o
 static const struct device_type vfio_type = {
 	.name = "vfio",
 	.keys = "host=BDF, dma=type1|iommufd, ioas=N, rombar=on|off, no-reset=on|off, "
-		"reset=METHODS, guest=NAME",
+		"fresh=on|off, reset=METHODS, guest=NAME",
 	.create = dev_create,
 };
 DEVICE_TYPE(&vfio_type);

@@ -225,6 +225,7 @@ struct vfio_dev {
 	uint64_t cfg_off; /* config space in fd */
 	size_t cfg_size;
 	bool can_reset;
+	bool fresh;       /* just opened: vfio_pci_core_enable() has reset it, if it can be */
 	bool no_reset_ok; /* the user takes it as an earlier user left it */
 	bool registered;
 	struct vfio_shared *shared;

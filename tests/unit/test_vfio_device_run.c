@@ -676,6 +676,20 @@ static void it_is_reset_at_start_and_at_end(void **state)
 	assert_int_equal(said[0], 0);
 }
 
+/* The kernel's own, when it was opened, was enough: it says that it can, as it has done it. */
+static void just_opened_one_is_reset_at_its_end_only(void **state)
+{
+	struct guest *g = *state;
+
+	assert_int_equal(start(g, WORDS ",fresh=on"), 0);
+	assert_int_equal(k.n_resets, 0);
+	cfg(g, 4, 2, MEM | MASTER);
+	device_destroy(g->dev);
+	g->dev = NULL;
+	assert_int_equal(k.n_resets, 1);
+	assert_false(k.reset_while_on);
+}
+
 static void guests_flr_ends_interrupts_first(void **state)
 {
 	struct guest *g = *state;
@@ -996,6 +1010,7 @@ int main(void)
 		T(msi_to_a_bad_address_interrupts_nobody),
 		T(fewer_msi_of_the_host_are_said_and_used),
 		T(it_is_reset_at_start_and_at_end),
+		T(just_opened_one_is_reset_at_its_end_only),
 		T(guests_flr_ends_interrupts_first),
 		T(device_that_fails_its_reset_is_refused),
 		T(device_that_does_not_answer_after_reset_is_refused),
