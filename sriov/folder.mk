@@ -10,5 +10,7 @@ sriov-cli += tenant_store_lease.c
 sriov-cli += tenant_caps.c
 sriov-cli += tenant_caps_table.c
 sriov-cli += devlink.c
+sriov-cli += vf_netlink_parse.c
+sriov-cli += vf_counters.c
 sriov-vmm :=
 sriov-lib :=

@@ -31,13 +31,13 @@ struct vf_counters;
  */
 enum vf_setting { VF_MAC, VF_VLAN, VF_RATE, VF_SPOOF, VF_TRUST, VF_LINK, VF_N_SETTINGS };
 #define VF_BIT(s) (1u << (s))
-#define VF_ALL	  (VF_BIT(VF_N_SETTINGS) - 1)
+#define VF_ALL    (VF_BIT(VF_N_SETTINGS) - 1)
 
 enum vf_link { VF_LINK_AUTO, VF_LINK_ON, VF_LINK_OFF }; /* values of IFLA_VF_LINK_STATE */
 
 struct vf_settings {
 	unsigned int known;   /* VF_BIT()s that hold something */
-	uint8_t mac[6];	      /* all zero: none set by the host */
+	uint8_t mac[6];       /* all zero: none set by the host */
 	uint16_t vlan, proto; /* 0: none; 0x8100 or 0x88a8, host order */
 	uint8_t qos;
 	uint32_t max_tx_mbit, min_tx_mbit; /* 0: no limit */
@@ -52,7 +52,7 @@ struct vf_request {
 	struct vf_settings to;
 };
 
-#define VF_REQUEST_KEYS                                                                            \
+#define VF_REQUEST_KEYS \
 	"mac", "vlan", "qos", "proto", "max_tx_mbit", "min_tx_mbit", "spoof_check", "trust", "link"
 #define VF_REQUEST_N_KEYS 9
 extern const char *const vf_request_keys[VF_REQUEST_N_KEYS];
@@ -93,7 +93,7 @@ void vf_mac_stable(const char *text, unsigned int idx, uint8_t mac[6]);
 
 /* --- reading and setting them ------------------------------------------- */
 struct vf_table {
-	unsigned int n;		/* VFs that the answer held */
+	unsigned int n;         /* VFs that the answer held */
 	unsigned int announced; /* VFs that the kernel says there are */
 	/* by index, announced of them; known == 0 where the answer left one out */
 	struct vf_settings *vf;
@@ -108,7 +108,7 @@ struct vf_ops {
 	int (*read)(void *opaque, unsigned int ifindex, struct vf_table *out);
 	int (*write)(void *opaque, unsigned int ifindex, unsigned int vf, enum vf_setting s,
 		     const struct vf_settings *to, char *why, size_t size);
-	/* as vf_netlink_counters(); NULL: there are none */
+	/* as vf_netlink_parse_counters(), believed as it is; NULL: there are none */
 	int (*counters)(void *opaque, unsigned int ifindex, struct vf_counters **out,
 			unsigned int *n);
 };
@@ -133,17 +133,17 @@ struct vf_counters {
 		tx_dropped;
 };
 /*
- * vf_netlink_counters - what the kernel says, believed as it is: *n entries, one for each VF that
- * it announces; the caller frees *out. -EMSGSIZE: the list with counters is longer than its 16-bit
- * attribute; *out then has what fitted. No message.
+ * vf_netlink_parse_counters - one RTM_NEWLINK answer: *n entries, one for each VF that the kernel
+ * announces; the caller frees *out. -EMSGSIZE: the list with counters is longer than its 16-bit
+ * attribute; *out then has what fitted. -ENODATA, -EBADMSG: *out is NULL. No message.
  */
-int vf_netlink_counters(unsigned int ifindex, struct vf_counters **out, unsigned int *n);
+int vf_netlink_parse_counters(struct nl_msg *msg, struct vf_counters **out, unsigned int *n);
 
 /* --- where everything is ------------------------------------------------ */
 struct sriov_env {
 	const struct host_view *v;
 	char state_dir[PATH_MAX]; /* records are <state_dir>/vf/... */
-	char run_dir[PATH_MAX];	  /* locks */
+	char run_dir[PATH_MAX];   /* locks */
 	/* how long VFs may take to appear, and locks to become free */
 	unsigned int wait_ms;
 	unsigned int lock_ms; /* the latter for vf_lock(); 0: wait_ms */
@@ -183,9 +183,9 @@ void sriov_host_look(struct sriov_host *h);
 #define SRIOV_BOOT_ID_SIZE 40
 void sriov_boot_id(const struct sriov_env *e, char *buf, size_t size);
 /*
- * vf_counters_read - vf_netlink_counters() of a PF, where its driver is known to keep counters or
+ * vf_counters_read - the counters of a PF's VFs, where its driver is known to keep counters or
  * shows one that is not 0; else not known. The caller frees *out. Negative errno without a message;
- * -EMSGSIZE as there.
+ * -EMSGSIZE as above.
  */
 struct sriov_pf;
 int vf_counters_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_counters **out,

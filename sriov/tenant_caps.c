@@ -164,6 +164,14 @@ void vf_caps(const struct sriov_env *e, const struct tenant_store *st, const str
 	}
 }
 
+bool vf_caps_counters(const struct sriov_env *e, const struct sriov_pf *pf)
+{
+	const struct driver_caps *d =
+		driver_caps_find(pf->driver, caps_hex(pf, "vendor"), caps_hex(pf, "device"));
+
+	return d && d->counters && caps_kernel_number(e) >= d->counters;
+}
+
 int vf_caps_learn(const struct sriov_env *e, struct tenant_store *st, const struct sriov_pf *pf,
 		  enum vf_can_what what, int err)
 {

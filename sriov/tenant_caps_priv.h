@@ -31,5 +31,7 @@ struct driver_caps {
 /* driver_caps_find - the row for a device; NULL: a driver that is not in the table. */
 const struct driver_caps *driver_caps_find(const char *driver, unsigned int vendor,
 					   unsigned int device);
+/* vf_caps_counters - the PF's driver tells counters by VF on this kernel, as the table has it. */
+bool vf_caps_counters(const struct sriov_env *e, const struct sriov_pf *pf);
 
 #endif

@@ -16,10 +16,33 @@ static const char wanted_table[] = "what the tenants' file says";
 
 int store_wanted_write(const struct tenant_store *st, const struct tenant_file *f)
 {
-	int ret = store_exec(st, "noting what is wanted",
-			     "INSERT OR REPLACE INTO wanted(next, file) VALUES(1, NULL)", "");
+	json_t *o = f ? tenant_file_to_json(f) : NULL;
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	int ret;
 
+	json_decref(o);
+	if (f && !text)
+		return err_ret(-ENOMEM, "noting %s: out of memory; free some", wanted_table);
+	ret = store_exec(st, "noting what is wanted",
+			 "INSERT OR REPLACE INTO wanted(next, file) VALUES(1, ?)", "s", text);
+	free(text);
 	return ret < 0 ? ret : 0;
+}
+
+static int wanted_parse(const struct tenant_store *st, sqlite3_stmt *q, struct tenant_file **out)
+{
+	const char *text = (const char *)sqlite3_column_text(q, 0);
+	json_t *o;
+	int ret;
+
+	if (sqlite3_column_type(q, 0) == SQLITE_NULL)
+		return 0;
+	o = text ? json_loadb(text, (size_t)sqlite3_column_bytes(q, 0), JSON_REJECT_DUPLICATES,
+			      NULL)
+		 : NULL;
+	ret = o ? tenant_file_from_json(o, out) : -EINVAL;
+	json_decref(o);
+	return ret < 0 ? store_rows_bad(st, wanted_table) : 0;
 }
 
 int tenant_store_get_wanted(const struct tenant_store *st, struct tenant_file **out)
@@ -34,8 +57,7 @@ int tenant_store_get_wanted(const struct tenant_store *st, struct tenant_file **
 		return ret;
 	ret = store_step(st, q, "reading what is wanted");
 	if (ret == 1)
-		ret = sqlite3_column_type(q, 0) == SQLITE_NULL ? 0
-							       : store_rows_bad(st, wanted_table);
+		ret = wanted_parse(st, q, out);
 	sqlite3_finalize(q);
 	return ret;
 }

@@ -2,10 +2,11 @@
 /*
  * VF settings by rtnetlink (libnl-route 3.7): the real struct vf_ops. rtnetlink has no request for
  * one VF: the whole list comes as one 16-bit attribute, so statistics are left out
- * (RTEXT_FILTER_SKIP_STATS), receive buffers grow (MSG_PEEK), and what came is counted against
- * IFLA_NUM_VF. One setting a request, so that a refusal has a name; the kernel's own errno and
- * extended acknowledgement are kept, which libnl's return values do not show. Every answer has a
- * deadline.
+ * (RTEXT_FILTER_SKIP_STATS) but where they are asked for, and receive buffers grow (MSG_PEEK);
+ * answers are read in vf_netlink_parse.c. One setting a request, so that a refusal has a name; the
+ * kernel's own errno and extended acknowledgement are kept, which libnl's return values do not
+ * show. Every answer has a deadline. A socket for each request: an answer that came too late for
+ * one cannot be taken for another's, and making it costs 15 of a setting's 25 us.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +19,6 @@
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <netlink/cache.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/link.h>
@@ -27,124 +27,19 @@
 #include "sriov_priv.h"
 
 #define NL_ANSWER_SECONDS 10
-#define NL_RCVBUF	  (1 << 20)
-#define NL_MAX_MESSAGES	  64 /* in one answer; a well-behaved kernel sends two */
+#define NL_RCVBUF         (1 << 20)
+#define NL_MAX_MESSAGES   64 /* in one answer; a well-behaved kernel sends two */
 
 struct nl_answer {
-	struct vf_table *table; /* NULL: only an acknowledgement is awaited */
-	int err;		/* negative errno of the kernel or of parsing */
+	/* who takes an answer's content; NULL: only an acknowledgement is awaited */
+	int (*parse)(struct nl_msg *msg, void *into);
+	void *into;
+	bool got; /* content came */
+	int err;  /* negative errno of the kernel or of parsing */
 	bool done;
 	char *why;
 	size_t size;
 };
-
-void vf_table_free(struct vf_table *t)
-{
-	free(t->vf);
-	memset(t, 0, sizeof(*t));
-}
-
-/* --- parsing ------------------------------------------------------------ */
-static void parse_vlan(struct rtnl_link_vf *vf, struct vf_settings *s)
-{
-	nl_vf_vlans_t *vlans;
-
-	if (rtnl_link_vf_get_vlans(vf, &vlans) < 0)
-		return;
-	if (vlans->size > 0 && vlans->vlans) {
-		s->vlan = (uint16_t)vlans->vlans[0].vf_vlan;
-		s->qos = (uint8_t)vlans->vlans[0].vf_vlan_qos;
-		s->proto =
-			vlans->vlans[0].vf_vlan_proto ? vlans->vlans[0].vf_vlan_proto : ETH_P_8021Q;
-		s->known |= VF_BIT(VF_VLAN);
-	}
-	rtnl_link_vf_vlan_put(vlans);
-}
-
-static void parse_rate(struct rtnl_link_vf *vf, struct vf_settings *s)
-{
-	struct nl_vf_rate rate = { 0 };
-
-	/*
-	 * the kernel always tells the rates; libnl 3.7 says of two that are 0 that they are missing
-	 */
-	if (rtnl_link_vf_get_rate(vf, &rate) < 0)
-		memset(&rate, 0, sizeof(rate));
-	s->max_tx_mbit = rate.api == RTNL_LINK_VF_RATE_API_NEW ? rate.max_tx_rate : rate.rate;
-	s->min_tx_mbit = rate.api == RTNL_LINK_VF_RATE_API_NEW ? rate.min_tx_rate : 0;
-	s->known |= VF_BIT(VF_RATE);
-}
-
-static void parse_vf(struct rtnl_link_vf *vf, struct vf_settings *s)
-{
-	struct nl_addr *addr;
-	uint32_t v;
-
-	if (rtnl_link_vf_get_addr(vf, &addr) == 0 && nl_addr_get_len(addr) >= 6) {
-		memcpy(s->mac, nl_addr_get_binary_addr(addr), 6);
-		s->known |= VF_BIT(VF_MAC);
-	}
-	parse_vlan(vf, s);
-	parse_rate(vf, s);
-	/* a driver that keeps no such setting leaves all ones */
-	if (rtnl_link_vf_get_spoofchk(vf, &v) == 0 && v <= 1) {
-		s->spoof_check = v;
-		s->known |= VF_BIT(VF_SPOOF);
-	}
-	if (rtnl_link_vf_get_trust(vf, &v) == 0 && v <= 1) {
-		s->trust = v;
-		s->known |= VF_BIT(VF_TRUST);
-	}
-	if (rtnl_link_vf_get_linkstate(vf, &v) == 0 && v <= VF_LINK_OFF) {
-		s->link = (uint8_t)v;
-		s->known |= VF_BIT(VF_LINK);
-	}
-}
-
-static int parse_link(struct rtnl_link *link, struct vf_table *t)
-{
-	uint32_t n = 0;
-
-	if (rtnl_link_get_num_vf(link, &n) < 0 || n > SRIOV_MAX_VFS)
-		return -ENODATA;
-	memset(t, 0, sizeof(*t));
-	t->vf = calloc(n ? n : 1, sizeof(*t->vf));
-	if (!t->vf)
-		return -ENOMEM;
-	t->announced = n;
-	if (!rtnl_link_has_vf_list(link))
-		return 0;
-	for (uint32_t i = 0; i < n; i++) {
-		struct rtnl_link_vf *vf = rtnl_link_vf_get(link, i);
-
-		if (!vf)
-			continue;
-		parse_vf(vf, &t->vf[i]);
-		t->n++;
-		rtnl_link_vf_put(vf);
-	}
-	return 0;
-}
-
-static void on_object(struct nl_object *o, void *arg)
-{
-	struct nl_answer *a = arg;
-
-	if (a->table->vf || strcmp(nl_object_get_type(o), "route/link"))
-		return;
-	a->err = parse_link((struct rtnl_link *)o, a->table);
-}
-
-int vf_netlink_parse(struct nl_msg *msg, struct vf_table *out)
-{
-	struct nl_answer a = { .table = out, .err = -ENODATA };
-	int ret;
-
-	memset(out, 0, sizeof(*out));
-	nlmsg_set_proto(msg, NETLINK_ROUTE);
-	ret = nl_msg_parse(msg, on_object, &a);
-	return ret < 0 && !out->vf ? -EBADMSG : a.err;
-}
 
 /* --- one exchange ------------------------------------------------------- */
 /*
@@ -188,8 +83,10 @@ static int on_valid(struct nl_msg *msg, void *arg)
 {
 	struct nl_answer *a = arg;
 
-	if (a->table && !a->table->vf)
-		a->err = vf_netlink_parse(msg, a->table);
+	if (a->parse && !a->got) {
+		a->err = a->parse(msg, a->into);
+		a->got = true;
+	}
 	return NL_OK;
 }
 
@@ -231,7 +128,7 @@ static int nl_receive(struct nl_sock *sk, struct nl_answer *a)
 	if (a->done)
 		return a->err;
 	return ret == -NLE_AGAIN || ret == -NLE_INTR ? -ETIMEDOUT
-	       : ret == -NLE_NOMEM		     ? -ENOBUFS
+	       : ret == -NLE_NOMEM                   ? -ENOBUFS
 						     : -EBADMSG;
 }
 
@@ -250,24 +147,68 @@ static int nl_exchange(struct nl_msg *msg, struct nl_answer *a)
 }
 
 /* --- the operations ----------------------------------------------------- */
-static int netlink_read(void *opaque, unsigned int ifindex, struct vf_table *out)
+/* Asks for a link with its VFs; `flags` are RTEXT_FILTER_ ones. */
+static int ask_link(unsigned int ifindex, uint32_t flags, struct nl_answer *a)
 {
-	struct nl_answer a = { .table = out, .err = -ENODATA };
 	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST);
 	int ret;
 
-	memset(out, 0, sizeof(*out));
 	if (!msg)
 		return -ENOMEM;
+	a->err = -ENODATA;
 	if (nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0 ||
-	    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS) < 0)
+	    nla_put_u32(msg, IFLA_EXT_MASK, flags) < 0)
 		ret = -ENOMEM;
 	else
-		ret = nl_exchange(msg, &a);
+		ret = nl_exchange(msg, a);
 	nlmsg_free(msg);
+	return ret;
+}
+
+static int parse_table(struct nl_msg *msg, void *into)
+{
+	return vf_netlink_parse(msg, into);
+}
+
+static int netlink_read(void *opaque, unsigned int ifindex, struct vf_table *out)
+{
+	struct nl_answer a = { .parse = parse_table, .into = out };
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	ret = ask_link(ifindex, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS, &a);
 	if (ret < 0)
 		vf_table_free(out);
+	return ret;
+}
+
+struct counters_into {
+	struct vf_counters *vf;
+	unsigned int n;
+};
+
+static int parse_counters(struct nl_msg *msg, void *into)
+{
+	struct counters_into *c = into;
+
+	return vf_netlink_parse_counters(msg, &c->vf, &c->n);
+}
+
+static int netlink_counters(void *opaque, unsigned int ifindex, struct vf_counters **out,
+			    unsigned int *n)
+{
+	struct counters_into c = { 0 };
+	struct nl_answer a = { .parse = parse_counters, .into = &c };
+	int ret = ask_link(ifindex, RTEXT_FILTER_VF, &a);
+
+	*out = c.vf;
+	*n = c.n;
+	if (ret < 0 && ret != -EMSGSIZE) {
+		free(c.vf);
+		*out = NULL;
+		*n = 0;
+	}
 	return ret;
 }
 
@@ -300,22 +241,12 @@ static int build_setting(struct rtnl_link_vf *vf, enum vf_setting s, const struc
 		rtnl_link_vf_set_addr(vf, addr);
 		nl_addr_put(addr);
 		return 0;
-	case VF_VLAN:
-		return build_vlan(vf, to);
-	case VF_RATE:
-		rtnl_link_vf_set_rate(vf, &rate);
-		return 0;
-	case VF_SPOOF:
-		rtnl_link_vf_set_spoofchk(vf, to->spoof_check);
-		return 0;
-	case VF_TRUST:
-		rtnl_link_vf_set_trust(vf, to->trust);
-		return 0;
-	case VF_LINK:
-		rtnl_link_vf_set_linkstate(vf, to->link);
-		return 0;
-	case VF_N_SETTINGS:
-		break;
+	case VF_VLAN: return build_vlan(vf, to);
+	case VF_RATE: rtnl_link_vf_set_rate(vf, &rate); return 0;
+	case VF_SPOOF: rtnl_link_vf_set_spoofchk(vf, to->spoof_check); return 0;
+	case VF_TRUST: rtnl_link_vf_set_trust(vf, to->trust); return 0;
+	case VF_LINK: rtnl_link_vf_set_linkstate(vf, to->link); return 0;
+	case VF_N_SETTINGS: break;
 	}
 	return -EINVAL;
 }
@@ -382,4 +313,8 @@ static int netlink_write(void *opaque, unsigned int ifindex, unsigned int vf, en
 	return ret;
 }
 
-const struct vf_ops vf_netlink_ops = { .read = netlink_read, .write = netlink_write };
+const struct vf_ops vf_netlink_ops = {
+	.read = netlink_read,
+	.write = netlink_write,
+	.counters = netlink_counters,
+};

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <arpa/inet.h>
 #include <linux/if_link.h>
@@ -183,6 +184,35 @@ static struct nl_msg *answer_rates(uint32_t announced, uint32_t n, bool driver_t
 	return msg;
 }
 
+/* An answer of n VFs with counters that follow from the index; from `silent` on there are none. */
+static struct nl_msg *answer_counters(uint32_t announced, uint32_t n, uint32_t silent)
+{
+	struct nl_msg *msg = nlmsg_alloc_size(60000);
+	struct ifinfomsg ifi = { .ifi_index = 4 };
+	struct nlattr *list, *vf, *stats;
+
+	nlmsg_put(msg, 0, 0, RTM_NEWLINK, 0, 0);
+	nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO);
+	nla_put_u32(msg, IFLA_NUM_VF, announced);
+	list = nla_nest_start(msg, IFLA_VFINFO_LIST);
+	for (uint32_t i = 0; i < n; i++) {
+		struct ifla_vf_mac mac = { .vf = i };
+
+		vf = nla_nest_start(msg, IFLA_VF_INFO);
+		nla_put(msg, IFLA_VF_MAC, sizeof(mac), &mac);
+		if (i < silent) {
+			stats = nla_nest_start(msg, IFLA_VF_STATS);
+			for (int a = IFLA_VF_STATS_RX_PACKETS; a <= IFLA_VF_STATS_TX_DROPPED; a++)
+				if (a != IFLA_VF_STATS_PAD)
+					nla_put_u64(msg, a, (1ull << 40) + 100 * i + (unsigned)a);
+			nla_nest_end(msg, stats);
+		}
+		nla_nest_end(msg, vf);
+	}
+	nla_nest_end(msg, list);
+	return msg;
+}
+
 static struct nl_msg *answer(uint32_t announced, uint32_t n, bool driver_tells_all)
 {
 	return answer_rates(announced, n, driver_tells_all, 50, 5);
@@ -281,11 +311,68 @@ static void an_absurd_number_of_vfs_is_refused(void **state)
 	nlmsg_free(msg);
 }
 
+static void counters_are_read_by_their_vf(void **state)
+{
+	struct nl_msg *msg = answer_counters(4, 4, 3);
+	struct vf_counters *c;
+	unsigned int n;
+
+	assert_int_equal(vf_netlink_parse_counters(msg, &c, &n), 0);
+	assert_int_equal(n, 4);
+	assert_true(c[2].known);
+	assert_true(c[2].rx_packets == (1ull << 40) + 200 + IFLA_VF_STATS_RX_PACKETS);
+	assert_true(c[2].tx_packets == (1ull << 40) + 200 + IFLA_VF_STATS_TX_PACKETS);
+	assert_true(c[2].rx_bytes == (1ull << 40) + 200 + IFLA_VF_STATS_RX_BYTES);
+	assert_true(c[2].tx_bytes == (1ull << 40) + 200 + IFLA_VF_STATS_TX_BYTES);
+	assert_true(c[2].broadcast == (1ull << 40) + 200 + IFLA_VF_STATS_BROADCAST);
+	assert_true(c[2].multicast == (1ull << 40) + 200 + IFLA_VF_STATS_MULTICAST);
+	assert_true(c[2].rx_dropped == (1ull << 40) + 200 + IFLA_VF_STATS_RX_DROPPED);
+	assert_true(c[2].tx_dropped == (1ull << 40) + 200 + IFLA_VF_STATS_TX_DROPPED);
+	assert_false(c[3].known);
+	free(c);
+	nlmsg_free(msg);
+}
+
+/* 512 VFs of this size are more than 65535 bytes: the kernel's length has wrapped round. */
+static void counters_that_do_not_fit_are_said_and_unknown(void **state)
+{
+	struct nl_msg *msg = answer_counters(512, 40, 40);
+	struct vf_counters *c;
+	unsigned int n;
+
+	assert_int_equal(vf_netlink_parse_counters(msg, &c, &n), -EMSGSIZE);
+	assert_int_equal(n, 512);
+	assert_true(c[39].known);
+	assert_false(c[40].known);
+	free(c);
+	nlmsg_free(msg);
+	/* a driver that tells nothing of some VFs is something else */
+	msg = answer_counters(50, 40, 40);
+	assert_int_equal(vf_netlink_parse_counters(msg, &c, &n), 0);
+	assert_int_equal(n, 50);
+	free(c);
+	nlmsg_free(msg);
+}
+
+static void counters_without_vfs_are_no_list(void **state)
+{
+	struct nl_msg *msg = answer_counters(0xfffffff0, 1, 1);
+	struct vf_counters *c;
+	unsigned int n;
+
+	assert_int_equal(vf_netlink_parse_counters(msg, &c, &n), -ENODATA);
+	assert_null(c);
+	assert_int_equal(n, 0);
+	nlmsg_free(msg);
+}
+
 /* Cut at every length: never more than the message holds is read (the sanitizers watch). */
 static void a_cut_answer_is_survived(void **state)
 {
 	struct nl_msg *whole = answer(2, 2, true);
 	uint32_t len = nlmsg_hdr(whole)->nlmsg_len;
+	struct vf_counters *c;
+	unsigned int n_c;
 
 	for (uint32_t n = NLMSG_HDRLEN; n < len; n++) {
 		struct nl_msg *msg = nlmsg_convert(nlmsg_hdr(whole));
@@ -294,6 +381,8 @@ static void a_cut_answer_is_survived(void **state)
 		nlmsg_hdr(msg)->nlmsg_len = n;
 		vf_netlink_parse(msg, &t);
 		vf_table_free(&t);
+		vf_netlink_parse_counters(msg, &c, &n_c);
+		free(c);
 		nlmsg_free(msg);
 	}
 	nlmsg_free(whole);
@@ -303,6 +392,8 @@ static void a_cut_answer_is_survived(void **state)
 static void a_real_interface_without_vfs_says_so(void **state)
 {
 	struct vf_table t;
+	struct vf_counters *c;
+	unsigned int n;
 	int ret = vf_netlink_ops.read(NULL, if_nametoindex("lo"), &t);
 
 	if (ret == -EIO || !if_nametoindex("lo"))
@@ -310,6 +401,8 @@ static void a_real_interface_without_vfs_says_so(void **state)
 	assert_int_equal(ret, -ENODATA);
 	ret = vf_netlink_ops.read(NULL, 0x7ffffff0, &t);
 	assert_int_equal(ret, -ENODEV);
+	assert_int_equal(vf_netlink_ops.counters(NULL, if_nametoindex("lo"), &c, &n), -ENODATA);
+	assert_null(c);
 }
 
 int main(void)
@@ -326,6 +419,9 @@ int main(void)
 		cmocka_unit_test(an_answer_with_fewer_vfs_than_announced_is_counted),
 		cmocka_unit_test(an_answer_without_vfs_is_no_table),
 		cmocka_unit_test(an_absurd_number_of_vfs_is_refused),
+		cmocka_unit_test(counters_are_read_by_their_vf),
+		cmocka_unit_test(counters_that_do_not_fit_are_said_and_unknown),
+		cmocka_unit_test(counters_without_vfs_are_no_list),
 		cmocka_unit_test(a_cut_answer_is_survived),
 		cmocka_unit_test(a_real_interface_without_vfs_says_so),
 	};
