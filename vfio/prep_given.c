@@ -77,6 +77,11 @@ int vfio_given_bdf(const struct host_view *v, int fd, char bdf[IOMMU_BDF_SIZE])
 	if (given_sys(v, fd, path, sizeof(path)) && !strncmp(given_last(path), "vfio", 4) &&
 	    !strcmp(given_last(path), "vfio-dev") && iommu_bdf_parse(given_last(path), bdf) == 0)
 		return 0;
+	if (fcntl(fd, F_GETFD) < 0)
+		return err_ret(-EINVAL,
+			       "--nic vfio: fd=%d: %s; open a node of /dev/vfio/devices in the "
+			       "program that starts fourlane",
+			       fd, strerror(errno));
 	return err_ret(-EINVAL,
 		       "--nic vfio: fd=%d is no function's own node; hand in one of "
 		       "/dev/vfio/devices",

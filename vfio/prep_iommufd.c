@@ -7,6 +7,7 @@
  * function after it is bound: only drivers that vfio-pci is not want to know before.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/vfio.h>
 #include <stdio.h>
@@ -113,9 +114,12 @@ static int iommufd_note(struct vfio_prep *p, int iommufd, uint32_t ioas)
 {
 	if (p->given.device < 0 && p->given.iommufd < 0)
 		return 0;
-	p->lent.iommufd = vfio_given_copy("iommufd-fd", iommufd, "/dev/iommu");
 	p->lent.ioas = ioas;
-	return p->lent.iommufd < 0 ? p->lent.iommufd : 0;
+	p->lent.iommufd = fcntl(iommufd, F_DUPFD_CLOEXEC, 3);
+	return p->lent.iommufd < 0
+		       ? err_ret(-errno, "opening %s: copying a descriptor: %s; raise 'ulimit -n'",
+				 p->bdf, strerror(errno))
+		       : 0;
 }
 
 int vfio_prep_iommufd(struct vfio_prep *p)

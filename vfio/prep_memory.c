@@ -100,7 +100,7 @@ int vfio_prep_limit(const struct host_view *v, const char *what, uint64_t mem, b
 		       " MiB locked%s, and RLIMIT_MEMLOCK allows %" PRIu64
 		       " KiB; raise the hard limit: 'ulimit -l %" PRIu64
 		       "' as root before, LimitMEMLOCK=%" PRIu64
-		       "K in a systemd unit, or a line '%u hard memlock %" PRIu64
+		       "K in a systemd unit, or a line ':%u hard memlock %" PRIu64
 		       "' in /etc/security/limits.conf",
 		       what, mem >> 20, others, (uint64_t)now.rlim_max >> 10, need >> 10,
 		       need >> 10, getuid(), need >> 10);
