@@ -73,6 +73,7 @@ help:
 	@echo 'make peers      install what is missing, build, measure the switch beside OVS-DPDK and testpmd (PEERS=--quick ...)'
 	@echo 'make boot-time  install what is missing, build, time Linux to its /init beside QEMU, in the software host (BOOT=--rounds 9 ...)'
 	@echo 'make direct-cost  the same for a NIC in a guest: first DMA, memory, exits beside QEMU, in the software host (DIRECT=--rounds 9 ...)'
+	@echo 'make carve-time  the same for 256 VFs of tenants beside iproute2, in the software host (CARVE=--rounds 5 ...)'
 	@echo 'make check      install what is missing, build, run every test that this machine can run'
 	@echo 'make soak       the long repetitions of the tests'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
@@ -121,6 +122,7 @@ $(B)/flags: FORCE
 -include bench/peers/peers.mk
 -include bench/boot/boot.mk
 -include bench/direct/direct.mk
+-include bench/carve/carve.mk
 
 # --- tests -------------------------------------------------------------------------------------------------------
 # A unit test links everything but the mains and the jail: small enough, and a fake is never in the way of the real one.
@@ -182,7 +184,7 @@ install: all
 	$(Q)$(if $(HAVE_DPDK),install -m 755 $(B)/fourlane-switch $(DESTDIR)$(PREFIX)/bin/)
 	$(Q)install -m 644 $(B)/mg.elf $(DESTDIR)$(PREFIX)/libexec/fourlane/
 	$(Q)$(if $(INSTALL_LAB),install -m 755 $(INSTALL_LAB) $(DESTDIR)$(PREFIX)/libexec/fourlane/lab/)
-	$(Q)for u in core/fourlane-guest@.service vfio/fourlane-assign.service; do \
+	$(Q)for u in core/fourlane-guest@.service vfio/fourlane-assign.service sriov/fourlane-tenants.service; do \
 		sed 's|@PREFIX@|$(PREFIX)|g' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/} || exit 1; done
 	$(Q)install -m 644 README.md bench/schema.json $(DESTDIR)$(PREFIX)/share/doc/fourlane/
 
