@@ -45,6 +45,24 @@ static int give_up(struct tenant_tx *tx, size_t end, int why)
 	return why;
 }
 
+/* VFs that were just made are in groups that nobody knew when the plan was made. */
+static int check_groups(struct tenant_tx *tx)
+{
+	struct tenant_world *w;
+	bool made = false;
+	int ret;
+
+	for (size_t i = 0; i < tx->plan->n_steps; i++)
+		made |= tx->plan->steps[i].kind == STEP_NUM_VFS;
+	if (!made)
+		return 0;
+	ret = tenant_world_read(tx->e, tx->st, &w);
+	if (ret == 0)
+		ret = tenant_plan_groups(tx->e, w, tx->plan->slots, tx->plan->n_slots);
+	tenant_world_free(w);
+	return ret;
+}
+
 static int take_steps(struct tenant_tx *tx)
 {
 	size_t i, marked = 0;
@@ -52,6 +70,8 @@ static int take_steps(struct tenant_tx *tx)
 
 	for (i = 0; i < tx->plan->n_steps && ret == 0; i++)
 		ret = take_step(tx, i, &marked);
+	if (ret == 0)
+		ret = check_groups(tx);
 	if (ret == 0)
 		ret = tenant_tx_verify(tx, i);
 	if (ret == 0)
@@ -149,29 +169,6 @@ int tenant_recover(const struct sriov_env *e, struct tenant_store *st)
 }
 
 /* --- apply -------------------------------------------------------------- */
-/* Another device in the place of one that tenants had VFs of is not theirs. */
-static int same_devices(const struct tenant_store *st, const struct tenant_world *w)
-{
-	struct tenant_slot *s;
-	size_t n;
-	int ret = tenant_store_slots(st, &s, &n);
-
-	for (size_t i = 0; i < n && ret == 0; i++) {
-		const struct tenant_world_pf *p = tenant_world_find(w, s[i].pf);
-
-		if (p && (p->vendor != s[i].vendor || p->device != s[i].device))
-			ret = err_ret(-ENXIO,
-				      "tenant %s's VFs were of %s when it was %04x:%04x, now it is "
-				      "%04x:%04x, another "
-				      "device; 'fourlane tenant release --all', then apply a file "
-				      "that fits",
-				      s[i].tenant, s[i].pf, s[i].vendor, s[i].device, p->vendor,
-				      p->device);
-	}
-	free(s);
-	return ret;
-}
-
 /* What guests of --nic vf,host= left is no state to come back to. */
 static void settle_host_guests(const struct sriov_env *e)
 {
@@ -184,7 +181,7 @@ static void settle_host_guests(const struct sriov_env *e)
 }
 
 static int plan_and_do(struct tenant_tx *tx, const char *what, const struct tenant_file *f,
-		       bool strict, size_t *changed)
+		       size_t *changed)
 {
 	struct tenant_world *w;
 	int ret;
@@ -193,9 +190,7 @@ static int plan_and_do(struct tenant_tx *tx, const char *what, const struct tena
 	ret = tenant_world_read(tx->e, tx->st, &w);
 	if (ret < 0)
 		return ret;
-	ret = strict ? same_devices(tx->st, w) : 0;
-	if (ret == 0)
-		ret = tenant_plan_make(tx->e, tx->st, f, w, &tx->plan);
+	ret = tenant_plan_make(tx->e, tx->st, f, w, &tx->plan);
 	tenant_world_free(w);
 	if (ret < 0)
 		return ret;
@@ -244,7 +239,7 @@ int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f, te
 		*changed = 0;
 	/* nothing was ever applied: nothing to do */
 	if (ret == 0 && f)
-		ret = plan_and_do(&tx, "apply", f, true, changed);
+		ret = plan_and_do(&tx, "apply", f, changed);
 	tenant_file_free(stored);
 	tenant_store_close(tx.st);
 	close(lock);
@@ -323,7 +318,7 @@ int tenant_release_told(const struct sriov_env *e, const char *tenant, tenant_te
 	if (ret == 0 && tenant)
 		ret = file_without(tx.st, tenant, &left);
 	if (ret == 0)
-		ret = plan_and_do(&tx, "release", left, left, changed);
+		ret = plan_and_do(&tx, "release", left, changed);
 	tenant_file_free(left);
 	tenant_store_close(tx.st);
 	close(lock);

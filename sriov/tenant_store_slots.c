@@ -224,20 +224,20 @@ int tenant_store_before(const struct tenant_store *st, struct tenant_before **ou
 	return 0;
 }
 
-/* A VF that the PF had before: not one that is of our own making. */
-static int before_vfs_write(const struct tenant_store *st, const struct tenant_before *b,
+/* VFs that the PF had before; with `made` those that it got since. Those that are noted stay. */
+static int before_vfs_write(const struct tenant_store *st, const struct tenant_before *b, bool made,
 			    const char *what)
 {
 	sqlite3_stmt *q;
 	int ret = store_prepare(st,
 				"INSERT OR IGNORE INTO vf_before(pf, idx, settings, driver, new)"
 				" SELECT pf, ?2, ?3, ?4, 1 FROM pf_before"
-				" WHERE pf = ?1 AND ?2 < num_vfs",
+				" WHERE pf = ?1 AND (?2 < num_vfs) <> ?5",
 				what, &q);
 
 	for (unsigned int i = 0; ret >= 0 && i < b->n_vfs; i++) {
-		ret = store_bind(q, "sijs", b->pf, (long long)b->vf[i].idx, &b->vf[i].set,
-				 b->vf[i].driver);
+		ret = store_bind(q, "sijsi", b->pf, (long long)b->vf[i].idx, &b->vf[i].set,
+				 b->vf[i].driver, (long long)made);
 		ret = ret < 0 ? store_say(st, ret, what, strerror(-ret)) : store_put(st, q, what);
 	}
 	sqlite3_finalize(q);
@@ -260,8 +260,22 @@ int store_before_write(const struct tenant_store *st, const struct tenant_before
 				"siisii", b->pf, (long long)b->vendor, (long long)b->device,
 				b->boot_id, (long long)b->num_vfs, (long long)b->autoprobe);
 		if (ret >= 0)
-			ret = before_vfs_write(st, b, what);
+			ret = before_vfs_write(st, b, false, what);
 	}
+	return ret < 0 ? ret : 0;
+}
+
+int tenant_store_note_before(struct tenant_store *st, const struct tenant_before *before,
+			     size_t n_before)
+{
+	static const char what[] = "noting VFs as they were made";
+	int ret = store_begin_change(st, what);
+
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; ret >= 0 && i < n_before; i++)
+		ret = before_vfs_write(st, &before[i], true, what);
+	ret = store_end_change(st, what, ret);
 	return ret < 0 ? ret : 0;
 }
 
