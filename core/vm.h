@@ -102,6 +102,8 @@ struct vm_fake_counts {
 	unsigned int slots;
 	_Atomic unsigned int nudges;
 	_Atomic unsigned int wanted_fds; /* calls of device_want_fd() */
+	unsigned int vfio_files;	 /* told to KVM and not taken back */
+	int vfio_file;			 /* the last */
 };
 /* vm_create_fake - a struct vm over `mem` (owned by the caller) without KVM. -ENOMEM. */
 int vm_create_fake(struct guest_mem *mem, struct vm **out);

@@ -5,6 +5,7 @@
  * pollers itself or starts the I/O thread.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "core/vm_priv.h"
@@ -48,6 +49,10 @@ static int fake_slot_set(struct vm *vm, int slot, gpa_t gpa, uint64_t size, void
 
 static int fake_vfio_group(struct vm *vm, int group_fd, bool on)
 {
+	if (fcntl(group_fd, F_GETFD) < 0)
+		return -EBADF;
+	vm->fake.vfio_files += on ? 1u : -1u;
+	vm->fake.vfio_file = group_fd;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  * at a time) and counts who breaks them.
  */
 #include <errno.h>
+#include <linux/iommufd.h>
 #include <linux/vfio.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,12 +31,14 @@
 
 /* --- the kernel ------------------------------------------------------------- */
 enum { CFG_OFF = 0, BAR0_OFF = 0x100000, BAR3_OFF = 0x200000, ROM_OFF = 0x300000, END = 0x400000 };
-enum { N_KINDS = VFIO_PCI_NUM_IRQS, MAX_IRQS = 32 };
+enum { N_KINDS = VFIO_PCI_NUM_IRQS, MAX_IRQS = 32, IOAS = 5 };
 
 static struct {
-	int dev, container, group; /* the memfd that stands for each */
+	int dev, container, group; /* the memfd that stands for each; container: or iommufd */
+	bool iommufd;              /* the container is one */
 	bool can_reset, dead_after_reset;
 	int reset_error, intx_error;
+	int map_error;
 	int msi_max; /* vectors of MSI that the host has */
 	bool io_only, no_msix_grow;
 	uint32_t sparse_areas, sparse_at; /* BAR 0 may be mapped in parts only: what is told */
@@ -204,6 +207,26 @@ static int kernel_device(unsigned long req, void *arg)
 	return kernel_refuse(ENOTTY);
 }
 
+/* The mapping: an address space that is another's, or memory that cannot be locked. */
+static int kernel_map(unsigned long req, void *arg)
+{
+	const struct iommu_ioas_map *m = arg;
+	struct iommu_ioas_iova_ranges *r = arg;
+	const struct iommu_ioas_unmap *u = arg;
+
+	if (req == IOMMU_IOAS_IOVA_RANGES)
+		r->num_iovas = 0;
+	if ((req == IOMMU_IOAS_MAP && m->ioas_id != IOAS) ||
+	    (req == IOMMU_IOAS_UNMAP && u->ioas_id != IOAS))
+		return kernel_refuse(ENOENT);
+	if ((req == IOMMU_IOAS_MAP || req == VFIO_IOMMU_MAP_DMA) && k.map_error) {
+		k.n_maps--;
+		errno = k.map_error;
+		return -1;
+	}
+	return 0;
+}
+
 int ioctl(int fd, unsigned long req, ...)
 {
 	va_list ap;
@@ -215,9 +238,9 @@ int ioctl(int fd, unsigned long req, ...)
 	if (fd == k.dev && k.dev > 0)
 		return kernel_device(req, arg);
 	if (fd == k.container && k.container > 0) {
-		k.n_maps += req == VFIO_IOMMU_MAP_DMA;
-		k.n_maps -= req == VFIO_IOMMU_UNMAP_DMA;
-		return 0;
+		k.n_maps += req == (k.iommufd ? IOMMU_IOAS_MAP : VFIO_IOMMU_MAP_DMA);
+		k.n_maps -= req == (k.iommufd ? IOMMU_IOAS_UNMAP : VFIO_IOMMU_UNMAP_DMA);
+		return kernel_map(req, arg);
 	}
 	return (int)syscall(SYS_ioctl, fd, req, arg);
 }
@@ -332,9 +355,16 @@ static int start(struct guest *g, const char *words)
 
 	assert_int_equal(opts_parse(words, &g->opts), 0);
 	conf.opts = g->opts;
-	conf.fds[0] = (struct device_fd){ "container", k.container };
-	conf.fds[1] = (struct device_fd){ "group", k.group };
-	conf.fds[2] = (struct device_fd){ "device", k.dev };
+	conf.fds[0] = (struct device_fd){ "device", k.dev };
+	conf.fds[1] = (struct device_fd){ "container", k.container };
+	if (k.iommufd)
+		conf.fds[1] = (struct device_fd){ "iommufd", k.container };
+	conf.fds[2] = (struct device_fd){ "group", k.group };
+	if (k.iommufd) {
+		close(k.group);
+		k.group = -1;
+		conf.n_fds = 2;
+	}
 	ret = device_create(g->vm, &conf, &g->dev);
 	if (ret == 0)
 		g->v = (struct vfio_dev *)((char *)g->dev - offsetof(struct vfio_dev, dev));
@@ -876,6 +906,70 @@ static void device_of_io_bars_only_is_refused(void **state)
 	assert_int_equal(lines("I/O BARs only"), 1);
 }
 
+/* --- by iommufd ------------------------------------------------------------------------- */
+#define IOMMUFD_WORDS WORDS ",dma=iommufd,ioas=5"
+
+static void iommufd_maps_and_kvm_knows_the_device(void **state)
+{
+	struct guest *g = *state;
+
+	k.iommufd = true;
+	assert_int_equal(start(g, IOMMUFD_WORDS), 0);
+	assert_int_equal(k.n_maps, mem_n_regions(g->mem));
+	assert_int_equal(vm_fake_counts(g->vm)->vfio_files, 1);
+	assert_int_equal(vm_fake_counts(g->vm)->vfio_file, k.dev);
+	assert_true(vfio_shared_dma_bytes(g->v->shared) == 4 << 20);
+	cfg(g, 4, 2, MEM | MASTER);
+	assert_true(kind_on(INTX));
+	device_destroy(g->dev);
+	g->dev = NULL;
+	assert_int_equal(vm_fake_counts(g->vm)->vfio_files, 0); /* told before it is closed */
+	assert_int_equal(k.n_maps, 0);
+	assert_string_equal(said, "");
+}
+
+static void kvm_knows_the_group(void **state)
+{
+	struct guest *g = *state;
+
+	assert_int_equal(start(g, WORDS ",dma=type1"), 0);
+	assert_int_equal(vm_fake_counts(g->vm)->vfio_file, k.group);
+	device_destroy(g->dev);
+	g->dev = NULL;
+	assert_int_equal(vm_fake_counts(g->vm)->vfio_files, 0);
+}
+
+static void memory_that_cannot_be_locked_is_named(void **state)
+{
+	struct guest *g = *state;
+
+	k.iommufd = true;
+	k.map_error = ENOMEM;
+	assert_int_equal(start(g, IOMMUFD_WORDS), -ENOMEM);
+	assert_int_equal(lines("RLIMIT_MEMLOCK"), 1);
+	assert_int_equal(vm_fake_counts(g->vm)->vfio_files, 0);
+}
+
+static void words_and_descriptors_have_to_go_together(void **state)
+{
+	struct guest *g = *state;
+
+	k.iommufd = true;
+	assert_int_equal(start(g, WORDS ",dma=type1"), -EBADF); /* iommufd came, no container */
+	assert_int_equal(lines("did not come"), 1);
+	close(k.container); /* nobody took it */
+}
+
+static void word_that_is_no_way_is_refused(void **state)
+{
+	struct guest *g = *state;
+
+	assert_int_equal(start(g, WORDS ",dma=auto"), -EINVAL);
+	close(k.container);
+	close(k.group);
+	close(k.dev);
+}
+
 /* --- events -------------------------------------------------------------------------------- */
 static int wait_for_stop(struct guest *g)
 {
@@ -1024,6 +1118,11 @@ int main(void)
 		T(parts_told_outside_the_answer_are_not_looked_at),
 		T(bars_anywhere_never_cover_ram_or_each_other),
 		T(device_of_io_bars_only_is_refused),
+		T(iommufd_maps_and_kvm_knows_the_device),
+		T(kvm_knows_the_group),
+		T(memory_that_cannot_be_locked_is_named),
+		T(words_and_descriptors_have_to_go_together),
+		T(word_that_is_no_way_is_refused),
 		T(hosts_request_ends_the_guest_in_order),
 		T(hosts_request_ends_a_paused_guest),
 		T(devices_error_ends_the_guest_and_is_said),
