@@ -20,6 +20,7 @@
 #include "tenant_caps_priv.h"
 
 #define CAPS_VERSION_SIZE 128
+#define KERNEL_ENOTSUPP   524 /* the kernel's own; some drivers let it out (bnxt_en) */
 
 const char *const vf_can_names[CAN_N] = {
 	[CAN_MAC] = "mac",
@@ -130,7 +131,7 @@ static void caps_known(const struct driver_caps *d, unsigned int kernel, enum vf
 		caps_linux_text(CAPS_TABLE_LINUX, since);
 		out->answer = kernel && kernel <= CAPS_TABLE_LINUX ? CAN_NO : CAN_UNKNOWN;
 		snprintf(out->source, sizeof(out->source),
-			 "driver %s%s%s refuses it up to Linux %s: %s", d->driver,
+			 "driver %s%s%s does not take it up to Linux %s: %s", d->driver,
 			 d->which ? " on " : "", d->which ? d->which : "", since, strerror(-cell));
 	} else {
 		out->answer = CAN_UNKNOWN;
@@ -177,6 +178,8 @@ int vf_caps_learn(const struct sriov_env *e, struct tenant_store *st, const stru
 {
 	char version[CAPS_VERSION_SIZE];
 
+	if (err == -KERNEL_ENOTSUPP)
+		err = -EOPNOTSUPP;
 	if (err != 0 && err != -EOPNOTSUPP && err != -EINVAL && err != -EPROTONOSUPPORT)
 		return 0;
 	caps_version(e, pf, version);

@@ -10,44 +10,99 @@
 
 #include "tenant_caps_priv.h"
 
-#define V CAPS_LINUX
+/* The oldest of the kernels looked at; 6.12 is the newest, CAPS_TABLE_LINUX. */
+#define SEEN CAPS_LINUX(6, 1)
 
 /* The 82576 limits a VF's rate, other NICs of the driver do not. */
 static const uint16_t ids_82576[] = { 0x10c9, 0x10e6, 0x10e7, 0x10e8, 0x150a,
 				      0x150d, 0x1518, 0x1526, 0 };
 
+/*
+ * In the order of enum vf_can_what: MAC, VLAN, QoS, 802.1ad, maximum, minimum, spoof check, trust,
+ * link. What a driver takes and does nothing about is -EOPNOTSUPP here.
+ */
 static const struct driver_caps driver_table[] = {
-	{
-		.driver = "igb",
-		.which = "82576",
-		.vendor = 0x8086,
-		.devices = ids_82576,
-		.can = {
-			[CAN_MAC] = V(6, 1),
-			[CAN_VLAN] = V(6, 1),
-			[CAN_QOS] = V(6, 1),
-			[CAN_PROTO_8021AD] = -EPROTONOSUPPORT,
-			[CAN_MAX_TX] = V(6, 1),
-			[CAN_MIN_TX] = -EINVAL,
-			[CAN_SPOOF_CHECK] = V(6, 1),
-			[CAN_TRUST] = V(6, 1),
-			[CAN_LINK] = -EOPNOTSUPP,
-		},
-	},
-	{
-		.driver = "netdevsim",
-		.can = {
-			[CAN_MAC] = V(6, 1),
-			[CAN_VLAN] = V(6, 1),
-			[CAN_QOS] = V(6, 1),
-			[CAN_PROTO_8021AD] = V(6, 1),
-			[CAN_MAX_TX] = V(6, 1),
-			[CAN_MIN_TX] = V(6, 1),
-			[CAN_SPOOF_CHECK] = V(6, 1),
-			[CAN_TRUST] = V(6, 1),
-			[CAN_LINK] = V(6, 1),
-		},
-	},
+	{ .driver = "igb",
+	  .which = "82576",
+	  .vendor = 0x8086,
+	  .devices = ids_82576,
+	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, SEEN, -EINVAL, SEEN, SEEN, -EOPNOTSUPP } },
+	{ .driver = "igb",
+	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, -EOPNOTSUPP, -EOPNOTSUPP, SEEN, SEEN,
+		   -EOPNOTSUPP } },
+	/* rate: at 10 Gbit/s only; link: "on" is not done */
+	{ .driver = "ixgbe",
+	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, 0, -EINVAL, SEEN, SEEN, 0 },
+	  .counters = SEEN },
+	{ .driver = "i40e",
+	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, SEEN, -EINVAL, SEEN, SEEN, SEEN },
+	  .counters = SEEN },
+	/* 802.1ad: with double VLAN mode; minimum: without DCB */
+	{ .driver = "ice",
+	  .can = { SEEN, SEEN, SEEN, 0, SEEN, 0, SEEN, SEEN, SEEN },
+	  .firmware = true,
+	  .counters = SEEN },
+	/* the minimum is ignored */
+	{ .driver = "fm10k",
+	  .can = { SEEN, SEEN, -EINVAL, -EPROTONOSUPPORT, SEEN, -EOPNOTSUPP, -EOPNOTSUPP,
+		   -EOPNOTSUPP, -EOPNOTSUPP },
+	  .counters = SEEN },
+	{ .driver = "mlx5_core",
+	  .can = { SEEN, 0, 0, -EPROTONOSUPPORT, 0, 0, SEEN, SEEN, SEEN },
+	  .firmware = true,
+	  .counters = SEEN },
+	{ .driver = "mlx4_core",
+	  .can = { SEEN, 0, 0, 0, 0, -EPROTONOSUPPORT, 0, -EOPNOTSUPP, SEEN },
+	  .firmware = true,
+	  .counters = SEEN },
+	/* Linux 6.1 refuses QoS, 6.12 takes it */
+	{ .driver = "bnxt_en",
+	  .can = { SEEN, SEEN, 0, 0, SEEN, SEEN, 0, 0, SEEN },
+	  .firmware = true },
+	/* QoS is ignored */
+	{ .driver = "bnx2x",
+	  .can = { SEEN, SEEN, -EOPNOTSUPP, -EPROTONOSUPPORT, -EOPNOTSUPP, -EOPNOTSUPP, SEEN,
+		   -EOPNOTSUPP, SEEN } },
+	{ .driver = "be2net",
+	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, 0, -EINVAL, 0, -EOPNOTSUPP, 0 },
+	  .firmware = true },
+	{ .driver = "cxgb4",
+	  .can = { SEEN, SEEN, -EPROTONOSUPPORT, -EPROTONOSUPPORT, SEEN, -EINVAL, -EOPNOTSUPP,
+		   -EOPNOTSUPP, SEEN } },
+	/* QoS is ignored, a rate of 0 too */
+	{ .driver = "qede",
+	  .can = { SEEN, SEEN, -EOPNOTSUPP, -EPROTONOSUPPORT, 0, 0, SEEN, SEEN, SEEN } },
+	{ .driver = "qlcnic",
+	  .can = { SEEN, 0, 0, -EPROTONOSUPPORT, 0, 0, SEEN, -EOPNOTSUPP, -EOPNOTSUPP } },
+	{ .driver = "sfc",
+	  .can = { 0, 0, 0, -EPROTONOSUPPORT, -EOPNOTSUPP, -EOPNOTSUPP, 0, -EOPNOTSUPP, 0 } },
+	{ .driver = "nfp", .can = { 0, 0, 0, 0, 0, 0, 0, 0, 0 }, .firmware = true },
+	{ .driver = "LiquidIO",
+	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, -EOPNOTSUPP, -EOPNOTSUPP, 0, 0, SEEN },
+	  .firmware = true,
+	  .counters = SEEN },
+	{ .driver = "hinic",
+	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, SEEN, 0, 0, 0, 0 },
+	  .firmware = true },
+	{ .driver = "hns3", .can = { SEEN, 0, 0, -EPROTONOSUPPORT, SEEN, -EINVAL, 0, SEEN, SEEN } },
+	{ .driver = "ionic",
+	  .can = { 0, 0, -EINVAL, -EPROTONOSUPPORT, 0, -EINVAL, 0, 0, 0 },
+	  .firmware = true,
+	  .counters = SEEN },
+	{ .driver = "rvu_nicpf",
+	  .can = { SEEN, 0, -EINVAL, -EPROTONOSUPPORT, -EOPNOTSUPP, -EOPNOTSUPP, -EOPNOTSUPP, SEEN,
+		   -EOPNOTSUPP } },
+	{ .driver = "funeth",
+	  .can = { 0, 0, 0, 0, 0, -EINVAL, -EOPNOTSUPP, -EOPNOTSUPP, -EOPNOTSUPP },
+	  .firmware = true },
+	{ .driver = "fsl_enetc",
+	  .can = { SEEN, 0, 0, -EPROTONOSUPPORT, -EOPNOTSUPP, -EOPNOTSUPP, SEEN, -EOPNOTSUPP,
+		   -EOPNOTSUPP } },
+	{ .driver = "enic",
+	  .can = { 0, -EOPNOTSUPP, -EOPNOTSUPP, -EOPNOTSUPP, -EOPNOTSUPP, -EOPNOTSUPP, -EOPNOTSUPP,
+		   -EOPNOTSUPP, -EOPNOTSUPP },
+	  .firmware = true },
+	{ .driver = "netdevsim", .can = { SEEN, SEEN, SEEN, SEEN, SEEN, SEEN, SEEN, SEEN, SEEN } },
 };
 
 static bool caps_row_fits(const struct driver_caps *d, unsigned int vendor, unsigned int device)

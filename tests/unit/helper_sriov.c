@@ -278,6 +278,7 @@ int fake_nic_setup(void **state)
 	make_parents(path);
 	make_pf(f);
 	fake_file(f, "../proc/sys/kernel/random/boot_id", "11111111-2222");
+	fake_file(f, "../proc/sys/kernel/osrelease", "6.12.0-test");
 	f->view = (struct host_view){ .sysfs = f->sysfs, .dev = "/dev", .proc = f->proc };
 	f->env = (struct sriov_env){
 		.v = &f->view, .wait_ms = 40, .ops = &fake_ops, .write = fake_write, .opaque = f
