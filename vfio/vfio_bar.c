@@ -293,6 +293,11 @@ void vfio_bars_destroy(struct vfio_dev *v)
 
 /* --- in the guest --------------------------------------------------------- */
 
+/*
+ * What is mapped stands on the bus, too: so it lies over nothing that is trapped (the bus's own
+ * window, another device), nor the other way round, and an access that KVM took up while the part
+ * was being moved is answered.
+ */
 static int piece_show(struct vfio_dev *v, struct vfio_piece *p, uint64_t addr)
 {
 	struct bus_region r = {
@@ -305,13 +310,12 @@ static int piece_show(struct vfio_dev *v, struct vfio_piece *p, uint64_t addr)
 	};
 	int ret;
 
-	if (p->area.mapped) {
-		p->slot = vm_slot_add(v->pci.vm, r.base, p->area.size, p->hva);
-		return p->slot < 0 ? p->slot : 0;
-	}
 	ret = bus_add(vm_mmio(v->pci.vm), &r);
 	p->on_bus = ret == 0;
-	return ret;
+	if (ret < 0 || !p->area.mapped)
+		return ret;
+	p->slot = vm_slot_add(v->pci.vm, r.base, p->area.size, p->hva);
+	return p->slot < 0 ? p->slot : 0;
 }
 
 static void piece_hide(struct vfio_dev *v, struct vfio_piece *p, uint64_t addr)

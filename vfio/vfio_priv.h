@@ -191,7 +191,7 @@ struct vfio_piece {
 	unsigned int bar;
 	char *hva;   /* NULL: reached by pread and pwrite */
 	int slot;    /* memory slot, -1: not shown */
-	bool on_bus; /* trapped and registered */
+	bool on_bus; /* registered there */
 };
 
 struct vfio_bar {

@@ -611,10 +611,9 @@ static void bar_is_shown_moved_and_hidden(void **state)
 	pci_cfg_write(d, 0x10, 4, 0xd0000000);
 	assert_int_equal(vm_fake_counts(g->vm)->slots, before + 2);
 	assert_true(bus_read(vm_mmio(g->vm), 0, 0xd0001800, 4, &val));
-	assert_false(
-		bus_read(vm_mmio(g->vm), 0, 0xd0000000, 4, &val)); /* a memory slot, not the bus */
 	pci_cfg_write(d, 0x04, 2, 0);
 	assert_int_equal(vm_fake_counts(g->vm)->slots, before);
+	assert_false(bus_read(vm_mmio(g->vm), 0, 0xd0000000, 4, &val));
 	assert_false(bus_read(vm_mmio(g->vm), 0, 0xd0001800, 4, &val));
 	pci_unregister(d);
 	pci_msix_free(d);
