@@ -301,6 +301,9 @@ static void dev_leave(struct vfio_dev *v)
 
 	vfio_command(v, false, false);
 	ret = dev_reset(v);
+	/* whoever unbinds it holds it, and its next driver resets it */
+	if (ret == -EAGAIN && atomic_load(&v->n.host_requests))
+		return;
 	if (ret < 0)
 		err_say("passing %s through: resetting it at the end: %s; see the kernel's log "
 			"before it is used again",
