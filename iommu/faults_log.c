@@ -141,7 +141,7 @@ static void fault_untold(struct iommu_faults *f, const struct iommu_fault *e)
 		snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "", f->device[i].src.bdf);
 	}
 	err_limited(&f->said,
-		    "guest '%s': the IOMMU stopped a DMA (%s) and does not tell whose; it may be "
+		    "guest '%s': the IOMMU reports a fault (%s) and not of which device; it may be "
 		    "of this guest, which has %s: see its driver in the guest",
 		    f->guest, e->why, list);
 }
