@@ -13,6 +13,7 @@ static const struct tenant_sub {
 	const char *word;
 	int (*run)(int argc, char **argv);
 } subs[] = {
+	{ "plan", tenant_cmd_plan },
 	{ 0 },
 };
 

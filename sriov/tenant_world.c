@@ -187,6 +187,8 @@ int tenant_world_read(const struct sriov_env *e, const struct tenant_store *st,
 	ret = world_list(e, w);
 	for (size_t i = 0; ret == 0 && i < w->n; i++) {
 		world_device(&w->pf[i]);
+		vf_caps(e, st, &w->pf[i].pf, w->pf[i].can);
+		sriov_eswitch_mode(&w->pf[i].pf, w->pf[i].eswitch, sizeof(w->pf[i].eswitch));
 		ret = world_vfs(e, &w->pf[i]);
 	}
 	if (ret == 0)
