@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tenants' store: opening, making and checking <state_dir>/tenants.db. Writers use SQLite's
- * write-ahead log with synchronous=FULL: what a function has returned from survives a power cut.
- * Readers take a copy of the whole file into memory, all of one moment, and leave nothing behind:
- * no log, no index, also where they may not write and where a crash has left a log. Tables are
- * below; the numbers of enums in them (steps, settings) belong to the schema's version.
+ * The tenants' store: store_opening, making and checking <state_dir>/tenants.db. Writers use
+ * SQLite's write-ahead log with synchronous=FULL: what a function has returned from survives a
+ * power cut. Readers take a copy of the whole file into memory, all of one moment, and leave
+ * nothing behind: no log, no index, also where they may not write and where a crash has left a log.
+ * Tables are below; the numbers of enums in them (steps, settings) belong to the schema's version.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +19,6 @@
 
 #define STORE_APP_ID  0x464c7473 /* "FLts" in the file's header */
 #define STORE_VERSION 1
-#define STORE_URI     (3 * (PATH_MAX + 16) + 64)
-#define STORE_WAIT_MS 10 /* between two tries */
 
 /*
  * The column `next` says what holds after the transaction under way (1), not yet (0). `new` marks
@@ -53,25 +51,24 @@ static const char store_schema[] =
 	" err INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY(driver, version, what))"
 	" WITHOUT ROWID;";
 
-static const char opening[] = "opening the tenants' store";
+const char store_opening[] = "opening the tenants' store";
 
 /* --- what file it is ---------------------------------------------------- */
 /* The number that a pragma or a count gives; negative errno after a message. */
 static int store_number(const struct tenant_store *st, const char *sql, long long *out)
 {
 	sqlite3_stmt *q;
-	int ret = store_prepare(st, sql, opening, &q);
+	int ret = store_prepare(st, sql, store_opening, &q);
 
 	if (ret < 0)
 		return ret;
-	ret = store_step(st, q, opening);
+	ret = store_step(st, q, store_opening);
 	*out = ret == 1 ? sqlite3_column_int64(q, 0) : 0;
 	sqlite3_finalize(q);
 	return ret < 0 ? ret : 0;
 }
 
-/* 1: ours, of this version. 0: nothing in it yet. */
-static int store_check(const struct tenant_store *st)
+int store_check(const struct tenant_store *st)
 {
 	long long app, version, tables;
 	int ret = store_number(st, "PRAGMA application_id", &app);
@@ -85,41 +82,40 @@ static int store_check(const struct tenant_store *st)
 	if (!app && !version && !tables)
 		return 0;
 	if (app != STORE_APP_ID)
-		return store_say(st, -EBADMSG, opening, "the file is not fourlane's");
+		return store_say(st, -EBADMSG, store_opening, "the file is not fourlane's");
 	if (version != STORE_VERSION)
 		return err_ret(-EBADMSG,
 			       "%s in %s: it has version %lld, this fourlane knows %d; use the "
 			       "fourlane that wrote it",
-			       opening, st->path, version, STORE_VERSION);
+			       store_opening, st->path, version, STORE_VERSION);
 	return 1;
 }
 
-static int store_make_tables(const struct tenant_store *st)
+int store_make_tables(const struct tenant_store *st)
 {
 	char head[80];
 	int rc = sqlite3_exec(st->db, store_schema, NULL, NULL, NULL);
 
 	if (rc != SQLITE_OK)
-		return store_fail(st, rc, opening);
+		return store_fail(st, rc, store_opening);
 	snprintf(head, sizeof(head), "PRAGMA application_id=%d; PRAGMA user_version=%d",
 		 STORE_APP_ID, STORE_VERSION);
 	rc = sqlite3_exec(st->db, head, NULL, NULL, NULL);
-	return rc == SQLITE_OK ? 0 : store_fail(st, rc, opening);
+	return rc == SQLITE_OK ? 0 : store_fail(st, rc, store_opening);
 }
 
-/* Damage is found now, not in the middle of a change. */
-static int store_sound(const struct tenant_store *st)
+int store_sound(const struct tenant_store *st)
 {
 	sqlite3_stmt *q;
 	const char *said;
-	int ret = store_prepare(st, "PRAGMA quick_check(1)", opening, &q);
+	int ret = store_prepare(st, "PRAGMA quick_check(1)", store_opening, &q);
 
 	if (ret < 0)
 		return ret;
-	ret = store_step(st, q, opening);
+	ret = store_step(st, q, store_opening);
 	said = ret == 1 ? (const char *)sqlite3_column_text(q, 0) : NULL;
 	if (ret == 1 && (!said || strcmp(said, "ok")))
-		ret = store_say(st, -EBADMSG, opening, said ? said : "damaged");
+		ret = store_say(st, -EBADMSG, store_opening, said ? said : "damaged");
 	sqlite3_finalize(q);
 	return ret < 0 ? ret : 0;
 }
@@ -132,17 +128,17 @@ static int store_make_file(const struct sriov_env *e, const struct tenant_store 
 	int fd, ret = 0, folder = open(e->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (folder < 0)
-		return store_say(st, -errno, opening, strerror(errno));
+		return store_say(st, -errno, store_opening, strerror(errno));
 	fd = open(st->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0) {
-		ret = errno == EEXIST ? 0 : store_say(st, -errno, opening, strerror(errno));
+		ret = errno == EEXIST ? 0 : store_say(st, -errno, store_opening, strerror(errno));
 		close(folder);
 		return ret;
 	}
 	if (fchmod(fd, 0640) < 0 || fstat(folder, &dir) < 0 ||
 	    (dir.st_gid != getegid() && fchown(fd, (uid_t)-1, dir.st_gid) < 0 && errno != EPERM) ||
 	    fsync(folder) < 0)
-		ret = store_say(st, -errno, opening, strerror(errno));
+		ret = store_say(st, -errno, store_opening, strerror(errno));
 	close(fd);
 	close(folder);
 	return ret;
@@ -167,12 +163,12 @@ static int store_use_log(const struct tenant_store *st, unsigned int wait_ms)
 		usleep(STORE_WAIT_MS * 1000);
 	}
 	if (rc != SQLITE_ROW)
-		return store_fail(st, rc, opening);
+		return store_fail(st, rc, store_opening);
 	return wal ? 0
 		   : err_ret(-EOPNOTSUPP,
 			     "%s in %s: this file system cannot hold SQLite's write-ahead log; put "
 			     "the state folder on a local disk",
-			     opening, st->path);
+			     store_opening, st->path);
 }
 
 static int store_open_file(const struct sriov_env *e, struct tenant_store *st)
@@ -189,149 +185,19 @@ static int store_open_file(const struct sriov_env *e, struct tenant_store *st)
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(st->db, rules, NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
-		return store_fail(st, rc, opening);
+		return store_fail(st, rc, store_opening);
 	ret = store_check(st); /* before anything is written into a file that may not be ours */
 	if (ret >= 0)
 		ret = store_use_log(st, e->wait_ms);
 	if (ret >= 0)
-		ret = store_begin_change(st, opening);
+		ret = store_begin_change(st, store_opening);
 	if (ret < 0)
 		return ret;
 	ret = store_check(st); /* again: another process may have been first */
 	if (ret == 0)
 		ret = store_make_tables(st);
-	ret = store_end_change(st, opening, ret);
+	ret = store_end_change(st, store_opening, ret);
 	return ret < 0 ? ret : store_sound(st);
-}
-
-/* --- reading ------------------------------------------------------------ */
-struct store_seen { /* what tells that nobody wrote meanwhile */
-	struct stat db, log;
-	bool has_log, has_index;
-};
-
-static int store_look(const struct tenant_store *st, struct store_seen *s)
-{
-	char path[PATH_MAX + 24];
-
-	memset(s, 0, sizeof(*s));
-	if (stat(st->path, &s->db) < 0)
-		return -errno;
-	snprintf(path, sizeof(path), "%s-wal", st->path);
-	s->has_log = stat(path, &s->log) == 0 && s->log.st_size > 0;
-	snprintf(path, sizeof(path), "%s-shm", st->path);
-	s->has_index = access(path, F_OK) == 0;
-	return 0;
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-static bool store_unchanged(const struct tenant_store *st, const struct store_seen *before)
-{
-	struct store_seen now;
-
-	return store_look(st, &now) == 0 && same_file(&before->db, &now.db) &&
-	       before->has_log == now.has_log && same_file(&before->log, &now.log) &&
-	       before->has_index == now.has_index;
-}
-
-static void store_uri(const struct tenant_store *st, const char *how, char uri[STORE_URI])
-{
-	char *out = stpcpy(uri, "file:");
-
-	for (const char *p = st->path; *p; p++)
-		out += sprintf(out, strchr("?#%", *p) ? "%%%02X" : "%c", (unsigned char)*p);
-	sprintf(out, "?%s", how);
-}
-
-/* Copies the file to st->db, which is a database in memory. Gives an SQLite result. */
-static int store_copy(const struct tenant_store *st, const char *how, const char *first, int *err)
-{
-	char uri[STORE_URI];
-	sqlite3_backup *b;
-	sqlite3 *from;
-	int rc;
-
-	store_uri(st, how, uri);
-	rc = sqlite3_open_v2(uri, &from, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(from, first, NULL, NULL, NULL);
-	if (rc == SQLITE_OK) {
-		b = sqlite3_backup_init(st->db, "main", from, "main");
-		rc = b ? sqlite3_backup_step(b, -1) : SQLITE_NOMEM;
-		sqlite3_backup_finish(b);
-	}
-	*err = rc == SQLITE_DONE ? 0 : store_errno(from, rc);
-	sqlite3_close(from);
-	return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-/*
- * While another process has the store, its index of the log is there and SQLite's own locks hold.
- * With none there nobody has it: it is read as it lies, the log a crash left with an index of our
- * own in memory; if it has changed when we are done, somebody came, and we look again.
- */
-static int store_copy_now(const struct tenant_store *st, const struct store_seen *seen, int *err)
-{
-	int rc = SQLITE_CANTOPEN;
-
-	if (seen->has_index)
-		rc = store_copy(st, "mode=ro", "", err);
-	if ((rc & 0xff) != SQLITE_CANTOPEN && (rc & 0xff) != SQLITE_READONLY)
-		return rc;
-	if (seen->has_log)
-		rc = store_copy(st, "mode=ro&nolock=1", "PRAGMA locking_mode=EXCLUSIVE", err);
-	else
-		rc = store_copy(st, "mode=ro&immutable=1", "", err);
-	if (rc == SQLITE_OK || *err == -EBADMSG)
-		return store_unchanged(st, seen) ? rc : SQLITE_BUSY;
-	return rc;
-}
-
-static int store_read_file(const struct sriov_env *e, const struct tenant_store *st)
-{
-	struct store_seen seen;
-	int rc, err = -EBUSY, ret;
-
-	for (unsigned int waited = 0;; waited += STORE_WAIT_MS) {
-		ret = store_look(st, &seen);
-		if (ret == -ENOENT)
-			return 0;
-		if (ret < 0)
-			return store_say(st, ret, opening, strerror(-ret));
-		if (seen.db.st_size == 0 && !seen.has_log)
-			return 0; /* being made just now */
-		rc = store_copy_now(st, &seen, &err);
-		if ((rc & 0xff) != SQLITE_BUSY || waited >= e->wait_ms)
-			break;
-		usleep(STORE_WAIT_MS * 1000);
-	}
-	if (rc == SQLITE_BUSY)
-		err = -EBUSY;
-	return rc == SQLITE_OK ? 0 : store_say(st, err, opening, sqlite3_errstr(rc));
-}
-
-static int store_open_copy(const struct sriov_env *e, struct tenant_store *st)
-{
-	int rc = sqlite3_open(":memory:", &st->db), ret;
-
-	if (rc != SQLITE_OK)
-		return store_fail(st, rc, opening);
-	ret = store_read_file(e, st);
-	if (ret == 0)
-		ret = store_check(st);
-	if (ret == 0)
-		ret = store_make_tables(st); /* an empty store */
-	if (ret >= 0)
-		ret = store_sound(st);
-	if (ret == 0 && sqlite3_exec(st->db, "PRAGMA trusted_schema=OFF; PRAGMA query_only=ON",
-				     NULL, NULL, NULL) != SQLITE_OK)
-		ret = store_fail(st, sqlite3_errcode(st->db), opening);
-	return ret;
 }
 
 /* --- both --------------------------------------------------------------- */
@@ -343,7 +209,7 @@ int tenant_store_open(const struct sriov_env *e, enum tenant_store_mode mode,
 
 	*out = NULL;
 	if (!st)
-		return err_ret(-ENOMEM, "%s: out of memory; free some", opening);
+		return err_ret(-ENOMEM, "%s: out of memory; free some", store_opening);
 	snprintf(st->path, sizeof(st->path), "%s/tenants.db", e->state_dir);
 	sriov_boot_id(e, st->boot_id, sizeof(st->boot_id));
 	ret = mode == STORE_WRITE ? store_open_file(e, st) : store_open_copy(e, st);

@@ -17,6 +17,18 @@ struct tenant_store {
 	char boot_id[SRIOV_BOOT_ID_SIZE];
 };
 
+/* --- opening (tenant_store.c, tenant_store_read.c) ---------------------- */
+#define STORE_WAIT_MS 10 /* between two tries */
+
+extern const char store_opening[]; /* what is being done, for messages */
+/* store_check - 1: ours, of this version; 0: nothing in it yet; -EBADMSG. */
+int store_check(const struct tenant_store *st);
+int store_make_tables(const struct tenant_store *st);
+/* store_sound - damage is found now, not in the middle of a change. -EBADMSG. */
+int store_sound(const struct tenant_store *st);
+/* store_open_copy - st->db becomes the copy in memory; an empty store when there is no file. */
+int store_open_copy(const struct sriov_env *e, struct tenant_store *st);
+
 /* --- statements (tenant_store_sql.c) ------------------------------------ */
 /* store_errno - negative errno of what SQLite said last on `db`; rc is that. */
 int store_errno(sqlite3 *db, int rc);
