@@ -122,6 +122,7 @@ static const struct command host_command = {
 		 "(active, kind, groups,\n"
 		 "           interrupt_remapping in effect, units[] by their registers, firmware "
 		 "(table, error, ...),\n"
-		 "           kernel_parameters[] (name, value, means))\n",
+		 "           kernel_parameters[] (name, value, means)), dma (type1, iommufd,\n"
+		 "           settings[] (name, value, means))\n",
 };
 COMMAND(&host_command);

@@ -51,7 +51,7 @@ bool iommu_small_pages(const char *sysfs, bool shared, char *why, size_t size)
 	}
 	if (strcmp(word, "never") && strcmp(word, "deny"))
 		return false;
-	snprintf(why, size, "%s/" THP "/%s says %s; 'echo %s >' it", sysfs, file, word,
-		 shared ? "advise" : "madvise");
+	snprintf(why, size, "%s/" THP "/%s says %s: 'echo %s >%s/" THP "/%s'", sysfs, file, word,
+		 shared ? "advise" : "madvise", sysfs, file);
 	return true;
 }

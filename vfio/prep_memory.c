@@ -45,17 +45,17 @@ static uint64_t status_number(const char *proc, const char *pid, const char *key
 	return n;
 }
 
-static bool limit_is_ours(const struct host_view *v)
+bool vfio_locks_freely(const struct host_view *v)
 {
 	char path[PATH_MAX], ns[64];
 	ssize_t n;
 
 	if (!(status_number(v->proc, "self", "CapEff:", 16) >> CAP_IPC_LOCK & 1))
-		return true;
+		return false;
 	snprintf(path, sizeof(path), "%s/self/ns/user", v->proc);
 	n = readlink(path, ns, sizeof(ns) - 1);
 	ns[n > 0 ? n : 0] = '\0';
-	return strcmp(ns, FIRST_USER_NS) != 0;
+	return !strcmp(ns, FIRST_USER_NS);
 }
 
 /* What processes of our account have pinned: VmPin is what iommufd counts. */
@@ -81,7 +81,7 @@ int vfio_prep_limit(const struct host_view *v, const char *what, uint64_t mem, b
 	char others[96] = "";
 
 	mem = (mem + MEM_ROUND - 1) & ~(MEM_ROUND - 1);
-	if (!limit_is_ours(v) || getrlimit(RLIMIT_MEMLOCK, &now) < 0)
+	if (vfio_locks_freely(v) || getrlimit(RLIMIT_MEMLOCK, &now) < 0)
 		return 0;
 	pinned = by_account ? account_pinned(v) : 0;
 	need = mem + pinned;

@@ -277,7 +277,7 @@ static int prep_tell(const struct vfio_prep *p, struct prep_nic *nic, const char
 			 ? "vf"
 			 : "direct");
 	/* the kernel resets what it opens; who hands it in may have used it since */
-	nic->first_opts = p->given.device < 0 ? ",fresh=on" : NULL;
+	nic->first_opts = p->given.device < 0 && p->given.group < 0 ? ",fresh=on" : NULL;
 	return prep_set_opts(nic, "vfio,host=%s,guest=%s,reset=%s,dma=%s%s%s%s", p->bdf,
 			     prep_guest_name(p->g), *methods ? methods : "unknown",
 			     dma_name(p->dma), ioas, w->rombar ? "" : ",rombar=off",

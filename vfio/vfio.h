@@ -125,4 +125,7 @@ int vfio_prep_open(struct prep_guest *g, struct prep_nic *nic, const char *bdf, 
  * a way to map DMA. */
 void vfio_host_check(const struct host_view *v, struct host_lane_report *r);
 
+/* vfio_locks_freely - no limit of locked memory counts for us (CAP_IPC_LOCK on the host). */
+bool vfio_locks_freely(const struct host_view *v);
+
 #endif

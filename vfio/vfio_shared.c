@@ -27,11 +27,11 @@ struct vfio_shared {
 static void shared_say_small_pages(const struct guest_mem *mem)
 {
 	bool file = mem_n_regions(mem) && mem_region(mem, 0)->fd >= 0;
-	char why[160];
+	char why[256];
 
 	if (!mem_page_size(mem) && iommu_small_pages(SYSFS, file, why, sizeof(why)))
 		err_say("mapping guest memory for DMA: in pages of 4 KiB, which takes longer and "
-			"makes DMA slower: %s, or give the guest --hugepages 2M",
+			"makes DMA slower: %s; or give the guest --hugepages 2M",
 			why);
 }
 

@@ -471,14 +471,14 @@ static void settings_of_huge_pages_are_read(void **state)
 		{ false, NULL, NULL, "no transparent huge pages" },
 		{ false, "nonsense", NULL, "no transparent huge pages" },
 		{ true, "always within_size advise [never] deny force", NULL,
-		  "shmem_enabled says never; 'echo advise >' it" },
+		  "shmem_enabled says never: 'echo advise >" },
 		{ true, "always within_size [advise] never deny force", NULL, NULL },
 		{ true, "always within_size advise never [deny] force", NULL, "says deny" },
 	};
 
 	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		const char *name = c[i].shared ? "shmem_enabled" : "enabled";
-		char path[128], why[160] = "";
+		char path[128], why[400] = "";
 		struct tree t;
 
 		tree_create(&t);

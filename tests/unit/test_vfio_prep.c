@@ -922,6 +922,37 @@ static void capability_counts_in_the_first_user_namespace(void **state)
 	assert_int_equal(limit(4096, 4096, VFIO_DMA_TYPE1).ret, -EPERM);
 }
 
+/* --- fourlane host ------------------------------------------------------------------------ */
+static const char *setting(json_t *dma, size_t i, const char *key)
+{
+	return json_string_value(
+		json_object_get(json_array_get(json_object_get(dma, "settings"), i), key));
+}
+
+static void host_tells_ways_and_settings(void **state)
+{
+	json_t *h, *dma;
+
+	plain_account();
+	tree_remove(&t, "dev/iommu");
+	tree_file(&t, "sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+	tree_file(&t, "sys/kernel/mm/transparent_hugepage/shmem_enabled",
+		  "always within_size advise [never] deny force\n");
+	h = host_report(&view);
+	dma = json_object_get(h, "dma");
+	assert_true(json_is_true(json_object_get(dma, "type1")));
+	assert_true(json_is_false(json_object_get(dma, "iommufd")));
+	assert_string_equal(setting(dma, 0, "name"), "transparent_hugepage/enabled");
+	assert_string_equal(setting(dma, 0, "value"), "madvise");
+	assert_null(strstr(setting(dma, 0, "means"), "4 KiB"));
+	assert_string_equal(setting(dma, 1, "name"), "transparent_hugepage/shmem_enabled");
+	assert_string_equal(setting(dma, 1, "value"), "never");
+	assert_non_null(strstr(setting(dma, 1, "means"), "pages of 4 KiB"));
+	assert_non_null(strstr(setting(dma, 1, "means"), "echo advise >"));
+	assert_string_equal(setting(dma, 2, "name"), "RLIMIT_MEMLOCK");
+	json_decref(h);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -948,6 +979,7 @@ int main(void)
 		T(limit_that_is_just_enough_will_do),
 		T(limit_that_is_not_is_told_before_anything_is_opened),
 		T(capability_counts_in_the_first_user_namespace),
+		T(host_tells_ways_and_settings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
