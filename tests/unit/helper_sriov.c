@@ -14,8 +14,6 @@
 #include "core/err.h"
 #include "core/paths.h"
 
-#define PF_DIR "devices/pci0000:00/0000:00:01.0/" FAKE_PF
-
 static void make_parents(char *path)
 {
 	for (char *p = path + 1; (p = strchr(p, '/')); p++) {
@@ -99,126 +97,6 @@ const char *fake_record_text(struct fake_nic *f, const char *name)
 	return text;
 }
 
-/* --- the kernel's part --- */
-static void vf_names(unsigned int idx, char *bdf, char *dir, char *link)
-{
-	sprintf(bdf, "0000:01:%02x.%x", 0x10 + idx * 2 / 8, idx * 2 % 8);
-	sprintf(dir, "devices/pci0000:00/0000:00:01.0/%s", bdf);
-	sprintf(link, PF_DIR "/virtfn%u", idx);
-}
-
-static void make_vf(struct fake_nic *f, unsigned int idx)
-{
-	char bdf[32], dir[128], link[128], path[256], group[64];
-
-	vf_names(idx, bdf, dir, link);
-	snprintf(path, sizeof(path), "%s/vendor", dir);
-	fake_file(f, path, "0x8086");
-	snprintf(path, sizeof(path), "%s/device", dir);
-	fake_file(f, path, "0x10ca");
-	snprintf(path, sizeof(path), "%s/class", dir);
-	fake_file(f, path, "0x020000");
-	snprintf(path, sizeof(path), "%s/physfn", dir);
-	fake_link(f, path, PF_DIR);
-	snprintf(group, sizeof(group), "kernel/iommu_groups/%u", 10 + idx);
-	snprintf(path, sizeof(path), "%s/iommu_group", dir);
-	fake_link(f, path, group);
-	fake_link(f, link, dir);
-	snprintf(path, sizeof(path), "bus/pci/devices/%s", bdf);
-	fake_link(f, path, dir);
-	f->vf[idx] = (struct vf_settings){ .known = VF_ALL, .proto = 0x8100, .spoof_check = true };
-}
-
-static void remove_vf(struct fake_nic *f, unsigned int idx)
-{
-	char bdf[32], dir[128], link[128], path[256];
-
-	vf_names(idx, bdf, dir, link);
-	snprintf(path, sizeof(path), "bus/pci/devices/%s", bdf);
-	fake_remove(f, path);
-	fake_remove(f, link);
-	fake_remove(f, dir);
-}
-
-static int kernel_numvfs(struct fake_nic *f, const char *text)
-{
-	unsigned int n = (unsigned int)atoi(text);
-
-	if (n && f->n_vfs)
-		return -EBUSY;
-	if (n > 7)
-		return -ERANGE;
-	f->autoprobe_at_creation =
-		(unsigned int)atoi(fake_read(f, PF_DIR "/sriov_drivers_autoprobe"));
-	for (unsigned int i = 0; i < f->n_vfs; i++)
-		remove_vf(f, i);
-	for (unsigned int i = 0; i < n && !f->keep_vfs_hidden; i++)
-		make_vf(f, i);
-	f->n_vfs = n;
-	return 0;
-}
-
-static int fake_write(void *opaque, const char *path, const char *text)
-{
-	struct fake_nic *f = opaque;
-	const char *file = strrchr(path, '/') + 1;
-	int ret = 0;
-
-	if (f->fail_file && !strcmp(file, f->fail_file) && f->fail_after-- == 0) {
-		f->fail_file = NULL;
-		return f->fail_errno;
-	}
-	if (!strcmp(file, "sriov_numvfs"))
-		ret = kernel_numvfs(f, text);
-	return ret < 0 ? ret : paths_write(text, "%s", path);
-}
-
-static int fake_vf_read(void *opaque, unsigned int ifindex, struct vf_table *out)
-{
-	struct fake_nic *f = opaque;
-
-	out->announced = f->n_vfs;
-	out->n = f->truncate_at && f->truncate_at < f->n_vfs ? f->truncate_at : f->n_vfs;
-	out->vf = calloc(f->n_vfs + 1, sizeof(*out->vf));
-	memcpy(out->vf, f->vf, out->n * sizeof(*out->vf));
-	return 0;
-}
-
-static int fake_vf_write(void *opaque, unsigned int ifindex, unsigned int vf, enum vf_setting s,
-			 const struct vf_settings *to, char *why, size_t size)
-{
-	struct fake_nic *f = opaque;
-	struct vf_settings *v = &f->vf[vf];
-
-	if (vf >= f->n_vfs)
-		return -EINVAL;
-	if (s == f->refuse)
-		return f->refuse_errno;
-	f->n_writes++;
-	if (f->ignore_writes)
-		return 0;
-	if (s == VF_MAC)
-		memcpy(v->mac, to->mac, 6);
-	if (s == VF_VLAN) {
-		v->vlan = to->vlan;
-		v->qos = to->qos;
-		v->proto = to->proto;
-	}
-	if (s == VF_RATE) {
-		v->max_tx_mbit = to->max_tx_mbit;
-		v->min_tx_mbit = to->min_tx_mbit;
-	}
-	if (s == VF_SPOOF)
-		v->spoof_check = to->spoof_check;
-	if (s == VF_TRUST)
-		v->trust = to->trust;
-	if (s == VF_LINK)
-		v->link = to->link;
-	return 0;
-}
-
-static const struct vf_ops fake_ops = { .read = fake_vf_read, .write = fake_vf_write };
-
 /* --- setup --- */
 static void catch (void *opaque, const char *line)
 {
@@ -228,40 +106,110 @@ static void catch (void *opaque, const char *line)
 	f->n_said++;
 }
 
-void fake_driver(struct fake_nic *f, unsigned int idx, const char *driver)
+static void make_driver(struct fake_nic *f, const char *driver)
 {
-	char bdf[32], dir[128], link[128], path[256], to[128];
+	char path[128];
 
-	vf_names(idx, bdf, dir, link);
-	snprintf(path, sizeof(path), "%s/driver", dir);
-	fake_remove(f, path);
-	if (!driver)
-		return;
-	snprintf(to, sizeof(to), "bus/pci/drivers/%s", driver);
+	snprintf(path, sizeof(path), "bus/pci/drivers/%s/bind", driver);
+	fake_file(f, path, "");
+	snprintf(path, sizeof(path), "bus/pci/drivers/%s/unbind", driver);
+	fake_file(f, path, "");
+}
+
+/* A file of the PF's folder. */
+static void pf_file(struct fake_nic *f, const struct fake_pf *pf, const char *file,
+		    const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", pf->dir, file);
+	fake_file(f, path, text);
+}
+
+static void pf_number(struct fake_nic *f, const struct fake_pf *pf, const char *file, int n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", n);
+	pf_file(f, pf, file, text);
+}
+
+static void pf_netdev(struct fake_nic *f, const struct fake_pf *pf)
+{
+	char path[256], to[256];
+	static const char *const files[][2] = { { "flags", "0x1003" },
+						{ "operstate", "up" },
+						{ "carrier", "1" } };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "net/%s/%s", pf->name, files[i][0]);
+		pf_file(f, pf, path, files[i][1]);
+	}
+	snprintf(path, sizeof(path), "net/%s/ifindex", pf->name);
+	pf_number(f, pf, path, (int)pf->ifindex);
+	snprintf(path, sizeof(path), "net/%s/address", pf->name);
+	snprintf(to, sizeof(to), "52:54:00:aa:00:%02x", pf->ifindex - 3);
+	pf_file(f, pf, path, to);
+	snprintf(path, sizeof(path), "%s/net/%s/device", pf->dir, pf->name);
+	fake_link(f, path, pf->dir);
+	snprintf(path, sizeof(path), "class/net/%s", pf->name);
+	snprintf(to, sizeof(to), "%s/net/%s", pf->dir, pf->name);
 	fake_link(f, path, to);
 }
 
-static void make_pf(struct fake_nic *f)
+static void pf_pci(struct fake_nic *f, const struct fake_pf *pf, int numa)
 {
-	fake_file(f, PF_DIR "/class", "0x020000");
-	fake_file(f, PF_DIR "/vendor", "0x8086");
-	fake_file(f, PF_DIR "/device", "0x10c9");
-	fake_file(f, PF_DIR "/numa_node", "-1");
-	fake_file(f, PF_DIR "/sriov_totalvfs", "7");
-	fake_file(f, PF_DIR "/sriov_numvfs", "0");
-	fake_file(f, PF_DIR "/sriov_drivers_autoprobe", "1");
-	fake_file(f, PF_DIR "/net/lab0/ifindex", "4");
-	fake_file(f, PF_DIR "/net/lab0/flags", "0x1003");
-	fake_file(f, PF_DIR "/net/lab0/address", "52:54:00:aa:00:01");
-	fake_file(f, PF_DIR "/net/lab0/operstate", "up");
-	fake_file(f, PF_DIR "/net/lab0/carrier", "1");
-	fake_link(f, PF_DIR "/net/lab0/device", PF_DIR);
-	fake_link(f, PF_DIR "/driver", "bus/pci/drivers/igb");
-	fake_link(f, PF_DIR "/iommu_group", "kernel/iommu_groups/1");
-	fake_link(f, "class/net/lab0", PF_DIR "/net/lab0");
-	fake_link(f, "bus/pci/devices/" FAKE_PF, PF_DIR);
-	fake_file(f, "devices/virtual/net/lo/ifindex", "1");
-	fake_link(f, "class/net/lo", "devices/virtual/net/lo");
+	char path[256], group[64];
+
+	pf_file(f, pf, "class", "0x020000");
+	pf_file(f, pf, "vendor", "0x8086");
+	pf_file(f, pf, "device", "0x10c9");
+	pf_number(f, pf, "numa_node", numa);
+	pf_number(f, pf, "sriov_totalvfs", (int)pf->total);
+	pf_file(f, pf, "sriov_drivers_autoprobe", "1");
+	snprintf(path, sizeof(path), "%s/driver", pf->dir);
+	fake_link(f, path, "bus/pci/drivers/igb");
+	snprintf(path, sizeof(path), "%s/iommu_group", pf->dir);
+	snprintf(group, sizeof(group), "kernel/iommu_groups/%u", pf->ifindex - 3);
+	fake_link(f, path, group);
+	snprintf(path, sizeof(path), "bus/pci/devices/%s", pf->id);
+	fake_link(f, path, pf->dir);
+}
+
+struct fake_pf *fake_pf_add(struct fake_nic *f, const char *id, const char *name,
+			    unsigned int total, int numa)
+{
+	struct fake_pf *pf = &f->pf[f->n_pfs];
+	char bdf[IOMMU_BDF_SIZE], path[256];
+	bool pci = iommu_bdf_parse(id, bdf) == 0;
+
+	if (f->n_pfs == FAKE_MAX_PFS)
+		abort();
+	snprintf(pf->id, sizeof(pf->id), "%s", id);
+	snprintf(pf->name, sizeof(pf->name), "%s", name);
+	if (pci) /* below a root port of its own */
+		snprintf(pf->dir, sizeof(pf->dir), "devices/pci0000:00/0000:00:%02x.0/%s",
+			 f->n_pfs + 1, id);
+	else
+		snprintf(pf->dir, sizeof(pf->dir), "devices/%s", id);
+	pf->total = total;
+	pf->ifindex = 4 + f->n_pfs;
+	pf->first_group = f->n_pfs ? 100 * f->n_pfs : 10;
+	pf->vf = f->n_pfs ? calloc(total + 1, sizeof(*pf->vf)) : f->vf;
+	pf->n_vfs = f->n_pfs ? calloc(1, sizeof(*pf->n_vfs)) : &f->n_vfs;
+	pf_file(f, pf, "sriov_numvfs", "0");
+	if (pci) {
+		pf_pci(f, pf, numa);
+	} else {
+		snprintf(path, sizeof(path), "%s/driver", pf->dir);
+		fake_link(f, path, "bus/netdevsim/drivers/netdevsim");
+		snprintf(path, sizeof(path), "kernel/debug/netdevsim/%s/max_vfs", id);
+		snprintf(bdf, sizeof(bdf), "%u", total);
+		fake_file(f, path, bdf);
+	}
+	pf_netdev(f, pf);
+	f->n_pfs++;
+	return pf;
 }
 
 int fake_nic_setup(void **state)
@@ -276,13 +224,21 @@ int fake_nic_setup(void **state)
 	snprintf(f->proc, sizeof(f->proc), "%s/proc", f->root);
 	snprintf(path, sizeof(path), "%s/sys/kernel/random/boot_id", f->proc);
 	make_parents(path);
-	make_pf(f);
+	fake_pf_add(f, FAKE_PF, "lab0", 7, -1);
+	fake_file(f, "devices/virtual/net/lo/ifindex", "1");
+	fake_file(f, "devices/virtual/net/lo/address", "00:00:00:00:00:00");
+	fake_link(f, "class/net/lo", "devices/virtual/net/lo");
+	make_driver(f, "igbvf");
+	make_driver(f, "vfio-pci");
 	fake_file(f, "../proc/sys/kernel/random/boot_id", "11111111-2222");
 	fake_file(f, "../proc/sys/kernel/osrelease", "6.12.0-test");
 	f->view = (struct host_view){ .sysfs = f->sysfs, .dev = "/dev", .proc = f->proc };
-	f->env = (struct sriov_env){
-		.v = &f->view, .wait_ms = 40, .ops = &fake_ops, .write = fake_write, .opaque = f
-	};
+	f->env = (struct sriov_env){ .v = &f->view,
+				     .wait_ms = 40,
+				     .ops = &fake_ops,
+				     .write = fake_write,
+				     .opaque = f,
+				     .default_routes = fake_default_routes };
 	snprintf(f->env.state_dir, sizeof(f->env.state_dir), "%s/state", f->root);
 	snprintf(f->env.run_dir, sizeof(f->env.run_dir), "%s/run", f->root);
 	mkdir(f->env.state_dir, 0755);
@@ -299,6 +255,10 @@ int fake_nic_teardown(void **state)
 
 	err_set_sink(NULL, NULL);
 	nftw(f->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	for (unsigned int i = 1; i < f->n_pfs; i++) {
+		free(f->pf[i].vf);
+		free(f->pf[i].n_vfs);
+	}
 	free(f);
 	return 0;
 }
