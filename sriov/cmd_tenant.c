@@ -14,6 +14,8 @@ static const struct tenant_sub {
 	int (*run)(int argc, char **argv);
 } subs[] = {
 	{ "plan", tenant_cmd_plan },
+	{ "apply", tenant_cmd_apply },
+	{ "release", tenant_cmd_release },
 	{ 0 },
 };
 
@@ -38,8 +40,13 @@ const struct command tenant_command = {
 	.name = "tenant",
 	.group = CMD_CARVE,
 	.summary = "VFs for tenants, from one file, for good",
-	.usage = "plan FILE [--json]\n\n"
-		 "plan     shows what 'tenant apply FILE' would do, and changes nothing.\n\n"
+	.usage = "plan FILE [--json]\n"
+		 "       fourlane tenant apply FILE|--stored [--dry-run] [--timeout S]\n"
+		 "       fourlane tenant release NAME|--all [--timeout S]\n\n"
+		 "plan     shows what 'tenant apply FILE' would do, and changes nothing.\n"
+		 "apply    does that, all of it or nothing; a second time there is nothing to do. --stored applies\n"
+		 "         again what was applied last, as after a boot. --timeout: how long to wait for another call.\n"
+		 "release  gives a tenant's VFs back: reset, and set as they were before the first apply.\n\n"
 		 "example: fourlane tenant plan /etc/fourlane/tenants.yaml\n",
 	.run = tenant_run,
 };

@@ -3,7 +3,8 @@
  * --nic vf,host=BDF: before the monitor runs, a VF is leased, set and bound to vfio-pci; afterwards
  * all goes back. Called by `fourlane run`; binding and opening are vfio's. The lease is a lock that
  * ends with the supervisor; what the VF was is on disk first, so that the next one who takes the VF
- * (or `unassign` and `vf remove`) finds it after a kill. Tenants are not here.
+ * (or `unassign` and `vf remove`) finds it after a kill. --nic vf,tenant=NAME: any free VF of the
+ * tenant, set as its file says; tenant_lease.c leases it in the store, cleans it and takes it back.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,41 +15,46 @@
 #include "core/err.h"
 #include "core/paths.h"
 #include "core/prep.h"
-#include "sriov_priv.h"
+#include "tenant.h"
 
-#define VF_KEYS                                                                                    \
-	"host=BDF of a VF, mac=, vlan=, qos=, proto=, max_tx_mbit=, min_tx_mbit=, spoof_check=, trust=, link=, dma=auto|type1|iommufd"
+#define VF_KEYS \
+	"tenant=NAME, or host=BDF of a VF with mac=, vlan=, qos=, proto=, max_tx_mbit=, " \
+	"min_tx_mbit=, spoof_check=, trust=, link=, dma=auto|type1|iommufd"
 
 struct vf_prep {
 	struct sriov_host host;
 	struct sriov_pf pf;
 	unsigned int idx;
 	char bdf[IOMMU_BDF_SIZE];
-	int lease;	  /* descriptor of the lock */
+	bool of_tenant;   /* leased in the tenants' store */
+	int lease;        /* descriptor of the lock */
 	bool has_own_mac; /* the host's driver had chosen one */
 	uint8_t own_mac[6];
 	bool assigned; /* by us: was not with vfio-pci before */
 };
 
+/* Which VF, and its settings: a tenant's are its file's alone. */
 static int prep_options(struct prep_nic *nic, struct vf_request *r, const char **host,
-			enum vfio_dma *dma)
+			const char **tenant, enum vfio_dma *dma)
 {
 	char why[160];
 	int ret;
 
-	if (opts_take(nic->opts, "tenant"))
-		return err_ret(-EOPNOTSUPP,
-			       "options '%s': there are no tenants yet; name a VF: vf,host=BDF",
-			       opts_text(nic->opts));
+	*tenant = opts_take(nic->opts, "tenant");
 	*host = opts_take(nic->opts, "host");
-	if (!*host)
-		return err_ret(
-			-EINVAL,
-			"options '%s': which VF is not said; write vf,host=BDF, see 'fourlane vf list'",
-			opts_text(nic->opts));
+	if (!*host == !*tenant)
+		return err_ret(-EINVAL,
+			       "options '%s': which VF is not said; write vf,tenant=NAME or "
+			       "vf,host=BDF, see 'fourlane tenant list' and 'fourlane vf list'",
+			       opts_text(nic->opts));
 	for (int i = 0; i < VF_REQUEST_N_KEYS; i++) {
 		const char *value = opts_take(nic->opts, vf_request_keys[i]);
 
+		if (value && *tenant)
+			return err_ret(
+				-EINVAL,
+				"options '%s': a tenant's VF is set as its file says; leave out %s",
+				opts_text(nic->opts), vf_request_keys[i]);
 		if (value && vf_request_parse(r, vf_request_keys[i], value, why, sizeof(why)) < 0)
 			return err_ret(-EINVAL, "options '%s': %s: %s; mend it",
 				       opts_text(nic->opts), vf_request_keys[i], why);
@@ -84,10 +90,10 @@ static int set_for_guest(struct vf_prep *p, struct prep_guest *g, struct prep_ni
 		return ret;
 	if (p->idx >= t.announced || !t.vf[p->idx].known) {
 		vf_table_free(&t);
-		return err_ret(
-			-ENOENT,
-			"setting VF %s: the driver of %s does not tell its settings; use vfio,host=%s",
-			p->bdf, p->pf.name, p->bdf);
+		return err_ret(-ENOENT,
+			       "setting VF %s: the driver of %s does not tell its settings; use "
+			       "vfio,host=%s",
+			       p->bdf, p->pf.name, p->bdf);
 	}
 	now = t.vf[p->idx];
 	if (p->has_own_mac && !memcmp(now.mac, p->own_mac, 6))
@@ -135,6 +141,11 @@ static int lease_and_set(struct vf_prep *p, struct prep_guest *g, struct prep_ni
 
 	if (lock < 0)
 		return lock;
+	ret = tenant_settle(&p->host.env);
+	if (ret == 0)
+		ret = tenant_refuse(&p->host.env, &p->pf, p->idx, "taking a VF of");
+	if (ret < 0)
+		goto out;
 	if (vf_holder(&p->host.env, &p->pf, p->idx, holder, sizeof(holder))) {
 		ret = err_ret(-EBUSY, "taking VF %s: it is in use: %s; end that first", p->bdf,
 			      holder);
@@ -158,6 +169,8 @@ static void vf_prep_undo(struct vf_prep *p)
 	const char *bdf = p->bdf;
 	int lock;
 
+	if (p->of_tenant)
+		tenant_return_vf(&p->host.env, p->bdf);
 	if (p->lease >= 0) {
 		/* settings first: the driver that gets it back finds it as it was */
 		lock = vf_lock(&p->host.env);
@@ -171,32 +184,48 @@ static void vf_prep_undo(struct vf_prep *p)
 	free(p);
 }
 
+/* The one that was named. */
+static int take_host_vf(struct vf_prep *p, struct prep_guest *g, struct prep_nic *nic,
+			const char *host, struct vf_request *r)
+{
+	int ret;
+
+	if (iommu_bdf_parse(host, p->bdf) < 0)
+		return err_ret(-EINVAL,
+			       "options '%s': '%s' is no PCI address; write it as 0000:03:10.0",
+			       opts_text(nic->opts), host);
+	ret = sriov_pf_of_vf(p->host.env.v, p->bdf, &p->pf, &p->idx);
+	if (ret == 0)
+		ret = vfio_prep_memory(g, p->bdf);
+	return ret < 0 ? ret : lease_and_set(p, g, nic, r);
+}
+
+static int take_tenant_vf(struct vf_prep *p, struct prep_guest *g, const char *tenant)
+{
+	int ret = tenant_lease_vf(&p->host.env, tenant, prep_guest_name(g), p->bdf);
+
+	p->of_tenant = ret == 0;
+	if (ret == 0)
+		ret = sriov_pf_of_vf(p->host.env.v, p->bdf, &p->pf, &p->idx);
+	return ret < 0 ? ret : vfio_prep_memory(g, p->bdf);
+}
+
 static int vf_prepare(struct prep_guest *g, struct prep_nic *nic)
 {
 	struct vf_prep *p = calloc(1, sizeof(*p));
-	struct vf_request r = { 0 };
+	const char *host = NULL, *tenant = NULL;
 	enum vfio_dma dma = VFIO_DMA_AUTO;
-	const char *host = NULL;
+	struct vf_request r = { 0 };
 	int ret;
 
 	if (!p)
 		return err_ret(-ENOMEM, "preparing %s: out of memory; free some", nic->name);
 	p->lease = -1;
-	ret = prep_options(nic, &r, &host, &dma);
-	if (ret == 0)
-		ret = iommu_bdf_parse(host, p->bdf) < 0
-			      ? err_ret(-EINVAL,
-					"options '%s': '%s' is no PCI address; write it as 0000:03:10.0",
-					opts_text(nic->opts), host)
-			      : 0;
+	ret = prep_options(nic, &r, &host, &tenant, &dma);
 	if (ret == 0)
 		ret = sriov_host_open(&p->host);
 	if (ret == 0)
-		ret = sriov_pf_of_vf(p->host.env.v, p->bdf, &p->pf, &p->idx);
-	if (ret == 0)
-		ret = vfio_prep_memory(g, p->bdf);
-	if (ret == 0)
-		ret = lease_and_set(p, g, nic, &r);
+		ret = tenant ? take_tenant_vf(p, g, tenant) : take_host_vf(p, g, nic, host, &r);
 	if (ret >= 0)
 		ret = vfio_prep_open(g, nic, p->bdf, dma);
 	if (ret < 0) {

@@ -18,7 +18,8 @@
 static int take_step(struct tenant_tx *tx, size_t i, size_t *marked)
 {
 	struct tenant_step *s = &tx->plan->steps[i];
-	int ret = s->kind == STEP_BIND ? tenant_tx_verify(tx, i) : 0;
+	/* a tenant gets it when its settings stand */
+	int ret = s->kind == STEP_BIND && s->tenant[0] ? tenant_tx_verify(tx, i) : 0;
 
 	if (ret == 0)
 		ret = tenant_step_take(tx, s);

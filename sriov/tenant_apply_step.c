@@ -152,6 +152,22 @@ static int take_num_vfs(struct tenant_tx *tx, struct tenant_tx_pf *t, const stru
 	return ret < 0 ? ret : note_made(tx, t, s->n_from);
 }
 
+/* A VF that goes with the number of VFs takes along what is in it. */
+static bool goes(const struct tenant_tx *tx, const struct tenant_step *s)
+{
+	for (const struct tenant_step *l = s; l < tx->plan->steps + tx->plan->n_steps; l++)
+		if (l->kind == STEP_NUM_VFS && !strcmp(l->pf, s->pf))
+			return true;
+	return false;
+}
+
+static int take_reset(struct tenant_tx *tx, struct tenant_tx_pf *t, const struct tenant_step *s)
+{
+	if (!vf_can_reset(&t->pf, s->idx) && goes(tx, s))
+		return 0;
+	return vf_reset(tx->e, &t->pf, s->idx, tx->detail, sizeof(tx->detail));
+}
+
 /* --- all steps ---------------------------------------------------------- */
 int tenant_step_take(struct tenant_tx *tx, const struct tenant_step *s)
 {
@@ -167,7 +183,7 @@ int tenant_step_take(struct tenant_tx *tx, const struct tenant_step *s)
 		return vf_autoprobe_write(tx->e, &t->pf, s->n_to > 1 ? -1 : (int)s->n_to);
 	case STEP_NUM_VFS: return take_num_vfs(tx, t, s);
 	case STEP_UNBIND: return vf_driver_set(tx->e, &t->pf, s->idx, "");
-	case STEP_RESET: return vf_reset(tx->e, &t->pf, s->idx, tx->detail, sizeof(tx->detail));
+	case STEP_RESET: return take_reset(tx, t, s);
 	case STEP_PROVE: return take_prove(tx, t, s);
 	case STEP_SETTING: return take_setting(tx, t, s);
 	case STEP_BIND: return vf_driver_set(tx->e, &t->pf, s->idx, s->driver_to);
@@ -212,13 +228,61 @@ static int verify_pf(struct tenant_tx *tx, struct tenant_tx_pf *t, size_t end)
 					   s->idx, t->pf.name);
 	}
 	free(seen);
+	for (size_t i = 0; i < tx->plan->n_slots && ret == 0; i++) {
+		const struct tenant_slot *slot = &tx->plan->slots[i];
+		const struct vf_settings *now = tenant_tx_now(t, slot->idx);
+
+		if (!strcmp(slot->pf, t->pf.id) && now)
+			ret = vf_compare_back(&t->pf, slot->idx, &slot->set, now);
+	}
 	t->unverified = false;
+	return ret;
+}
+
+/*
+ * Of a VF that was made in this transaction nobody knew what its driver would give it: where that
+ * is not what its slot says, and no step was about it, it is set now.
+ */
+static int settle_made(struct tenant_tx *tx, const struct tenant_step *made)
+{
+	struct tenant_tx_pf *t;
+	int ret = tenant_tx_pf(tx, made->pf, &t);
+
+	if (ret == 0)
+		ret = tenant_tx_table(tx, t);
+	for (size_t i = 0; i < tx->plan->n_slots && ret == 0; i++) {
+		const struct tenant_slot *slot = &tx->plan->slots[i];
+		struct vf_settings *now;
+
+		if (strcmp(slot->pf, made->pf) || !(now = tenant_tx_now(t, slot->idx)))
+			continue;
+		for (int s = 0; s < VF_N_SETTINGS && ret == 0; s++) {
+			if (!(slot->set.known & now->known & VF_BIT(s)) ||
+			    vf_setting_equal((enum vf_setting)s, &slot->set, now))
+				continue;
+			ret = vf_setting_write(tx->e, &t->pf, slot->idx, (enum vf_setting)s,
+					       &slot->set);
+			if (ret == 0)
+				vf_setting_copy((enum vf_setting)s, &slot->set, now);
+			t->unverified = true;
+		}
+	}
+	return ret;
+}
+
+static int settle_slots(struct tenant_tx *tx, size_t end)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < end && ret == 0; i++)
+		if (tx->plan->steps[i].kind == STEP_NUM_VFS)
+			ret = settle_made(tx, &tx->plan->steps[i]);
 	return ret;
 }
 
 int tenant_tx_verify(struct tenant_tx *tx, size_t end)
 {
-	int ret = 0;
+	int ret = settle_slots(tx, end);
 
 	for (size_t i = 0; i < tx->n_pf && ret == 0; i++)
 		if (tx->pf[i].unverified)

@@ -122,6 +122,14 @@ int vf_driver_set(const struct sriov_env *e, const struct sriov_pf *pf, unsigned
 						     : driver_bind(e, pf, idx, bdf, want);
 }
 
+bool vf_can_reset(const struct sriov_pf *pf, unsigned int idx)
+{
+	char path[VF_PATH];
+
+	snprintf(path, sizeof(path), "%s/virtfn%u/reset", pf->path, idx);
+	return access(path, F_OK) == 0;
+}
+
 int vf_reset(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, char *method,
 	     size_t size)
 {

@@ -192,6 +192,10 @@ static int slot_vf(const struct sriov_env *e, const struct tenant_store *st,
 		snprintf(why, size, "it is no PCI function, which a guest could be given");
 		return -ENODEV;
 	}
+	if (!vf_can_reset(pf, s->idx)) {
+		snprintf(why, size, "it cannot be reset, so what a guest leaves in it would stay");
+		return -ENODEV;
+	}
 	return vf_holder(e, pf, s->idx, why, size) ? -EBUSY : 0;
 }
 

@@ -80,6 +80,7 @@ void vf_driver(const struct sriov_pf *pf, unsigned int idx, char buf[TENANT_DRIV
 /* vf_driver_set - binds it to `want`; "" and "none" mean none. Negative errno after a message. */
 int vf_driver_set(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
 		  const char *want);
+bool vf_can_reset(const struct sriov_pf *pf, unsigned int idx);
 /*
  * vf_reset - resets the function so that nothing is left in it. -EOPNOTSUPP when it has no way to.
  * `method` gets how, for people. Negative errno after a message.

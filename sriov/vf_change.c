@@ -236,7 +236,11 @@ int vf_set(const struct sriov_env *e, const char *name, unsigned int idx,
 	lock = vf_lock(e);
 	if (lock < 0)
 		return lock;
-	ret = set_locked(e, &pf, idx, r);
+	ret = tenant_settle(e);
+	if (ret == 0)
+		ret = tenant_refuse(e, &pf, idx, "setting a VF of");
+	if (ret == 0)
+		ret = set_locked(e, &pf, idx, r);
 	close(lock);
 	return ret;
 }

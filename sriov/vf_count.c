@@ -326,7 +326,11 @@ int vf_count_create(const struct sriov_env *e, const char *name, unsigned int co
 
 	if (lock < 0)
 		return lock;
-	ret = sriov_pf_find(e->v, name, &pf);
+	ret = tenant_settle(e);
+	if (ret == 0)
+		ret = sriov_pf_find(e->v, name, &pf);
+	if (ret == 0)
+		ret = tenant_refuse(e, &pf, SRIOV_UNKNOWN, "changing the number of VFs of");
 	if (ret == 0)
 		ret = create_locked(e, &pf, count, autoprobe);
 	close(lock);
@@ -383,7 +387,11 @@ int vf_count_remove(const struct sriov_env *e, const char *name)
 
 	if (lock < 0)
 		return lock;
-	ret = sriov_pf_find(e->v, name, &pf);
+	ret = tenant_settle(e);
+	if (ret == 0)
+		ret = sriov_pf_find(e->v, name, &pf);
+	if (ret == 0)
+		ret = tenant_refuse(e, &pf, SRIOV_UNKNOWN, "removing the VFs of");
 	if (ret == 0)
 		ret = remove_locked(e, &pf);
 	close(lock);

@@ -203,7 +203,7 @@ int vf_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int
 	buf[0] = '\0';
 	if (sriov_vf_bdf(pf, idx, bdf) < 0)
 		return 0;
-	if (lease_held(e, bdf, buf, size))
+	if (lease_held(e, bdf, buf, size) || tenant_holds(e, pf, idx, buf, size))
 		return 1;
 	snprintf(path, sizeof(path), "%s/virtfn%u", pf->path, idx);
 	if (paths_link_name(driver, sizeof(driver), "%s/driver", path) < 0)
