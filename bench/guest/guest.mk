@@ -5,7 +5,7 @@
 B ?= build
 MG_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 MG_ROOT := $(MG_DIR)/../..
-MG_SRCS := start.S mg_main.c mg_loop.c mg_lib.c mg_pci.c mg_e1000.c mg_virtio.c mg_blk.c mg_smp.c mg_igb_ring.c mg_igb.c mg_igbvf.c
+MG_SRCS := start.S mg_main.c mg_loop.c mg_lib.c mg_pci.c mg_e1000.c mg_virtio.c mg_blk.c mg_smp.c mg_igb_ring.c mg_igb.c mg_igbvf.c mg_abuse.c
 MG_OBJS := $(patsubst %,$(B)/obj-mg/%.o,$(MG_SRCS))
 MG_CC ?= gcc
 MG_LD ?= ld

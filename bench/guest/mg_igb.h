@@ -16,6 +16,7 @@ struct igb {
 	union igb_tx_desc tx[MG_N_SLOTS] __attribute__((aligned(4096)));
 	union igb_rx_desc rx[MG_N_SLOTS] __attribute__((aligned(4096)));
 	uint64_t regs;
+	uint32_t bdf;
 	uint32_t tx_head; /* oldest frame not yet reaped */
 	uint32_t tx_tail;
 	uint32_t rx_head;         /* next frame from the device */

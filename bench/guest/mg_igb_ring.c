@@ -19,6 +19,7 @@ const char *igb_find(struct mg *mg, uint16_t device, const char *missing)
 
 	if (bdf == MG_PCI_NONE)
 		return missing;
+	dev->bdf = bdf;
 	mg_pci_enable(mg, bdf);
 	dev->regs = mg_pci_bar(mg, bdf, 0);
 	if (!dev->regs)
@@ -55,12 +56,18 @@ static const char *start_tx(struct mg *mg, struct igb *dev)
 				    1 << IGB_TXDCTL_HTHRESH_SHIFT);
 }
 
+/* What the device is told of a buffer: its place, or one that stray= names. */
+static uint64_t dma_addr(const struct mg *mg, const uint8_t *buf)
+{
+	return mg->opt.stray ? mg->opt.stray : (uint64_t)(uintptr_t)buf;
+}
+
 static void reset_rx_desc(struct mg *mg, struct igb *dev, uint32_t i)
 {
 	volatile union igb_rx_desc *desc = &dev->rx[i];
 
 	desc->read.hdr_addr = 0;
-	desc->read.pkt_addr = (uint64_t)(uintptr_t)mg->rx_buf + (uint64_t)i * mg->stride;
+	desc->read.pkt_addr = dma_addr(mg, mg->rx_buf + (size_t)i * mg->stride);
 }
 
 static const char *start_rx(struct mg *mg, struct igb *dev, uint32_t srrctl)
@@ -124,7 +131,7 @@ void igb_ring_tx_burst(struct mg *mg, unsigned int n)
 	for (unsigned int i = 0; i < n; i++, slot = (slot + 1) % N) {
 		volatile union igb_tx_desc *desc = &dev->tx[slot];
 
-		desc->read.addr = (uint64_t)(uintptr_t)mg_tx_frame(mg, slot);
+		desc->read.addr = dma_addr(mg, mg_tx_frame(mg, slot));
 		desc->read.olinfo_status = mg->tx_len[slot] << IGB_TXD_PAYLEN_SHIFT;
 		desc->read.cmd_type_len = mg->tx_len[slot] | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT |
 					  IGB_TXD_EOP | IGB_TXD_IFCS |

@@ -59,6 +59,7 @@ struct mg_opts {
 	uint32_t warm_ms, ms, settle_ms;
 	uint32_t first_ms; /* rx: no frame within it is no failure; 0: it is one, after a while */
 	uint32_t nth;      /* which of several like functions */
+	uint64_t stray;    /* igb: all buffers are said to lie here; 0: where they do */
 	uint8_t dst[6];
 	int has_dst;
 	int icr;  /* e1000: read ICR after the receive doorbell */
@@ -209,7 +210,7 @@ void mg_put_dec(uint64_t value);
 void mg_put_hex(uint64_t value, int digits);
 void mg_put_field(const char *name, uint64_t value); /* " name=value" */
 void mg_put_mac(const uint8_t mac[6]);
-int mg_getc(void); /* a byte from COM1, or -1 */
+int mg_getc(void);                                /* a byte from COM1, or -1 */
 void mg_quit(int code) __attribute__((noreturn)); /* powers off, or resets where it cannot */
 void mg_reset(void) __attribute__((noreturn));
 void mg_fail(const char *reason) __attribute__((noreturn));
@@ -250,5 +251,18 @@ void mg_blk_verify(struct mg *mg);
 /* ---- mg_smp.c ------------------------------------------------------------------------------- */
 void mg_smp_bring_up(struct mg *mg);
 void mg_smp_count(struct mg *mg);
+/* Puts code (16-bit, position independent) where a woken processor starts; zeroes its data page. */
+void mg_smp_load(const uint8_t *start, const uint8_t *end);
+/* Wakes the processor with that APIC id; 1 when the id-th has counted itself (MG_AP_COUNT). */
+int mg_smp_wake(const struct mg *mg, uint32_t id);
+/* 16 free bytes of the woken ones' data, as their code addresses them and as we do. */
+#define MG_AP_COUNT 0x804
+#define MG_AP_OWN   0x910
+uint64_t mg_smp_own(void);
+
+/* ---- mg_abuse.c ----------------------------------------------------------------------------- */
+void mg_abuse_bars(struct mg *mg);
+void mg_abuse_config(struct mg *mg);
+void mg_abuse_decode(struct mg *mg);
 
 #endif

@@ -3,11 +3,11 @@
  * The microguest's course: read the command line, bring the device up, say READY, then run the
  * packet loop each time COM1 brings a 'g', until it brings a 'q' (an 'r': it resets). Called by
  * start.S in ring 3, calls the drivers and mg_loop.c. Options are words key=value: dev mode size
- * batch warm_ms ms tsc ecam pool dst seed echo kick icr settle_ms nth first_ms check (64, or all), and for the NIC
- * at the other end dev2 nth2: with mode=cross it receives (and says its address to the switch
- * first), with mode=pingpong it sends back. dev=blk is a disk (mg_blk.c), mode=smp wakes the other
- * processors (mg_smp.c). Lines on COM1:
- * FL HELLO, READY, RESULT, BYE, FAIL.
+ * batch warm_ms ms tsc ecam pool dst seed echo kick icr settle_ms nth first_ms check (64, or all),
+ * and for the NIC at the other end dev2 nth2: with mode=cross it receives (and says its address to
+ * the switch first), with mode=pingpong it sends back. dev=blk is a disk (mg_blk.c), mode=smp wakes
+ * the other processors (mg_smp.c). mode=bars, config and decode misuse an 82576's configuration
+ * space first (mg_abuse.c), stray= its DMA. Lines on COM1: FL HELLO, READY, RESULT, BYE, FAIL.
  */
 #include "mg_frame.h"
 #include "mg_lib.h"
@@ -47,6 +47,9 @@ static const struct {
 	{ "rx", 0, 1, mg_loop_rx },
 	{ "pingpong", 1, 1, mg_loop_pingpong },
 	{ "cross", 1, 0, mg_loop_cross },
+	{ "bars", 1, 0, mg_abuse_bars },
+	{ "config", 1, 0, mg_abuse_config },
+	{ "decode", 1, 0, mg_abuse_decode },
 };
 
 static void read_options(struct mg *mg, const char *cmdline)
@@ -67,6 +70,7 @@ static void read_options(struct mg *mg, const char *cmdline)
 	opt->settle_ms = (uint32_t)mg_opt_number(cmdline, "settle_ms", 0);
 	opt->nth = (uint32_t)mg_opt_number(cmdline, "nth", 0);
 	opt->first_ms = (uint32_t)mg_opt_number(cmdline, "first_ms", 0);
+	opt->stray = mg_opt_number(cmdline, "stray", 0);
 	opt->check_all = mg_opt_is(cmdline, "check", "all");
 	opt->icr = mg_opt_number(cmdline, "icr", 0) != 0;
 	opt->kick = mg_opt_number(cmdline, "kick", 0) != 0;
@@ -248,7 +252,7 @@ void mg_main(const struct hvm_start_info *info)
 	}
 	mg.drv = find_driver(&mg, "dev");
 	if (!run)
-		mg_fail("mode= is none of tx, rx, pingpong, cross, probe");
+		mg_fail("mode= is none of tx, rx, pingpong, cross, bars, config, decode, probe");
 	if (!mg.drv)
 		mg_fail("dev= is none of e1000, virtio, igb, igbvf");
 	bring_up(&mg);

@@ -3,8 +3,8 @@
  * mode=smp cpus=N: wakes the processors with the APIC ids 1..N-1 by INIT and SIPI, one after the
  * other. Each counts itself and leaves the APIC id that CPUID gave it, all in real mode and in few
  * instructions: some hosts interpret them. Then it halts; with spin=1 it counts on instead. Called
- * by mg_main.c in ring 3; the local APIC is one page of memory to it. Intel SDM volume 3,
- * sections 9.4.4 (the sequence) and 11.6.1 (ICR).
+ * by mg_main.c in ring 3; the local APIC is one page of memory to it. mg_abuse.c wakes a processor
+ * for code of its own. Intel SDM volume 3, sections 9.4.4 (the sequence) and 11.6.1 (ICR).
  */
 #include "mg_lib.h"
 
@@ -28,7 +28,10 @@ struct ap_data {
 
 _Static_assert(AP_DATA == 0x800 && offsetof(struct ap_data, count) == 4 &&
 		       offsetof(struct ap_data, spin) == 8 &&
-		       offsetof(struct ap_data, spins) == 12 && offsetof(struct ap_data, id) == 16,
+		       offsetof(struct ap_data, spins) == 12 &&
+		       offsetof(struct ap_data, id) == 16 &&
+		       MG_AP_COUNT == AP_DATA + offsetof(struct ap_data, count) &&
+		       MG_AP_OWN >= AP_DATA + sizeof(struct ap_data),
 	       "the numbers in the code below");
 
 extern const uint8_t mg_ap_start[], mg_ap_end[];
@@ -81,7 +84,18 @@ static int came(const struct mg *mg, uint32_t count, uint64_t us)
 	return 0;
 }
 
-static int wake(const struct mg *mg, uint32_t id)
+void mg_smp_load(const uint8_t *start, const uint8_t *end)
+{
+	memset(ap_data(), 0, 4096 - AP_DATA);
+	memcpy((void *)AP_PAGE, start, (size_t)(end - start));
+}
+
+uint64_t mg_smp_own(void)
+{
+	return AP_PAGE + MG_AP_OWN;
+}
+
+int mg_smp_wake(const struct mg *mg, uint32_t id)
 {
 	const uint32_t sipi = ICR_SIPI | AP_PAGE >> 12;
 
@@ -101,10 +115,9 @@ void mg_smp_bring_up(struct mg *mg)
 
 	if (cpus < 1 || cpus > CPUS_MAX)
 		mg_fail("cpus= is outside 1..64");
-	memset(d, 0, sizeof(*d));
+	mg_smp_load(mg_ap_start, mg_ap_end);
 	d->spin = mg_opt_number(mg->opt.cmdline, "spin", 0) != 0;
-	memcpy((void *)AP_PAGE, mg_ap_start, (size_t)(mg_ap_end - mg_ap_start));
-	while (id < cpus && wake(mg, id))
+	while (id < cpus && mg_smp_wake(mg, id))
 		id++;
 	mg_puts("FL SMP");
 	mg_put_field("cpus", cpus);
