@@ -11,5 +11,5 @@ inside() {
 		exit 0
 	fi
 	rm -f "$err"
-	exec "$fl" lab run --fresh --timeout 400 --iommu "${2:-intel}" ${3:+"$3"} --copy-in "tests/lab/$1" -- bash "${1##*/}"
+	exec "$fl" lab run --fresh --timeout 400 --iommu "${2:-intel}" ${3:+"$3"} --copy-in "tests/lab/$1" --copy-in tests/lab/micro_lib.sh -- bash "${1##*/}"
 }

@@ -2,38 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The direct lane and the VF lane inside the software host: a whole 82576 port and a VF of another one in microguests, frames over the
 # real (emulated) wire, exits counted, the host put back after kill -9. Run in the lab as root; speaks TAP.
-export PATH=/opt/fourlane/bin:$PATH
-[ -e /etc/fourlane-lab ] || { echo "1..0 # SKIP not in the software host"; exit 0; }
-mg=/opt/fourlane/bin/mg.elf
-tmp=$(mktemp -d)
-T=0
-ok() { T=$((T + 1)); echo "ok $T - $*"; }
-not_ok() { T=$((T + 1)); echo "not ok $T - $*"; cat "$tmp"/*err 2>/dev/null | tail -5 | sed 's/^/# /'; }
-check() { local n=$1; shift; if "$@"; then ok "$n"; else not_ok "$n"; fi; }
-is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1"; echo "# got '$2', wanted '$3'"; fi; }
-fl() { fourlane "$@" >"$tmp/out" 2>"$tmp/err"; }
-status() { fl "$@"; echo $?; }
-driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")" 2>/dev/null; }
-wait_for() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
-saw() { grep -q "$2" "$tmp/$1.out" && [ -z "$(tail -c 1 "$tmp/$1.out")" ]; }
-field() { sed -n "s/.*FL RESULT.* $2=\([^ ]*\).*/\1/p" "$tmp/$1.out" | tail -1; }
-tsc=$(awk '/^cpu MHz/ {printf "%.0f", $4 * 1000000; exit}' /proc/cpuinfo)
-declare -A pid fd
-guest() {	# NAME NIC WORDS: in the background, ready when this returns 0
-	local name=$1 nic=$2 in=$tmp/$1.in n
-	shift 2
-	mkfifo "$in"
-	fourlane run --name "$name" --mem 64M --kernel $mg --append "tsc=$tsc $*" --nic "$nic" <"$in" >"$tmp/$name.out" 2>"$tmp/$name.err" &
-	pid[$name]=$!
-	exec {n}>"$in"
-	fd[$name]=$n
-	wait_for 30 saw "$name" 'FL READY'
-}
-say() { printf %s "$2" >&"${fd[$1]}"; }
-gone() { ! kill -0 "$1" 2>/dev/null; }
-finish() { say "$1" q; wait "${pid[$1]}"; }
-mac_of() { sed -n 's/.*FL READY mac=\([^ ]*\).*/\1/p' "$tmp/$1.out"; }
-rx_packets() { cat /sys/class/net/lab2/statistics/rx_packets; }
+. "$(dirname "$0")/micro_lib.sh"
 # exits NAME: user exits without the console's, and user and KVM exits for MMIO
 exits() { fourlane stats "$1" --json | jq -r '"\(.vcpus[0].user_exits.total - .regions.serial) \(.vcpus[0].user_exits.mmio + .vcpus[0].kvm.mmio_exits)"'; }
 # none_between BEFORE AFTER: no MMIO exit at all; one access of the console may be on its way in each sample
