@@ -66,8 +66,10 @@ int vfio_prep_function(struct vfio_prep *p, struct prep_nic *nic, const struct v
 int vfio_prep_type1(struct vfio_prep *p);
 int vfio_prep_iommufd(struct vfio_prep *p);
 
-/* vfio_prep_choose - p->dma; -EINVAL, -ENODEV after a message. */
+/* vfio_prep_choose - p->dma (prep_choose.c); -EINVAL, -ENODEV after a message. */
 int vfio_prep_choose(struct vfio_prep *p);
+/* vfio_dma_name - "type1" or "iommufd". */
+const char *vfio_dma_name(enum vfio_dma dma);
 
 /* --- for both -------------------------------------------------------------- */
 /*
