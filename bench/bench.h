@@ -151,6 +151,7 @@ struct bench_boot {
 	const char *backend; /* "null", "loop", "tap", "wire", "none": without NIC; "switch": two
 				NICs, ports a and b */
 	const char *nic;     /* for "wire": the whole --nic */
+	const char *host;    /* for "wire": BDF of the function, "" when the guest gets none */
 	const char *ifname;  /* for "tap" */
 	const struct bench_switch *sw; /* for "switch" */
 	const char *words;             /* the rest of the guest's command line; of Linux all */
@@ -162,7 +163,8 @@ struct bench_boot {
 struct bench_guest {
 	struct bench_child child;
 	char name[32];
-	int tap; /* descriptor that keeps the tap, or -1 */
+	int tap;           /* descriptor that keeps the tap, or -1 */
+	char assigned[16]; /* BDF of a function that was bound to vfio-pci for it, or "" */
 };
 
 /* Counts since the guest started. Accesses of the console are taken out of both exit counts. */
@@ -265,6 +267,7 @@ struct bench_row {
 	const char *guest_device; /* the microguest's dev= */
 	const char *backend;
 	char nic[96];         /* --nic of "wire" */
+	char host[16];        /* BDF of the function that it hands over, or "" */
 	const char *ports;    /* of the switch that it needs, NULL: needs none */
 	const char *topology; /* who runs where, NULL: as the document says for all */
 	unsigned int frame_bytes;
@@ -317,6 +320,7 @@ struct bench {
  * it). */
 void bench_skip(struct bench *b, enum bench_lane lane, const char *part, const char *why,
 		const char *mend);
+void bench_skip_no_qemu(struct bench *b, enum bench_lane lane); /* wanted beside it */
 /*
  * bench_plan - takes the NICs of the hardware lanes and fills rows and skipped. 0 or negative errno
  * after a message. What it took is given back by bench_hw_put_back(), always called, also after a

@@ -62,6 +62,12 @@ void bench_skip(struct bench *b, enum bench_lane lane, const char *part, const c
 	json_array_append_new(b->skipped, entry);
 }
 
+void bench_skip_no_qemu(struct bench *b, enum bench_lane lane)
+{
+	bench_skip(b, lane, "peer qemu", "there is no qemu-system-x86_64 that starts",
+		   "'fourlane lab run -- true' gets one, or set FOURLANE_QEMU");
+}
+
 static void join(const json_t *list, char *buf, size_t size)
 {
 	size_t n = 0, i;
@@ -320,7 +326,7 @@ static int plan_switch(struct bench *b, const struct bench_row *lane)
 			  "receives by the other (ping-pong: which sends back); fourlane-switch "
 			  "between them with one worker, which polls and yields when it finds "
 			  "nothing";
-	like.peer = like.lane == LANE_PARAVIRTUAL; /* QEMU's E1000 cannot */
+	like.peer = like.lane == LANE_PARAVIRTUAL && !b->lab; /* QEMU's E1000 cannot */
 	ret = rows_add(b, &like, 1u << BENCH_CROSS | 1u << BENCH_PINGPONG);
 	return ret < 0 || b->o.kind == BENCH_MICRO ? ret
 						   : row_add(b, &like, BENCH_TCP_OUT, TCP_FRAME);
@@ -338,7 +344,7 @@ static int plan_software(struct bench *b, enum bench_lane lane, bool tap)
 	/* who wants a Linux guest wants its NIC to lead somewhere */
 	if (b->o.kind == BENCH_MICRO) {
 		like.backend = "null";
-		like.peer = true;
+		like.peer = !b->lab;
 		ret = rows_add(b, &like, 1u << BENCH_TX);
 		like.backend = "loop";
 		like.peer = false;
@@ -346,7 +352,7 @@ static int plan_software(struct bench *b, enum bench_lane lane, bool tap)
 			ret = rows_add(b, &like, 1u << BENCH_PINGPONG);
 	}
 	like.backend = "tap";
-	like.peer = true;
+	like.peer = !b->lab;
 	if (ret == 0 && tap)
 		ret = rows_to_us(b, &like);
 	if (ret == 0 && !tap)
@@ -398,6 +404,11 @@ static int plan_hardware(struct bench *b, enum bench_lane lane)
 	}
 	like.device = lane == LANE_DIRECT ? b->hw.direct_device : b->hw.vf_device;
 	like.guest_device = lane == LANE_DIRECT ? b->hw.direct_guest : b->hw.vf_guest;
+	like.peer = true;
+	if (b->o.peer && !b->peers)
+		bench_skip_no_qemu(b, lane);
+	snprintf(like.host, sizeof(like.host), "%s",
+		 lane == LANE_DIRECT ? b->hw.direct : b->hw.vf);
 	if (lane == LANE_DIRECT)
 		snprintf(like.nic, sizeof(like.nic), "vfio,host=%s", b->hw.direct);
 	else
@@ -557,7 +568,8 @@ unsigned int bench_plan_seconds(const struct bench *b)
 		ms += b->o.runs * (run + (!b->lab ? 150 : strcmp(r->backend, "wire") ? 900 : 1600));
 		if (r->peer && b->peers)
 			ms += b->o.runs *
-			      (run + 500 + (r->ports ? 400 : 0) +
+			      (run + (strcmp(r->backend, "wire") ? 500 : 2500) +
+			       (r->ports ? 400 : 0) +
 			       (r->lane == LANE_EMULATED && !strcmp(r->backend, "tap") &&
 						r->direction != BENCH_TX
 					? 1100

@@ -13,6 +13,8 @@
 
 #include "bench/bench.h"
 #include "core/paths.h"
+#include "iommu/iommu.h"
+#include "vfio/vfio.h"
 
 #define MICROVM_ECAM "0xe0000000" /* QEMU: include/hw/i386/microvm.h */
 #define MAX_WORDS    48
@@ -72,6 +74,16 @@ static unsigned int qemu_switch_words(const struct bench_boot *b, const char **a
 	return n;
 }
 
+/* The one NIC: a function of the host, a tap of ours, or nothing behind it. */
+static void qemu_device(const struct bench_boot *b, char *device, size_t size)
+{
+	if (!strcmp(b->backend, "wire"))
+		snprintf(device, size, "vfio-pci,host=%s", b->host);
+	else
+		snprintf(device, size, "%s%s", !strcmp(b->device, "e1000") ? "e1000" : VIRTIO_NET,
+			 !strcmp(b->backend, "tap") ? ",netdev=n0" : "");
+}
+
 /* Linux has a root disk and an initramfs. */
 static unsigned int qemu_linux_words(const struct bench_boot *b, const char **argv, unsigned int n,
 				     char *drive)
@@ -127,6 +139,24 @@ static void qemu_fixed(const struct bench_boot *b, char *fixed, size_t size)
 		 b->mem_mb);
 }
 
+/* `run` binds a VF by itself, for QEMU we do. */
+static int qemu_take(struct bench_guest *g, const char *bdf)
+{
+	char driver[64] = "", state[PATH_MAX];
+	struct vfio_sys sys;
+	int ret;
+
+	paths_link_name(driver, sizeof(driver), "/sys/bus/pci/devices/%s/driver", bdf);
+	if (iommu_driver_is_vfio(driver))
+		return 0;
+	ret = vfio_sys_real(&sys, state, sizeof(state));
+	if (ret == 0)
+		ret = vfio_assign(&sys, &bdf, 1, 0);
+	if (ret == 0)
+		snprintf(g->assigned, sizeof(g->assigned), "%s", bdf);
+	return ret;
+}
+
 static int qemu_start(struct bench_guest *g, const struct bench_boot *b, char *why, size_t size)
 {
 	bool tap = !strcmp(b->backend, "tap");
@@ -137,13 +167,14 @@ static int qemu_start(struct bench_guest *g, const struct bench_boot *b, char *w
 	if (tap && (g->tap = bench_tap_open(b->ifname)) < 0)
 		return snprintf(why, size, "making tap %s: %s", b->ifname, strerror(-g->tap)),
 		       g->tap;
+	if (!strcmp(b->backend, "wire") && (ret = qemu_take(g, b->host)) < 0)
+		return snprintf(why, size, "binding %s to vfio-pci for QEMU failed", b->host), ret;
 	if (b->initrd)
 		snprintf(append, sizeof(append), "%s", b->words);
 	else
 		snprintf(append, sizeof(append), "dev=%s ecam=" MICROVM_ECAM "%s %s", b->device,
 			 qemu_patience(b), b->words);
-	snprintf(device, sizeof(device), "%s%s", !strcmp(b->device, "e1000") ? "e1000" : VIRTIO_NET,
-		 tap ? ",netdev=n0" : "");
+	qemu_device(b, device, sizeof(device));
 	qemu_fixed(b, fixed, sizeof(fixed));
 	qemu_words(b, argv, fixed, device, append, text);
 	if (b->qemu->modules[0])
@@ -190,6 +221,13 @@ static int qemu_counters(struct bench_guest *g, struct bench_counters *c)
 
 static void qemu_release(struct bench_guest *g)
 {
+	const char *list[] = { g->assigned };
+	char state[PATH_MAX];
+	struct vfio_sys sys;
+
+	if (g->assigned[0] && vfio_sys_real(&sys, state, sizeof(state)) == 0)
+		vfio_unassign(&sys, list, 1, 0);
+	g->assigned[0] = '\0';
 	if (g->tap >= 0)
 		close(g->tap);
 	g->tap = -1;

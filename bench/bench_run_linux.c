@@ -46,6 +46,7 @@ static int linux_boot(struct bench_run *r, const struct bench_monitor *m, bool t
 				   .device = r->row->guest_device,
 				   .backend = r->row->backend,
 				   .nic = r->row->nic,
+				   .host = r->row->host,
 				   .ifname = r->ifname,
 				   .sw = &r->sw,
 				   .words = words,

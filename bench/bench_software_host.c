@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The second table: `fourlane lab run` starts a software host, runs `fourlane compare --where host`
- * in it with the same words and hands its JSON document out. Called by cmd_compare.c.
+ * in it with the same words and hands its JSON document out. Where QEMU is to stand beside the
+ * lanes with a real device, the one of the software host's own image goes in, too. Called by
+ * cmd_compare.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,50 +12,78 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/lab/lab.h"
 #include "core/err.h"
+#include "core/paths.h"
 
 #define INSIDE    "/tmp/fourlane-compare.json"
 #define BUILD_S   900 /* for getting the image and booting it */
-#define LAB_TEXTS 5
+#define LAB_TEXTS 7
+#define LAB_QEMU  "/root/qemu" /* inside */
+#define COPY_S    60
 #define MAX_WORDS 48
 
-/* About twice what the runs inside may take: 23 rows a size, and every start and end of a guest. */
+/* What is made for it outside, and goes with it. */
+struct lab_files {
+	char result[64];
+	char qemu[64]; /* a folder, "" when QEMU does not go in */
+};
+
+/* About twice what the runs inside may take: 23 rows a size and 6 beside QEMU, whose starts are
+ * slower, and every start and end of a guest. */
 static unsigned int lab_seconds(const struct bench *b)
 {
 	unsigned int run_ms = b->o.window_ms + 2500;
 
-	/* 7 boots of a Linux guest and one to see whether it boots; at most 5 rows a size, two of
-	 * TCP */
+	/* 7 boots of a Linux guest, 2 under QEMU, and one to see whether it boots; at most 5 rows a
+	 * size, two of TCP */
 	if (b->o.kind == BENCH_LINUX)
 		return 300 +
-		       2 * 7 * b->o.runs * (30 + (3 * b->o.n_sizes + 2) * (run_ms + 1000) / 1000);
-	return 120 + (unsigned int)(2ull * 23 * b->o.n_sizes * b->o.runs * run_ms / 1000);
+		       2 * 9 * b->o.runs * (30 + (3 * b->o.n_sizes + 2) * (run_ms + 1000) / 1000);
+	return 120 + (unsigned int)(2ull * 35 * b->o.n_sizes * b->o.runs * run_ms / 1000);
+}
+
+static unsigned int words_add(const char **argv, unsigned int n, const char *const *words)
+{
+	while (*words)
+		argv[n++] = *words++;
+	argv[n] = NULL;
+	return n;
 }
 
 static unsigned int lab_words(const struct bench *b, const char **argv, char text[LAB_TEXTS][96],
-			      const char *self, const char *copy_out)
+			      const char *self, const struct lab_files *f)
 {
-	unsigned int n = 0;
+	const char *const start[] = { self,    "lab",        "run",   "--fresh", "--timeout",
+				      text[4], "--copy-out", text[5], NULL };
+	const char *const qemu[] = { "--copy-in", text[6], "--env",
+				     "FOURLANE_QEMU=" LAB_QEMU "/qemu", NULL };
+	const char *const cpus[] = { "--cpus", "1", NULL };
+	const char *const inside[] = { "--",
+				       "/opt/fourlane/bin/fourlane",
+				       "compare",
+				       "--where",
+				       "host",
+				       "--json",
+				       INSIDE,
+				       "--guest",
+				       bench_kind_name[b->o.kind],
+				       "--peer",
+				       f->qemu[0] ? "qemu" : "none",
+				       NULL };
+	unsigned int n;
 	size_t at = 0;
 
 	snprintf(text[4], 96, "%u", lab_seconds(b));
-	for (const char *const *w =
-		     (const char *const[]){ self, "lab", "run", "--fresh", "--timeout", text[4],
-					    "--copy-out", copy_out, NULL };
-	     *w; w++)
-		argv[n++] = *w;
+	snprintf(text[5], 96, INSIDE ":%s", f->result);
+	snprintf(text[6], 96, "%s:" LAB_QEMU, f->qemu);
+	n = words_add(argv, 0, start);
+	if (f->qemu[0])
+		n = words_add(argv, n, qemu);
 	/* with two, busy Linux guests lose their way in QEMU's SVM */
-	if (b->o.kind == BENCH_LINUX) {
-		argv[n++] = "--cpus";
-		argv[n++] = "1";
-	}
-	for (const char *const *w =
-		     (const char *const[]){
-			     "--", "/opt/fourlane/bin/fourlane", "compare", "--where", "host",
-			     "--json", INSIDE, "--guest", bench_kind_name[b->o.kind], "--peer",
-			     b->o.peer && b->o.kind == BENCH_LINUX ? "qemu" : "none", NULL };
-	     *w; w++)
-		argv[n++] = *w;
+	if (b->o.kind == BENCH_LINUX)
+		n = words_add(argv, n, cpus);
+	n = words_add(argv, n, inside);
 	for (enum bench_lane l = 0; l < LANE_N; l++)
 		if (b->o.lanes & 1u << l)
 			at += (size_t)snprintf(text[0] + at, 96 - at, "%s%s", at ? "," : "",
@@ -63,33 +93,35 @@ static unsigned int lab_words(const struct bench *b, const char **argv, char tex
 		at += (size_t)snprintf(text[1] + at, 96 - at, "%s%u", i ? "," : "", b->o.sizes[i]);
 	snprintf(text[2], 96, "%u.%03u", b->o.window_ms / 1000, b->o.window_ms % 1000);
 	snprintf(text[3], 96, "%u", b->o.runs);
-	for (const char *const *w =
-		     (const char *const[]){ "--lanes", text[0], "--sizes", text[1], "--seconds",
-					    text[2], "--runs", text[3], NULL };
-	     *w; w++)
-		argv[n++] = *w;
-	argv[n] = NULL;
-	return n;
+	return words_add(argv, n,
+			 (const char *const[]){ "--lanes", text[0], "--sizes", text[1], "--seconds",
+						text[2], "--runs", text[3], NULL });
 }
 
-static int lab_wait(struct bench *b, struct bench_child *c, int *status)
+/* Runs it to its end, its messages being ours. 0, *status filled; -EINTR, or after a message. */
+static int run_to_end(struct bench *b, const char *const *argv, unsigned int seconds,
+		      const char *what, int *status)
 {
-	unsigned int seconds = BUILD_S + lab_seconds(b);
 	uint64_t end = bench_now_ns() + seconds * 1000000000ull;
+	struct bench_child c;
+	int ret = bench_child_start(&c, argv, -1, true), done = 0;
 
-	for (;;) {
-		if (waitpid(c->pid, status, WNOHANG) == c->pid) {
-			c->pid = 0;
-			return 0;
-		}
+	if (ret < 0)
+		return err_ret(ret, "compare: %s: %s; end some processes", what, strerror(-ret));
+	while (ret == 0 && !(done = waitpid(c.pid, status, WNOHANG) == c.pid)) {
 		if (bench_now_ns() > end)
-			return err_ret(-ETIMEDOUT,
-				       "compare: the software host has not finished within %u s; "
-				       "try 'fourlane lab run -- true'",
-				       seconds);
-		if (bench_pause(&b->sig, 50) < 0)
-			return -EINTR;
+			ret = err_ret(-ETIMEDOUT,
+				      "compare: %s has not finished within %u s; try 'fourlane lab "
+				      "run -- true'",
+				      what, seconds);
+		else
+			ret = bench_pause(&b->sig, 50);
 	}
+	if (done)
+		c.pid = 0;
+	bench_child_end(&c, 0);
+	bench_child_free(&c);
+	return ret;
 }
 
 static int lab_read(const char *file, json_t **doc)
@@ -105,35 +137,76 @@ static int lab_read(const char *file, json_t **doc)
 			     "or try 'fourlane lab run -- fourlane compare'");
 }
 
-int bench_software_host(struct bench *b, json_t **doc, int *status)
+/* --- what goes in and comes out ------------------------------------------ */
+static int files_qemu(struct bench *b, struct lab_files *f)
 {
-	char self[PATH_MAX], file[] = "/tmp/fourlane-compare.XXXXXX", copy_out[128],
-			     text[LAB_TEXTS][96];
-	const char *argv[MAX_WORDS];
-	struct bench_child c;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	int fd = mkstemp(file), ret, ended = 0;
+	char script[PATH_MAX];
+	struct lab_image image;
+	int status = 0, ret = lab_image_wait(b->sig.fd, &image);
 
-	if (fd < 0)
+	if (ret == 0)
+		ret = paths_find_program("lab/qemu_copy.sh", script, sizeof(script));
+	if (ret < 0)
+		return ret;
+	snprintf(f->qemu, sizeof(f->qemu), "/tmp/fourlane-qemu.XXXXXX");
+	if (!mkdtemp(f->qemu)) {
+		f->qemu[0] = '\0';
+		return err_ret(-errno, "compare: making a folder in /tmp: %s; free some space",
+			       strerror(errno));
+	}
+	ret = run_to_end(b, (const char *const[]){ "bash", script, image.dir, f->qemu, NULL },
+			 COPY_S, "copying QEMU", &status);
+	return ret == 0 && status ? -EIO : ret;
+}
+
+static int files_make(struct bench *b, struct lab_files *f)
+{
+	int fd;
+
+	snprintf(f->result, sizeof(f->result), "/tmp/fourlane-compare.XXXXXX");
+	fd = mkstemp(f->result);
+	if (fd < 0) {
+		f->result[0] = '\0';
 		return err_ret(-errno, "compare: making a file in /tmp: %s; free some space",
 			       strerror(errno));
+	}
 	close(fd);
-	self[n > 0 ? n : 0] = '\0';
-	snprintf(copy_out, sizeof(copy_out), INSIDE ":%s", file);
-	lab_words(b, argv, text, self, copy_out);
-	ret = bench_child_start(&c, argv, -1, true);
-	if (ret < 0)
-		err_say("compare: starting the software host: %s; end some processes",
-			strerror(-ret));
-	else
-		ret = lab_wait(b, &c, &ended);
-	bench_child_end(&c, 0);
+	/* only where it is of use */
+	return b->o.peer && b->o.lanes & (1u << LANE_DIRECT | 1u << LANE_VF) ? files_qemu(b, f) : 0;
+}
+
+static void files_drop(struct lab_files *f)
+{
+	struct bench_child c;
+
+	if (f->result[0])
+		unlink(f->result);
+	if (!f->qemu[0] ||
+	    bench_child_start(&c, (const char *const[]){ "rm", "-rf", f->qemu, NULL }, -1, true) <
+		    0)
+		return;
+	bench_child_end(&c, COPY_S * 1000);
 	bench_child_free(&c);
+}
+
+int bench_software_host(struct bench *b, json_t **doc, int *status)
+{
+	char self[PATH_MAX], text[LAB_TEXTS][96];
+	const char *argv[MAX_WORDS];
+	struct lab_files f = { 0 };
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int ret = files_make(b, &f), ended = 0;
+
+	self[n > 0 ? n : 0] = '\0';
+	if (ret == 0) {
+		lab_words(b, argv, text, self, &f);
+		ret = run_to_end(b, argv, BUILD_S + lab_seconds(b), "the software host", &ended);
+	}
 	*status = WIFEXITED(ended) ? WEXITSTATUS(ended) : FL_FAILED;
 	if (ret == 0 && *status == FL_UNSUPPORTED)
 		ret = -EOPNOTSUPP;
 	if (ret == 0)
-		ret = lab_read(file, doc);
-	unlink(file);
+		ret = lab_read(f.result, doc);
+	files_drop(&f);
 	return ret;
 }

@@ -265,26 +265,22 @@ static bool all_lanes_ready(const struct bench *b)
 static void find_peer(struct bench *b, bool lab_follows)
 {
 	struct lab_image image;
-	bool found;
-
-	const char *why = b->lab ? "the software host has no QEMU in it"
-				 : "there is no qemu-system-x86_64 that starts",
-		   *mend = b->lab ? "ask on a host whose KVM boots the guest"
-				  : "'fourlane lab run -- true' gets one, or set FOURLANE_QEMU";
 
 	b->peers = false;
-	/* the microguest is never beside QEMU in the software host: its figures would mean nothing
-	 */
-	if (!b->o.peer || (b->lab && b->o.kind == BENCH_MICRO))
+	if (!b->o.peer)
 		return;
-	found = bench_qemu_find(&b->qemu) == 0;
+	b->peers = bench_qemu_find(&b->qemu) == 0;
 	/* the software host's image is wanted anyway, and has a QEMU in it */
-	if (!found && lab_follows && lab_image_get(&image) == 0)
-		found = bench_qemu_find(&b->qemu) == 0;
-	for (enum bench_lane l = LANE_EMULATED; !found && l <= LANE_PARAVIRTUAL; l++)
-		if (b->o.lanes & 1u << l)
-			bench_skip(b, l, "peer qemu", why, mend);
-	b->peers = found;
+	if (!b->peers && lab_follows && lab_image_get(&image) == 0)
+		b->peers = bench_qemu_find(&b->qemu) == 0;
+	/* of the others bench_plan() tells, when there is a device for them */
+	for (enum bench_lane l = LANE_EMULATED; l <= LANE_PARAVIRTUAL; l++)
+		if (b->o.lanes & 1u << l && b->lab)
+			bench_skip(b, l, "peer qemu",
+				   "in the software host QEMU stands beside real devices only",
+				   "ask on a host whose KVM boots the guest");
+		else if (b->o.lanes & 1u << l && !b->peers)
+			bench_skip_no_qemu(b, l);
 }
 
 static int compare_host(struct bench *b, bool lab_follows, json_t **doc)
