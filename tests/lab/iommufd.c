@@ -3,7 +3,8 @@
  * Drives a PCI function of the software host through iommufd: /dev/vfio/devices/vfioN bound to
  * /dev/iommu, an address space, memory mapped for DMA, reset, an interrupt that the device itself
  * raises. Static; run inside by lab_modules.t with the address of a VF of an 82576 which vfio-pci
- * has. Prints a line per step that went well, ends with 1 at the first that did not. Linux'
+ * has; with "ranges" behind it, of any function, for the addresses that DMA may have. Prints a line
+ * per step that went well, ends with 1 at the first that did not. Linux'
  * Documentation/userspace-api/iommufd.rst; 82576 datasheet rev. 2.63, section 8.27 (VF registers).
  */
 #include <dirent.h>
@@ -81,6 +82,20 @@ static void map_memory(int iommu, uint32_t ioas)
 	step("unmapped all", unmap.length == MAP_BYTES ? 0 : -1);
 }
 
+static void print_ranges(int iommu, uint32_t ioas)
+{
+	struct iommu_iova_range r[16];
+	struct iommu_ioas_iova_ranges ask = {
+		.size = sizeof(ask), .ioas_id = ioas, .num_iovas = 16, .allowed_iovas = (uintptr_t)r
+	};
+
+	step("ranges", ioctl(iommu, IOMMU_IOAS_IOVA_RANGES, &ask));
+	for (uint32_t i = 0; i < ask.num_iovas; i++)
+		printf("%s%llx-%llx", i ? " " : "", (unsigned long long)r[i].start,
+		       (unsigned long long)r[i].last);
+	printf("\n");
+}
+
 /* Bus master and memory on, as after every reset. */
 static void enable(int dev)
 {
@@ -129,7 +144,7 @@ int main(int argc, char **argv)
 	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
 	int dev, iommu;
 
-	if (argc != 2)
+	if (argc != 2 && (argc != 3 || strcmp(argv[2], "ranges") != 0))
 		return 2;
 	dev = (int)step("open device", open_device(argv[1]));
 	iommu = (int)step("open iommu", open("/dev/iommu", O_RDWR | O_CLOEXEC));
@@ -138,6 +153,10 @@ int main(int argc, char **argv)
 	step("address space", ioctl(iommu, IOMMU_IOAS_ALLOC, &ioas));
 	attach.pt_id = ioas.out_ioas_id;
 	step("attach", ioctl(dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
+	if (argc == 3) {
+		print_ranges(iommu, ioas.out_ioas_id);
+		return 0;
+	}
 	map_memory(iommu, ioas.out_ioas_id);
 	step("reset", ioctl(dev, VFIO_DEVICE_RESET));
 	enable(dev);

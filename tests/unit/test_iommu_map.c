@@ -209,7 +209,7 @@ static void ranges(const struct iommu_range *r, size_t n)
 }
 
 /* Both recorded in a software host (VT-d, AMD-Vi), where type1 and iommufd tell the same. */
-static const struct iommu_range vtd[] = { { 0, 0xfedfffff }, { 0xfef00000, ~0ull } };
+static const struct iommu_range vtd[] = { { 0, 0xfedfffff }, { 0xfef00000, 0xffffffffffff } };
 static const struct iommu_range amd[] = { { 0, 0xfedfffff },
 					  { 0xfef00000, 0xfcffffffff },
 					  { 0x10000000000, ~0ull } };
