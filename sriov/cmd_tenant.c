@@ -16,6 +16,9 @@ static const struct tenant_sub {
 	{ "plan", tenant_cmd_plan },
 	{ "apply", tenant_cmd_apply },
 	{ "release", tenant_cmd_release },
+	{ "list", tenant_cmd_list },
+	{ "show", tenant_cmd_show },
+	{ "metrics", tenant_cmd_metrics },
 	{ 0 },
 };
 
@@ -42,11 +45,19 @@ const struct command tenant_command = {
 	.summary = "VFs for tenants, from one file, for good",
 	.usage = "plan FILE [--json]\n"
 		 "       fourlane tenant apply FILE|--stored [--dry-run] [--timeout S]\n"
-		 "       fourlane tenant release NAME|--all [--timeout S]\n\n"
+		 "       fourlane tenant release NAME|--all [--timeout S]\n"
+		 "       fourlane tenant list [--json]\n"
+		 "       fourlane tenant show [NAME] [--json]\n"
+		 "       fourlane tenant metrics [--file PATH]\n\n"
 		 "plan     shows what 'tenant apply FILE' would do, and changes nothing.\n"
 		 "apply    does that, all of it or nothing; a second time there is nothing to do. --stored applies\n"
 		 "         again what was applied last, as after a boot. --timeout: how long to wait for another call.\n"
-		 "release  gives a tenant's VFs back: reset, and set as they were before the first apply.\n\n"
+		 "release  gives a tenant's VFs back: reset, and set as they were before the first apply.\n"
+		 "list     who has what.\n"
+		 "show     every VF: what is wanted and what is, what somebody else has changed (drift), its lease,\n"
+		 "         what it has counted ('unknown' where its driver does not count).\n"
+		 "metrics  the same as Prometheus text; --file writes PATH at one stroke, for the node exporter's\n"
+		 "         textfile collector.\n\n"
 		 "example: fourlane tenant plan /etc/fourlane/tenants.yaml\n",
 	.run = tenant_run,
 };

@@ -225,7 +225,7 @@ int tenant_plan_groups(const struct sriov_env *e, const struct tenant_world *w,
 enum tenant_store_mode { STORE_READ, STORE_WRITE };
 /*
  * tenant_store_open - <state_dir>/tenants.db. STORE_READ of one that is not there yet gives an
- * empty store (no file is made). STORE_WRITE makes it, mode 0640. -EBADMSG: not ours, or newer.
+ * empty store (no file is made). STORE_WRITE makes it, mode 0644. -EBADMSG: not ours, or newer.
  */
 int tenant_store_open(const struct sriov_env *e, enum tenant_store_mode mode,
 		      struct tenant_store **out);

@@ -121,7 +121,10 @@ int store_sound(const struct tenant_store *st)
 }
 
 /* --- writing ------------------------------------------------------------ */
-/* An empty file of mode 0640 and the folder's group; SQLite's other files take both from it. */
+/*
+ * An empty file of mode 0644 (what is in it, everybody sees with 'ip link', too) and the folder's
+ * group; SQLite's other files take both from it.
+ */
 static int store_make_file(const struct sriov_env *e, const struct tenant_store *st)
 {
 	struct stat dir;
@@ -129,13 +132,13 @@ static int store_make_file(const struct sriov_env *e, const struct tenant_store 
 
 	if (folder < 0)
 		return store_say(st, -errno, store_opening, strerror(errno));
-	fd = open(st->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	fd = open(st->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0) {
 		ret = errno == EEXIST ? 0 : store_say(st, -errno, store_opening, strerror(errno));
 		close(folder);
 		return ret;
 	}
-	if (fchmod(fd, 0640) < 0 || fstat(folder, &dir) < 0 ||
+	if (fchmod(fd, 0644) < 0 || fstat(folder, &dir) < 0 ||
 	    (dir.st_gid != getegid() && fchown(fd, (uid_t)-1, dir.st_gid) < 0 && errno != EPERM) ||
 	    fsync(folder) < 0)
 		ret = store_say(st, -errno, store_opening, strerror(errno));

@@ -45,7 +45,7 @@ static const char *store_mend(int err)
 		       "meanwhile";
 	case EACCES:
 	case EPERM:
-	case EROFS: return "run as root, or, to read, as a member of its group";
+	case EROFS: return "run as root";
 	case ENOMEM: return "free some memory";
 	default: return "nothing was changed; see the kernel's log";
 	}

