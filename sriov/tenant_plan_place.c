@@ -73,10 +73,16 @@ static void place_limit(struct plan_pf *pf)
 	pf->limit = pf->may && most > keep ? most - keep : 0;
 }
 
-/* The array of a PF's VFs: what the store and the world have, and what tenants may get. */
+/* The array of a PF's VFs: what was, what is, what the store has, what there may be. */
 static int place_vfs(struct planning *pl, struct plan_pf *pf)
 {
-	pf->n_vf = pf->w->pf.num_vfs > pf->limit ? pf->w->pf.num_vfs : pf->limit;
+	unsigned int keep = pf->rule ? pf->rule->keep : 0;
+
+	pf->n_vf = pf->limit ? pf->limit + keep : 0;
+	if (pf->n_vf < pf->w->pf.num_vfs)
+		pf->n_vf = pf->w->pf.num_vfs;
+	if (pf->before && pf->n_vf < pf->before->num_vfs)
+		pf->n_vf = pf->before->num_vfs;
 	for (size_t i = 0; i < pl->n_old; i++)
 		if (!strcmp(pl->old[i].pf, pf->w->pf.id) && pl->old[i].idx >= pf->n_vf &&
 		    pl->old[i].idx < SRIOV_MAX_VFS)

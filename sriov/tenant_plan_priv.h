@@ -26,7 +26,7 @@ struct plan_pf {
 	unsigned int own;                   /* of the tenant that is being placed */
 	unsigned int target;                /* number of VFs that it will have */
 	struct plan_vf *vf;
-	unsigned int n_vf; /* entries of vf: at least limit and the VFs that there are */
+	unsigned int n_vf; /* entries of vf: at least target, and the VFs that there are */
 };
 
 struct plan_mac {

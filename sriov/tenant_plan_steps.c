@@ -176,7 +176,7 @@ static int steps_bind(struct planning *pl, const struct plan_pf *pf)
 	int ret = 0;
 
 	for (unsigned int i = 0; i < pf->target && ret == 0; i++) {
-		const struct plan_vf *v = i < pf->n_vf ? &pf->vf[i] : &(struct plan_vf){ 0 };
+		const struct plan_vf *v = &pf->vf[i];
 		bool there = i < pf->w->pf.num_vfs;
 		const char *end = steps_driver_end(pf, i), *now = there ? pf->w->vf[i].driver : "";
 

@@ -172,6 +172,8 @@ static void pf_pci(struct fake_nic *f, const struct fake_pf *pf, int numa)
 	snprintf(path, sizeof(path), "%s/iommu_group", pf->dir);
 	snprintf(group, sizeof(group), "kernel/iommu_groups/%u", pf->ifindex - 3);
 	fake_link(f, path, group);
+	snprintf(path, sizeof(path), "%s/devices/%s", group, pf->id);
+	fake_link(f, path, pf->dir);
 	snprintf(path, sizeof(path), "bus/pci/devices/%s", pf->id);
 	fake_link(f, path, pf->dir);
 }
