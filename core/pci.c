@@ -77,8 +77,8 @@ void pci_set32(struct pci_dev *d, unsigned int off, uint32_t v, uint32_t wmask)
 	put_le(d->wmask + off, wmask, 4);
 }
 
-void pci_init(struct pci_dev *d, struct vm *vm, const char *name, const struct pci_id *id,
-	      const struct pci_dev_ops *ops)
+void pci_dev_init(struct pci_dev *d, struct vm *vm, const char *name, const struct pci_id *id,
+		  const struct pci_dev_ops *ops)
 {
 	static const struct pci_dev_ops none;
 
@@ -388,8 +388,7 @@ int pci_bus_create(struct vm *vm, struct pci_bus **out)
 	b->next_mmio = PCI_MMIO_BASE;
 	b->mmio64_base =
 		top < 1ull << 36 ? 1ull << 36 : (top + (1ull << 30) - 1) & ~((1ull << 30) - 1);
-	b->mmio64_end = b->mmio64_base < MMIO64_END / 2 ? MMIO64_END
-							 : b->mmio64_base + MMIO64_END;
+	b->mmio64_end = b->mmio64_base < MMIO64_END / 2 ? MMIO64_END : b->mmio64_base + MMIO64_END;
 	b->next_mmio64 = b->mmio64_base;
 	b->next_pio = PCI_PIO_BASE;
 	/* recursive: a handler of config space may call pci_*() of its own device */
@@ -404,7 +403,7 @@ int pci_bus_create(struct vm *vm, struct pci_bus **out)
 		pci_bus_destroy(b);
 		return ret;
 	}
-	pci_init(&b->host_bridge, vm, "host-bridge", &bridge, NULL);
+	pci_dev_init(&b->host_bridge, vm, "host-bridge", &bridge, NULL);
 	b->dev[0] = &b->host_bridge;
 	*out = b;
 	return 0;

@@ -84,9 +84,9 @@ struct pci_id {
 	uint8_t revision;
 };
 
-/* pci_init - clears *d, sets ids, header type 0, COMMAND's writable bits. `ops` may be NULL. */
-void pci_init(struct pci_dev *d, struct vm *vm, const char *name, const struct pci_id *id,
-	      const struct pci_dev_ops *ops);
+/* pci_dev_init - clears *d, sets ids, header type 0, COMMAND's writable bits. `ops` may be NULL. */
+void pci_dev_init(struct pci_dev *d, struct vm *vm, const char *name, const struct pci_id *id,
+		  const struct pci_dev_ops *ops);
 
 /*
  * pci_add_bar - kind MMIO, IO, or CUSTOM (ops and opaque NULL). -EINVAL for a size that is no power

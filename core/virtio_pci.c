@@ -342,7 +342,7 @@ int virtio_pci_init(struct virtio_dev *vd, struct vm *vm, const char *name, unsi
 	struct pci_dev *d = &vd->pci;
 	int ret;
 
-	pci_init(d, vm, name, &ids, &pci_ops);
+	pci_dev_init(d, vm, name, &ids, &pci_ops);
 	d->cfg[CFG_INT_PIN] = 1;
 	ret = pci_add_bar(d, VIRTIO_PCI_BAR, PCI_BAR_MMIO, VIRTIO_PCI_BAR_SIZE, true, false,
 			  &bar_ops, vd);

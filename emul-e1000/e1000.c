@@ -266,7 +266,7 @@ static int e1000_init_pci(struct e1000 *d, const char *name)
 	};
 	int ret;
 
-	pci_init(&d->pci, d->vm, name, &id, &e1000_pci_ops);
+	pci_dev_init(&d->pci, d->vm, name, &id, &e1000_pci_ops);
 	d->pci.cfg[0x3d] = 1;    /* interrupt pin */
 	d->pci.cfg[0x3e] = 0xff; /* min_gnt */
 	ret = pci_add_bar(&d->pci, 0, PCI_BAR_MMIO, E1000_MEM_BAR_SIZE, false, false,

@@ -507,7 +507,7 @@ static int dev_build(struct vfio_dev *v, struct vm *vm, const char *name, bool r
 	if (ret < 0)
 		return ret;
 	vfio_config_id(phys, &id);
-	pci_init(&v->pci, vm, name, &id, &dev_pci_ops);
+	pci_dev_init(&v->pci, vm, name, &id, &dev_pci_ops);
 	ret = vfio_config_build(&v->pci, phys, v->cfg_size, v->can_reset, &v->layout);
 	if (ret == 0 && rom)
 		ret = vfio_rom_create(v);

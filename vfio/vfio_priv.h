@@ -58,9 +58,10 @@ struct vfio_layout {
 /* vfio_config_id - the ids of a physical config space of at least 64 bytes. */
 void vfio_config_id(const uint8_t *phys, struct pci_id *id);
 /*
- * vfio_config_build - fills d->cfg and d->wmask (pci_init() has been called) with what the guest
- * may see of `phys`, size 256 or 4096 bytes, and *l. BARs and the MSI-X capability are left to the
- * caller. -EINVAL for a header type other than 0 or a capability chain that is broken; no message.
+ * vfio_config_build - fills d->cfg and d->wmask (pci_dev_init() has been called) with what the
+ * guest may see of `phys`, size 256 or 4096 bytes, and *l. BARs and the MSI-X capability are left
+ * to the caller. -EINVAL for a header type other than 0 or a capability chain that is broken; no
+ * message.
  */
 int vfio_config_build(struct pci_dev *d, const uint8_t *phys, size_t size, bool can_reset,
 		      struct vfio_layout *l);

@@ -360,7 +360,7 @@ static struct pci_dev *add_device(struct fixture *f, uint64_t size, bool is64)
 	struct pci_dev *d = calloc(1, sizeof(*d));
 
 	assert_non_null(d);
-	pci_init(d, f->vm, "dev", &id, NULL);
+	pci_dev_init(d, f->vm, "dev", &id, NULL);
 	assert_int_equal(pci_add_bar(d, 0, PCI_BAR_CUSTOM, size, is64, false, NULL, NULL), 0);
 	assert_int_equal(pci_add_bar(d, 2, PCI_BAR_IO, 0x40, false, false, NULL, NULL), 0);
 	assert_int_equal(pci_register(d), 0);

@@ -39,7 +39,7 @@ static int setup(void **state)
 	memset(&f, 0, sizeof(f));
 	if (mem_create(4 << 20, &f.mem) < 0 || vm_create_fake(f.mem, &f.vm) < 0)
 		return -1;
-	pci_init(&f.dev, f.vm, "nic0", &id, NULL);
+	pci_dev_init(&f.dev, f.vm, "nic0", &id, NULL);
 	pci_add_bar(&f.dev, 0, PCI_BAR_MMIO, 0x20000, false, false, &ops, &f);
 	pci_add_bar(&f.dev, 2, PCI_BAR_MMIO, 0x4000, true, true, &ops, &f);
 	pci_add_bar(&f.dev, 4, PCI_BAR_IO, 0x40, false, false, &ops, &f);
@@ -183,7 +183,7 @@ static void shared_intx_falls_with_its_last_holder(void **state)
 	struct pci_dev others[8];
 
 	for (int i = 0; i < 8; i++) {
-		pci_init(&others[i], f->vm, "x", &id, NULL);
+		pci_dev_init(&others[i], f->vm, "x", &id, NULL);
 		others[i].cfg[0x3d] = 1;
 		assert_int_equal(pci_register(&others[i]), 0);
 	}
@@ -218,7 +218,7 @@ static void msix_vector_is_attached_only_when_usable(void **state)
 	struct pci_dev d;
 	uint64_t at, v;
 
-	pci_init(&d, f->vm, "msix", &id, NULL);
+	pci_dev_init(&d, f->vm, "msix", &id, NULL);
 	assert_int_equal(pci_add_msix(&d, 0, 3, 1, 0, 0, true, NULL), 0);
 	assert_int_equal(pci_register(&d), 0);
 	at = d.cfg[0x15] << 8 | d.cfg[0x16] << 16 | (uint64_t)d.cfg[0x17] << 24;

@@ -156,7 +156,7 @@ static void build(struct guest *g, const uint8_t *phys, size_t size, int want)
 	struct pci_id id;
 
 	vfio_config_id(phys, &id);
-	pci_init(&g->v.pci, g->vm, "nic0", &id, NULL);
+	pci_dev_init(&g->v.pci, g->vm, "nic0", &id, NULL);
 	assert_int_equal(vfio_config_build(&g->v.pci, phys, size, true, &g->v.layout), want);
 }
 
@@ -328,7 +328,7 @@ static void every_byte_of_a_random_snapshot_is_survived(void **state)
 			phys[x >> 16 & (i & 1 ? 0xfff : 0xff)] = (uint8_t)(x >> 8);
 		}
 		vfio_config_id(phys, &id);
-		pci_init(&g->v.pci, g->vm, "nic0", &id, NULL);
+		pci_dev_init(&g->v.pci, g->vm, "nic0", &id, NULL);
 		vfio_config_build(&g->v.pci, phys, sizeof(phys), false, &g->v.layout);
 		assert_false(guest_finds_ext(&g->v.pci, 0x10));
 	}
@@ -572,7 +572,7 @@ static void make_bar(struct guest *g, char *mem)
 	struct vfio_area areas[VFIO_MAX_AREAS];
 	struct vfio_span all = { 0, 0x4000 }, table = { 0x1010, 32 };
 
-	pci_init(&g->v.pci, g->vm, "nic0", &id, &bar_ops);
+	pci_dev_init(&g->v.pci, g->vm, "nic0", &id, &bar_ops);
 	assert_int_equal(
 		pci_add_bar(&g->v.pci, 0, PCI_BAR_CUSTOM, 0x4000, false, false, NULL, NULL), 0);
 	b->size = 0x4000;
