@@ -311,7 +311,7 @@ static void store_is_whole_after_a_death_at_every_write(void **state)
 	unsigned int deaths = 0, begun = 0;
 	rlim_t size = 0;
 
-	for (; child_is_killed_at(f, size); size += 2500) {
+	for (; child_is_killed_at(f, size); size += 4100) {
 		struct tenant_store *st = store_open(f, STORE_READ);
 		int half = unfinished(st);
 
