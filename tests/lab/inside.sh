@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Runs a test script inside a software host of its own and hands its TAP through (sourced by the *.t here): inside SCRIPT [IOMMU [OPTION]].
+# Runs a test script inside a software host of its own and hands its TAP through (sourced by the *.t here): inside SCRIPT [IOMMU [OPTION]...].
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 inside() {
 	local fl=$PWD/build/fourlane err
@@ -11,5 +11,5 @@ inside() {
 		exit 0
 	fi
 	rm -f "$err"
-	exec "$fl" lab run --fresh --timeout 400 --iommu "${2:-intel}" ${3:+"$3"} --copy-in "tests/lab/$1" --copy-in tests/lab/micro_lib.sh -- bash "${1##*/}"
+	exec "$fl" lab run --fresh --timeout 400 --iommu "${2:-intel}" "${@:3}" --copy-in "tests/lab/$1" --copy-in tests/lab/micro_lib.sh -- bash "${1##*/}"
 }
