@@ -247,6 +247,9 @@ unsigned int sriov_first_netdev(const char *dir, char name[IFNAMSIZ]);
 /* vf_holder - 1 and the holder in words when the VF is in use, else 0. */
 int vf_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, char *buf,
 	      size_t size);
+/* vf_holder_host - the same without a look into the tenants' store, for who has it open already. */
+int vf_holder_host(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		   char *buf, size_t size);
 /*
  * vf_any_holder - -EBUSY after a message that names the first VF of [from, to) in use and its
  * holder.

@@ -107,8 +107,7 @@ static void world_vf(const struct sriov_env *e, struct tenant_world_pf *p, unsig
 		v->driver[0] = '\0';
 	if (paths_link_name(group, sizeof(group), "%s/virtfn%u/iommu_group", p->pf.path, idx) >= 0)
 		v->group = (int)strtol(group, &end, 10);
-	if (!v->holder[0])
-		vf_holder(e, &p->pf, idx, v->holder, sizeof(v->holder));
+	vf_holder_host(e, &p->pf, idx, v->holder, sizeof(v->holder));
 }
 
 static int world_vfs(const struct sriov_env *e, struct tenant_world_pf *p)
@@ -143,6 +142,54 @@ static void world_device(struct tenant_world_pf *p)
 		p->numa = TENANT_ANY;
 	p->autoprobe = autoprobe <= 1 ? (int)autoprobe : -1;
 	world_root_port(p);
+}
+
+/* --- what the store knows of users ---------------------------------------- */
+static struct tenant_world_vf *world_at(const struct tenant_world *w, const char *pf,
+					unsigned int idx)
+{
+	struct tenant_world_pf *p = tenant_world_find(w, pf);
+
+	return p && idx < p->pf.num_vfs ? &p->vf[idx] : NULL;
+}
+
+/* A lease whose holder is gone is none: the next call that writes resets the VF first. */
+static int world_leases(const struct sriov_env *e, const struct tenant_store *st,
+			struct tenant_world *w)
+{
+	struct tenant_lease *l = NULL;
+	size_t n = 0;
+	int ret = tenant_store_leases(st, &l, &n);
+
+	for (size_t i = 0; ret == 0 && i < n; i++) {
+		struct tenant_world_vf *v = world_at(w, l[i].pf, l[i].idx);
+
+		if (v && !l[i].dirty && tenant_lease_alive(e, &l[i]))
+			snprintf(v->holder, sizeof(v->holder),
+				 "guest %s of tenant %s has it (pid %d)", l[i].guest, l[i].tenant,
+				 (int)l[i].pid);
+	}
+	free(l);
+	return ret;
+}
+
+/* A tenant's VF that somebody gave to vfio-pci, though its tenant has another driver. */
+static int world_by_hand(const struct tenant_store *st, struct tenant_world *w)
+{
+	struct tenant_slot *s = NULL;
+	size_t n = 0;
+	int ret = tenant_store_slots(st, &s, &n);
+
+	for (size_t i = 0; ret == 0 && i < n; i++) {
+		struct tenant_world_vf *v = world_at(w, s[i].pf, s[i].idx);
+
+		if (v && !v->holder[0] && iommu_driver_is_vfio(v->driver) &&
+		    strcmp(v->driver, s[i].driver))
+			snprintf(v->holder, sizeof(v->holder), "somebody assigned it to %s by hand",
+				 v->driver);
+	}
+	free(s);
+	return ret;
 }
 
 /* --- all ------------------------------------------------------------------ */
@@ -193,6 +240,10 @@ int tenant_world_read(const struct sriov_env *e, const struct tenant_store *st,
 	}
 	if (ret == 0)
 		ret = world_routes(e, w);
+	if (ret == 0)
+		ret = world_leases(e, st, w);
+	if (ret == 0)
+		ret = world_by_hand(st, w);
 	if (ret < 0)
 		tenant_world_free(w);
 	else

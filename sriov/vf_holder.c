@@ -198,12 +198,19 @@ static bool driver_holds(const struct sriov_env *e, const char *vf_path, const c
 int vf_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, char *buf,
 	      size_t size)
 {
+	buf[0] = '\0';
+	return tenant_holds(e, pf, idx, buf, size) || vf_holder_host(e, pf, idx, buf, size);
+}
+
+int vf_holder_host(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		   char *buf, size_t size)
+{
 	char bdf[IOMMU_BDF_SIZE], path[PATH_MAX + 32], driver[40];
 
 	buf[0] = '\0';
 	if (sriov_vf_bdf(pf, idx, bdf) < 0)
 		return 0;
-	if (lease_held(e, bdf, buf, size) || tenant_holds(e, pf, idx, buf, size))
+	if (lease_held(e, bdf, buf, size))
 		return 1;
 	snprintf(path, sizeof(path), "%s/virtfn%u", pf->path, idx);
 	if (paths_link_name(driver, sizeof(driver), "%s/driver", path) < 0)

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "helper_tenant.h"
+#include "helper_plan.h"
 
 #define HEAD    "version: 1\ntenants:\n"
 #define RULE(x) "version: 1\npfs:\n  - " x "\ntenants:\n"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Plans on a made-up host (see helper_tenant.h). */
-#include "helper_tenant.h"
+/* Plans on a made-up host (see helper_plan.h). */
+#include "helper_plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

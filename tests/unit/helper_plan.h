@@ -3,8 +3,8 @@
  * Planning on a made-up host (helper_sriov.h) from the text of a file, and taking a plan's steps
  * there one by one, without the guards and the way back of the real apply: for tests of the plan.
  */
-#ifndef TESTS_UNIT_HELPER_TENANT_H
-#define TESTS_UNIT_HELPER_TENANT_H
+#ifndef TESTS_UNIT_HELPER_PLAN_H
+#define TESTS_UNIT_HELPER_PLAN_H
 
 #include "helper_sriov.h"
 #include "sriov/tenant.h"
