@@ -230,9 +230,7 @@ static int vf_run_list(int argc, char **argv)
 		return FL_USAGE;
 	if (n > 1)
 		return cmd_usage(&vf_command, "list takes one PF or none");
-	ret = sriov_host_open(&h);
-	if (ret < 0)
-		return ret;
+	sriov_host_look(&h);
 	all = json_array();
 	ret = vf_list(&h.env, n ? argv[1] : NULL, all);
 	if (json && json_array_size(all) + !n) {

@@ -36,4 +36,14 @@ int sriov_vfs_create(const char *pf, unsigned int count, bool autoprobe);
  */
 int sriov_vfs_remove(const char *pf);
 
+/*
+ * sriov_tenant_make - a tenant of that name with one VF of `pf` (netdev name or BDF), for `--nic
+ * vf,tenant=`; as `tenant apply` with such a file. It has to be the only one of this host: -EBUSY
+ * when another has VFs; after a message, as all errors. bdf gets the VF's address. Again: 0.
+ */
+int sriov_tenant_make(const char *pf, const char *tenant, char bdf[16]);
+
+/* sriov_tenant_end - it goes, and everything is as before it came. After a message on failure. */
+int sriov_tenant_end(const char *tenant);
+
 #endif

@@ -89,8 +89,7 @@ int tenant_cmd_plan(int argc, char **argv)
 	if (n != 1)
 		return cmd_usage(&tenant_command, "plan takes a file");
 	ret = tenant_file_load(argv[1], &f);
-	if (ret == 0)
-		ret = sriov_host_open(&h);
+	sriov_host_look(&h);
 	if (ret == 0)
 		ret = plan_of(&h.env, f, argv[1], json);
 	tenant_file_free(f);
