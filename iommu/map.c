@@ -53,10 +53,18 @@ static uint64_t map_mem_size(const struct guest_mem *mem)
 }
 
 /* The kernel answers ENOMEM (type1) or EPERM when the limit of locked memory is reached. */
-static int map_fail(int err, struct iommu_range r, uint64_t need)
+static int map_fail(const struct iommu_map *m, int err, struct iommu_range r, uint64_t need)
 {
+	bool by_account = m->ops == &iommu_map_iommufd;
 	struct rlimit lim = { 0 };
 
+	if (err == -EEXIST)
+		return err_ret(
+			err,
+			"mapping guest memory 0x%" PRIx64 "-0x%" PRIx64
+			" for DMA: something is mapped there already; hand in a container of "
+			"its own for each guest",
+			r.first, r.last);
 	if (err != -ENOMEM && err != -EPERM)
 		return err_ret(err,
 			       "mapping guest memory 0x%" PRIx64 "-0x%" PRIx64
@@ -71,10 +79,11 @@ static int map_fail(int err, struct iommu_range r, uint64_t need)
 			       r.first, r.last, strerror(-err), map_mib(need));
 	return err_ret(err,
 		       "mapping guest memory for DMA: %s: RLIMIT_MEMLOCK is %" PRIu64
-		       " KiB and %" PRIu64 " MiB must be locked; raise it ('ulimit -l %" PRIu64
+		       " KiB and %" PRIu64 " MiB must be locked%s; raise it ('ulimit -l %" PRIu64
 		       "', LimitMEMLOCK=%" PRIu64
 		       "K in a systemd unit, or memlock in limits.conf) or run as root",
 		       strerror(-err), (uint64_t)lim.rlim_cur >> 10, map_mib(need),
+		       by_account ? " beside what other processes of the account have" : "",
 		       (need + 1023) / 1024, (need + 1023) / 1024);
 }
 
@@ -91,7 +100,7 @@ static int map_part(struct iommu_map *m, const struct mem_region *r, struct iomm
 			       PARTS_MAX);
 	ret = m->ops->map(&m->to, part.first, size, (char *)r->hva + (part.first - r->gpa));
 	if (ret < 0)
-		return map_fail(ret, part, need);
+		return map_fail(m, ret, part, need);
 	m->part[m->n_parts++] = part;
 	m->bytes += size;
 	return 0;

@@ -50,7 +50,10 @@ bool vfio_locks_freely(const struct host_view *v)
 	char path[PATH_MAX], ns[64];
 	ssize_t n;
 
-	if (!(status_number(v->proc, "self", "CapEff:", 16) >> CAP_IPC_LOCK & 1))
+	/* the monitor, another program, has it by root's account or as an ambient one */
+	if (!(status_number(v->proc, "self", geteuid() ? "CapAmb:" : "CapEff:", 16) >>
+		      CAP_IPC_LOCK &
+	      1))
 		return false;
 	snprintf(path, sizeof(path), "%s/self/ns/user", v->proc);
 	n = readlink(path, ns, sizeof(ns) - 1);
@@ -74,13 +77,18 @@ static uint64_t account_pinned(const struct host_view *v)
 	return kib << 10;
 }
 
+uint64_t vfio_round_mem(uint64_t mem)
+{
+	return (mem + MEM_ROUND - 1) & ~(MEM_ROUND - 1);
+}
+
 int vfio_prep_limit(const struct host_view *v, const char *what, uint64_t mem, bool by_account)
 {
 	uint64_t pinned, need;
 	struct rlimit now, want;
 	char others[96] = "";
 
-	mem = (mem + MEM_ROUND - 1) & ~(MEM_ROUND - 1);
+	mem = vfio_round_mem(mem);
 	if (vfio_locks_freely(v) || getrlimit(RLIMIT_MEMLOCK, &now) < 0)
 		return 0;
 	pinned = by_account ? account_pinned(v) : 0;

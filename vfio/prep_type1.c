@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/mem.h"
 #include "prep_vfio.h"
 
 static int type1_open_container(const struct vfio_prep *p)
@@ -45,6 +46,45 @@ static int type1_check_container(const struct vfio_prep *p, int fd)
 		       p->bdf);
 }
 
+/*
+ * Asks without a change (a new address for memory that is not there, Linux 5.12): ENOENT where
+ * nothing at all is mapped.
+ */
+static bool type1_is_empty(int fd, uint64_t iova, uint64_t size)
+{
+	struct vfio_iommu_type1_dma_map m = {
+		.argsz = sizeof(m), .flags = VFIO_DMA_MAP_FLAG_VADDR, .iova = iova, .size = size
+	};
+
+	return !size || (ioctl(fd, VFIO_IOMMU_MAP_DMA, &m) < 0 && errno == ENOENT);
+}
+
+/*
+ * The caller's container may hold other groups, and what they have mapped is not ours to take away:
+ * where the guest's memory goes nothing may be. Where the kernel does not tell, what a monitor that
+ * is killed leaves there stays until the caller closes it.
+ */
+static int type1_lend(struct vfio_prep *p, int fd)
+{
+	uint64_t size = vfio_round_mem(prep_guest_mem(p->g)), low;
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	bool used = ioctl(fd, VFIO_IOMMU_GET_INFO, &info) == 0;
+
+	if (p->given.container < 0 ||
+	    (used && ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR) != 1))
+		return 0;
+	low = size < MEM_LOW_END ? size : MEM_LOW_END;
+	if (used &&
+	    (!type1_is_empty(fd, 0, low) || !type1_is_empty(fd, MEM_HIGH_START, size - low)))
+		return err_ret(-EINVAL,
+			       "--nic vfio: container-fd=%d: something is mapped already where the "
+			       "guest's memory goes; hand in a container of its own",
+			       p->given.container);
+	p->lent.container = p->given.container;
+	p->lent.mem_size = size;
+	return 0;
+}
+
 /* The guest's container, made at the first device. The prep owns it. */
 static int type1_container(struct vfio_prep *p)
 {
@@ -61,12 +101,12 @@ static int type1_container(struct vfio_prep *p)
 	if (fd < 0)
 		return fd;
 	ret = type1_check_container(p, fd);
+	if (ret == 0)
+		ret = type1_lend(p, fd);
 	if (ret < 0) {
 		close(fd);
 		return ret;
 	}
-	p->lent.container = p->given.container;
-	p->lent.mem_size = prep_guest_mem(p->g);
 	return vfio_prep_share(p, "container", fd, 0);
 }
 
@@ -159,6 +199,11 @@ static int type1_group(struct vfio_prep *p, int container)
 
 	snprintf(name, sizeof(name), "group%u", p->group);
 	fd = prep_shared_fd(p->g, name);
+	if (fd >= 0 && p->given.group >= 0 && !vfio_given_same(fd, p->given.group))
+		return err_ret(-EINVAL,
+			       "--nic vfio: group-fd=%d is not the group %u that the guest has "
+			       "already; leave it out",
+			       p->given.group, p->group);
 	if (fd >= 0)
 		return fd;
 	fd = type1_open_group(p);

@@ -101,6 +101,8 @@ bool vfio_given_same(int a, int b);
 void vfio_lent_give_back(struct vfio_lent *l);
 
 /* --- locked memory (prep_memory.c) ------------------------------------------ */
+/* vfio_round_mem - the size that guest memory of `mem` bytes has in fact. */
+uint64_t vfio_round_mem(uint64_t mem);
 /*
  * vfio_prep_limit - may this account lock a guest's `mem` bytes? Raises the soft limit when the
  * hard one allows it. what: who wants it. by_account: what its other processes have pinned counts,

@@ -3,8 +3,10 @@
  * Drives a PCI function of the software host through iommufd: /dev/vfio/devices/vfioN bound to
  * /dev/iommu, an address space, memory mapped for DMA, reset, an interrupt that the device itself
  * raises. Static; run inside by lab_modules.t with the address of a VF of an 82576 which vfio-pci
- * has; with "ranges" behind it, of any function, for the addresses that DMA may have. Prints a line
- * per step that went well, ends with 1 at the first that did not. Linux'
+ * has; with "ranges" behind it, of any function, for the addresses that DMA may have. "container
+ * GROUP CONTAINER" puts descriptors that it inherits together as a caller of fourlane might, and
+ * "page CONTAINER" maps a page there. Prints a line per step that went well, ends with 1 at the
+ * first that did not. Linux'
  * Documentation/userspace-api/iommufd.rst; 82576 datasheet rev. 2.63, section 8.27 (VF registers).
  */
 #include <dirent.h>
@@ -136,6 +138,28 @@ static void raise_interrupt(int dev)
 	step("interrupt", poll(&p, 1, 5000) == 1 ? 0 : -1);
 }
 
+/* The container's type is chosen, too: it is in use. */
+static int join(int group, int container)
+{
+	step("in the container", ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
+	step("type1", ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	return 0;
+}
+
+/* At 1 MiB; it stays when we are gone. */
+static int map_page(int container)
+{
+	void *mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
+						.flags = VFIO_DMA_MAP_FLAG_READ,
+						.vaddr = (uintptr_t)mem,
+						.iova = 1 << 20,
+						.size = 4096 };
+
+	step("page", ioctl(container, VFIO_IOMMU_MAP_DMA, &map));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
@@ -144,6 +168,10 @@ int main(int argc, char **argv)
 	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
 	int dev, iommu;
 
+	if (argc == 4 && !strcmp(argv[1], "container"))
+		return join(atoi(argv[2]), atoi(argv[3]));
+	if (argc == 3 && !strcmp(argv[1], "page"))
+		return map_page(atoi(argv[2]));
 	if (argc != 2 && (argc != 3 || strcmp(argv[2], "ranges") != 0))
 		return 2;
 	dev = (int)step("open device", open_device(argv[1]));

@@ -112,11 +112,27 @@ wait "${pid[t]}"
 sends t vfio,host=$nic,group-fd=7,container-fd=8
 check "$k: serve again after a kill" delivers t
 finish t
+./iommufd container 7 8 >/dev/null
+sends c vfio,host=$nic,group-fd=7,container-fd=8
+kill -9 "$(vmm_of c)"
+wait "${pid[c]}"
+sends c vfio,host=$nic,group-fd=7,container-fd=8
+check "$k: a container that has the group already is emptied after a kill" delivers c
+finish c
+./iommufd page 8 >/dev/null
+is "$k: one with other memory where the guest's goes is refused in one line" "$(refused vfio,host=$nic,group-fd=7,container-fd=8)" "2 1"
+check "$k: and stays as it is" [ "$(./iommufd page 8 2>&1 | grep -c 'File exists')" = 1 ]
 exec 7>&- 8>&-
 chown 1000 "$group"
+thp=/sys/kernel/mm/transparent_hugepage/enabled
+was=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
+echo never >$thp
 sends p vfio,host=$nic
 is "$k: an account that owns the group's node runs by type1" "$? $(way_of p)" "0 type1 $((64 << 20))"
+is "$k: huge pages that are off are said once" "$(grep -c "pages of 4 KiB.*echo madvise >$thp" "$tmp/p.err")" 1
 finish p
+echo "$was" >$thp
+is "$k: and nothing is said when they are on" "$(cat "$tmp/t.err" | grep -c '4 KiB')" 0
 chown 0 "$group"
 root
 

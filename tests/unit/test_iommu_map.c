@@ -406,6 +406,7 @@ static void what_is_there_already_is_not_mapped_over(void **state)
 		assert_int_equal(make(both[b], mem, &m), -EEXIST);
 		assert_int_equal(k.n_maps, 1);
 		assert_int_equal(k.n_unmap_calls, 0);
+		assert_non_null(strstr(said, "something is mapped there already"));
 	}
 	mem_destroy(mem);
 }

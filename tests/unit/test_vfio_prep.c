@@ -42,6 +42,8 @@ static struct {
 	unsigned int n_calls, fail_at; /* counted over all of the below */
 	int fail_with;
 	const char *fail; /* or the call of that name */
+	uint64_t foreign; /* somebody else's mapping in the container; 0: none */
+	bool old;         /* a kernel that cannot tell */
 	bool has_type, group_set, bound, attached, ioas, no_reset;
 	bool wrong; /* a rule was broken */
 } k;
@@ -60,6 +62,7 @@ static const struct {
 	{ "/dev/urandom", "group" },
 	{ "/dev/vfio/devices/vfio3", "cdev" },
 	{ "/dev/vfio/devices/vfio4", "cdev" },
+	{ "/dev/vfio/devices/vfio5", "cdev" },
 	{ "/dev/null", "cdev" },
 	{ "/memfd:device (deleted)", "device" },
 };
@@ -102,12 +105,21 @@ static bool played(const char *role, const char *what)
 
 static int played_container(unsigned long req, void *arg)
 {
+	const struct vfio_iommu_type1_dma_map *m = arg;
 	const char *r = "container";
 
 	switch (req) {
 	case VFIO_GET_API_VERSION: return played(r, "version") ? -1 : VFIO_API_VERSION;
 	case VFIO_CHECK_EXTENSION:
+		if ((uintptr_t)arg == VFIO_UPDATE_VADDR)
+			return !k.old;
 		return played(r, "extension") ? -1 : (uintptr_t)arg == VFIO_TYPE1v2_IOMMU;
+	case VFIO_IOMMU_MAP_DMA: /* asks only */
+		k.wrong |= m->flags != VFIO_DMA_MAP_FLAG_VADDR || !k.has_type || k.old;
+		return played_fail(k.foreign && m->iova <= k.foreign &&
+						   k.foreign < m->iova + m->size
+					   ? EINVAL
+					   : ENOENT);
 	case VFIO_IOMMU_GET_INFO: return k.has_type ? 0 : played_fail(EINVAL);
 	case VFIO_SET_IOMMU:
 		if (played(r, "type"))
@@ -292,7 +304,8 @@ static int setup(void **state)
 	tree_file(&t, "dev/vfio/vfio", "");
 	tree_file(&t, "dev/iommu", "");
 	/* with CAP_IPC_LOCK no limit counts */
-	tree_file(&t, "proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+	tree_file(&t, "proc/self/status",
+		  "Name:\tx\nCapEff:\t000001ffffffffff\nCapAmb:\t000001ffffffffff\n");
 	tree_dir(&t, "proc/self/ns");
 	if (symlink("user:[4026531837]",
 		    strcat(strcpy((char[TREE_PATH]){ 0 }, t.proc), "/self/ns/user")) < 0)
@@ -735,6 +748,70 @@ static void group_in_a_container_stays_in_it(void **state)
 	prep_guest_release(&guest);
 	vfio_lent_give_back(&w.lent);
 	assert_true(k.group_set && k.has_type);
+	assert_non_null(strstr(k.log, "container:unmap"));
+	close_given(&all);
+}
+
+/* What others have mapped in the caller's container is not taken away. */
+static void foreign_mappings_of_a_container_stay(void **state)
+{
+	static const uint64_t inside[] = { 0x1000, 0x3fff000, 0x100000000 },
+			      outside[] = { 0x4000000, 0xfff000000 };
+	struct wanted w = { .host = NIC, .given = NONE_GIVEN };
+	struct vfio_given all;
+
+	open_given(&all);
+	w.given.container = all.container;
+	w.given.group = all.group;
+	for (unsigned int i = 0; i < 3; i++) {
+		memset(&k, 0, sizeof(k));
+		k.group_set = k.has_type = true;
+		k.foreign = inside[i];
+		guest.mem_bytes = i == 2 ? 4ull << 30 : 64 << 20;
+		said[0] = '\0';
+		assert_int_equal(get(&w), -EINVAL);
+		assert_non_null(strstr(said, "hand in a container of its own"));
+		assert_null(strstr(k.log, "unmap"));
+		prep_guest_release(&guest);
+	}
+	guest.mem_bytes = 64 << 20;
+	for (unsigned int i = 0; i < 2; i++) {
+		k.foreign = outside[i];
+		assert_int_equal(get(&w), 0);
+		prep_guest_release(&guest);
+		vfio_lent_give_back(&w.lent);
+	}
+	memset(&k, 0, sizeof(k));
+	k.group_set = k.has_type = k.old = true;
+	k.foreign = 0x1000;
+	assert_int_equal(get(&w), 0); /* mapping will say */
+	prep_guest_release(&guest);
+	vfio_lent_give_back(&w.lent);
+	assert_null(strstr(k.log, "unmap"));
+	close_given(&all);
+}
+
+static void another_descriptor_of_the_guests_group_is_refused(void **state)
+{
+	struct wanted w = { .host = NIC, .given = NONE_GIVEN },
+		      o = { .host = "0000:03:00.1", .given = NONE_GIVEN };
+	struct vfio_given all;
+	int another;
+
+	make_function("0000:03:00.1", GROUP, "vfio5");
+	open_given(&all);
+	another = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	w.given.group = all.group;
+	assert_int_equal(get(&w), 0);
+	o.given.group = another;
+	assert_int_equal(get(&o), -EINVAL);
+	assert_non_null(strstr(said, "that the guest has already"));
+	o.given.group = all.group;
+	assert_int_equal(get(&o), 0);
+	assert_int_equal(o.lent.group, -1); /* the first gives it back */
+	prep_guest_release(&guest);
+	vfio_lent_give_back(&w.lent);
+	close(another);
 	close_given(&all);
 }
 
@@ -916,7 +993,12 @@ static void limit_that_is_not_is_told_before_anything_is_opened(void **state)
 static void capability_counts_in_the_first_user_namespace(void **state)
 {
 	plain_account();
-	tree_file(&t, "proc/self/status", "Name:\tx\nCapEff:\t0000000000004000\n");
+	tree_file(&t, "proc/self/status",
+		  "Name:\tx\nCapEff:\t0000000000004000\nCapAmb:\t0000000000000000\n");
+	/* the monitor would not have it */
+	assert_int_equal(limit(4096, 4096, VFIO_DMA_TYPE1).ret, -EPERM);
+	tree_file(&t, "proc/self/status",
+		  "Name:\tx\nCapEff:\t0000000000004000\nCapAmb:\t0000000000004000\n");
 	assert_int_equal(limit(4096, 4096, VFIO_DMA_TYPE1).ret, 0);
 	tree_remove(&t, "proc/self/ns/user");
 	assert_int_equal(limit(4096, 4096, VFIO_DMA_TYPE1).ret, -EPERM);
@@ -974,6 +1056,8 @@ int main(void)
 		T(handed_in_iommufd_serves_all_functions),
 		T(handed_in_group_comes_out_of_its_container),
 		T(group_in_a_container_stays_in_it),
+		T(foreign_mappings_of_a_container_stay),
+		T(another_descriptor_of_the_guests_group_is_refused),
 		T(failure_gives_the_callers_back),
 		T(descriptor_of_another_kind_is_refused),
 		T(limit_that_is_just_enough_will_do),
