@@ -227,6 +227,43 @@ static int slot_driver(const struct planning *pl, const struct tenant_want *w,
 	return 0;
 }
 
+/* --- all ------------------------------------------------------------------ */
+static int slot_by_mac(const void *a, const void *b)
+{
+	const struct tenant_slot *const *x = a, *const *y = b;
+	int by = memcmp((*x)->set.mac, (*y)->set.mac, 6);
+
+	return by ? by : *x < *y ? -1 : *x > *y;
+}
+
+/* A MAC of a list can be one that another tenant has been given and keeps. */
+static int mac_unique(const struct planning *pl)
+{
+	const struct tenant_plan *p = pl->p;
+	const struct tenant_slot **all = calloc(p->n_slots + 1, sizeof(*all));
+	char text[18];
+	int ret = 0;
+
+	if (!all)
+		return err_ret(-ENOMEM, "planning VFs: out of memory; free some");
+	for (size_t i = 0; i < p->n_slots; i++)
+		all[i] = &p->slots[i];
+	qsort(all, p->n_slots, sizeof(*all), slot_by_mac);
+	for (size_t i = 1; ret == 0 && i < p->n_slots; i++) {
+		const struct tenant_want *a = plan_want(pl, all[i - 1]->tenant);
+		const struct tenant_want *b = plan_want(pl, all[i]->tenant);
+
+		if (memcmp(all[i - 1]->set.mac, all[i]->set.mac, 6))
+			continue;
+		vf_mac_text(all[i]->set.mac, text);
+		ret = plan_refuse(pl, a->mac_auto ? b->at.mac : a->at.mac, -EEXIST,
+				  "tenants %s and %s would both have the MAC %s; list another",
+				  a->name, b->name, text);
+	}
+	free(all);
+	return ret;
+}
+
 int plan_values(struct planning *pl)
 {
 	struct tenant_plan *p = pl->p;
@@ -247,5 +284,5 @@ int plan_values(struct planning *pl)
 		if (w->mac_auto)
 			ret = mac_chosen(pl, w, &p->slots[i]);
 	}
-	return ret;
+	return ret < 0 ? ret : mac_unique(pl);
 }

@@ -42,6 +42,7 @@ static int place_rule(struct planning *pl, struct plan_pf *pf)
 	named = pf->rule && (pf->rule->match.pci[0] || pf->rule->match.name[0]);
 	if (pf->may && w->default_route && !named) {
 		pf->may = false;
+		pf->keeps = true;
 		return plan_note(pl, "%s carries the default route: left out, unless pfs names it",
 				 w->pf.name);
 	}
@@ -174,11 +175,11 @@ static const char *place_why_not(const struct plan_pf *pf, const struct tenant_s
 		return "it is no more in the file";
 	if (s->nth >= w->vfs)
 		return "it gets fewer VFs";
-	if (!pf->may)
+	if (!pf->may && !pf->keeps)
 		return "the PF may not be carved any more";
 	if (!place_numa(w->numa, pf->w->numa))
 		return "it wants another NUMA node";
-	if (s->idx >= pf->limit && !(pf->fixed && s->idx < pf->w->pf.num_vfs))
+	if (s->idx >= pf->limit && !pf->keeps && !(pf->fixed && s->idx < pf->w->pf.num_vfs))
 		return "pfs leaves this VF to the host";
 	return NULL;
 }

@@ -19,6 +19,7 @@ struct plan_pf {
 	const struct tenant_pf_rule *rule;  /* NULL: no rule is about it */
 	const struct tenant_before *before; /* NULL: nothing noted in this boot */
 	bool may;                           /* tenants may have VFs of it */
+	bool keeps;                         /* new ones not, but who has one stays */
 	bool fixed;                         /* its number of VFs cannot change: one is in use */
 	unsigned int limit;                 /* indexes for tenants are below this */
 	unsigned int room;                  /* of them, how many are free */

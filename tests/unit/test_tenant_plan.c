@@ -217,6 +217,11 @@ static void a_pf_with_the_default_route_is_left_out(void **state)
 	placed(f, RULE("match: {vendor: 8086}") "  a: {}\n", "a:lab1/0");
 	placed(f, RULE("match: {name: lab0}") "  a: {}\n", "a:lab0/0");
 	placed(f, RULE("match: {pci: \"01:00.0\"}") "  a: {}\n", "a:lab0/0");
+	/* who has a VF of it when the route comes does not lose it */
+	f->default_route = 0;
+	plan_take(f, RULE("match: {name: lab0}") "  a: {}\n");
+	f->default_route = 4;
+	placed(f, HEAD "  a: {}\n  b: {}\n", "a:lab0/0 b:lab1/0");
 }
 
 static void vfs_in_other_hands_are_left_alone(void **state)

@@ -121,6 +121,18 @@ static void macs_of_others_on_this_host(void **state)
 	tenant_plan_free(good(f, HEAD "  acme: {mac: 02:00:00:00:00:08}\n")); /* the very VF */
 }
 
+/* A listed MAC that another tenant was given before. */
+static void a_listed_mac_is_not_that_of_another_tenant(void **state)
+{
+	struct fake_nic *f = *state;
+	char yaml[160], mac[18];
+
+	plan_take(f, HEAD "  acme: {}\n");
+	vf_mac_text(f->vf[0].mac, mac);
+	snprintf(yaml, sizeof(yaml), HEAD "  acme: {}\n  beta:\n    mac: %s\n", mac);
+	refused(f, yaml, -EEXIST, "t.yaml:5: tenants acme and beta would both have the MAC");
+}
+
 /* --- in use --------------------------------------------------------------- */
 static void a_leased_vf_keeps_the_number(void **state)
 {
@@ -309,6 +321,7 @@ int main(void)
 		T(a_host_without_an_iommu_has_no_vfio),
 		T(netdevsim_takes_no_driver),
 		T(macs_of_others_on_this_host),
+		T(a_listed_mac_is_not_that_of_another_tenant),
 		T(a_leased_vf_keeps_the_number),
 		T(an_assigned_vf_keeps_the_number),
 		T(a_leased_vf_does_not_go),
