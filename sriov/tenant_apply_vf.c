@@ -91,35 +91,60 @@ static int driver_bind(const struct sriov_env *e, const struct sriov_pf *pf, uns
 		       : 0;
 }
 
+/*
+ * vfio_assign() and vfio_unassign() write several files each: a call that ended between them has
+ * left its record, or driver_override without the driver.
+ */
+static bool left_by_vfio(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+			 const char *bdf, bool bound)
+{
+	char line[64];
+	int n = paths_read_line(line, sizeof(line), "%s/virtfn%u/driver_override", pf->path, idx);
+	bool override = n > 0 && iommu_driver_is_vfio(line);
+
+	return bound ? !override : override || vfio_recorded(e->vfio, bdf);
+}
+
+/* From what VFIO has of it to no driver, or to what was bound before; `now` is that then. */
+static int leave_vfio(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
+		      const char *bdf, char now[TENANT_DRIVER_SIZE])
+{
+	int ret = vfio_unassign(e->vfio, &bdf, 1, 0);
+
+	vf_driver(pf, idx, now);
+	return ret;
+}
+
 int vf_driver_set(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
 		  const char *want)
 {
 	char now[TENANT_DRIVER_SIZE], bdf[IOMMU_BDF_SIZE];
 	const char *one = bdf;
+	bool there = sriov_vf_bdf(pf, idx, bdf) == 0, by_vfio, left;
 	int ret = 0;
 
 	if (!strcmp(want, "none"))
 		want = "";
+	by_vfio = e->vfio && there && !strcmp(want, "vfio-pci");
 	vf_driver(pf, idx, now);
-	if (!strcmp(now, want))
+	left = e->vfio && there && left_by_vfio(e, pf, idx, bdf, by_vfio);
+	if (!strcmp(now, want) && !left)
 		return 0;
-	if (sriov_vf_bdf(pf, idx, bdf) < 0)
+	if (!there)
 		return err_ret(-ENODEV,
 			       "changing the driver of VF %u of %s: it is no PCI function; use "
 			       "driver 'none'",
 			       idx, pf->name);
-	if (iommu_driver_is_vfio(now) && e->vfio) {
-		ret = vfio_unassign(e->vfio, &one, 1, 0);
-		/* that puts back what was bound before somebody assigned it */
-		vf_driver(pf, idx, now);
-	}
+	if (!strcmp(now, want) && by_vfio)
+		return override_write(e, pf, idx, want);
+	if (e->vfio && !by_vfio && (left || iommu_driver_is_vfio(now)))
+		ret = leave_vfio(e, pf, idx, bdf, now);
 	if (ret == 0 && now[0] && strcmp(now, want))
 		ret = driver_unbind(e, pf, idx, bdf, now);
 	vf_driver(pf, idx, now);
 	if (ret < 0 || !want[0] || !strcmp(now, want))
 		return ret;
-	return iommu_driver_is_vfio(want) && e->vfio ? vfio_assign(e->vfio, &one, 1, 0)
-						     : driver_bind(e, pf, idx, bdf, want);
+	return by_vfio ? vfio_assign(e->vfio, &one, 1, 0) : driver_bind(e, pf, idx, bdf, want);
 }
 
 bool vf_can_reset(const struct sriov_pf *pf, unsigned int idx)

@@ -151,3 +151,10 @@ int vfio_unassign(const struct vfio_sys *s, const char *const *bdfs, size_t n, u
 		close(lock);
 	return ret;
 }
+
+bool vfio_recorded(const struct vfio_sys *s, const char *bdf)
+{
+	struct assign_record r;
+
+	return assign_record_valid(s, bdf, &r) != -ENOENT;
+}
