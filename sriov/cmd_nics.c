@@ -106,20 +106,20 @@ static const char *nics_known(const json_t *o, const char *key, char *buf, size_
 static void nics_capability(const json_t *o)
 {
 	const json_t *s = json_object_get(o, "sriov"), *bar;
-	char a[24], b[24], c[24];
+	char a[24], b[24], c[24], d[24];
 	json_int_t room = 0;
 	size_t i;
 
 	if (json_is_null(s))
 		return;
 	json_array_foreach(json_object_get(s, "vf_bars"), i, bar)
-		room += json_integer_value(json_object_get(bar, "size_bytes"));
+		room += json_integer_value(json_object_get(bar, "total_bytes"));
 	printf("  VFs: at most %s, first at offset %s, stride %s, ARI %s, BARs ",
 	       nics_known(s, "total_vfs", a, sizeof(a)),
 	       nics_known(s, "first_vf_offset", b, sizeof(b)),
-	       nics_known(s, "vf_stride", c, sizeof(c)), nics_known(s, "ari", a, sizeof(a)));
+	       nics_known(s, "vf_stride", c, sizeof(c)), nics_known(s, "ari", d, sizeof(d)));
 	if (room)
-		printf("%lld KiB a VF\n", (long long)room / 1024);
+		printf("%lld KiB in all\n", (long long)room / 1024);
 	else
 		printf("unknown\n");
 }

@@ -44,19 +44,23 @@ static json_t *carve_number(unsigned int n)
 	return n == SRIOV_UNKNOWN ? json_null() : json_integer(n);
 }
 
-static json_t *carve_bars(const struct sriov_pf *pf)
+/* `total` is the device's TotalVFs, which a driver may use less of; 0: not known. */
+static json_t *carve_bars(const struct sriov_pf *pf, unsigned int total)
 {
 	struct sriov_bar bar[SRIOV_N_BARS];
-	unsigned int total = pf->total_vfs == SRIOV_UNKNOWN ? 0 : pf->total_vfs;
-	unsigned int n = sriov_cap_bars(pf->path, total, bar);
+	unsigned int n = sriov_cap_bars(pf->path, bar);
 	json_t *all = json_array();
 
-	for (unsigned int i = 0; i < n; i++)
-		json_array_append_new(all,
-				      json_pack("{s:i, s:I, s:i, s:b}", "bar", (int)bar[i].index,
-						"size_bytes", (json_int_t)bar[i].size, "bits",
-						bar[i].wide ? 64 : 32, "prefetchable",
-						(int)bar[i].prefetch));
+	for (unsigned int i = 0; i < n; i++) {
+		json_t *o = json_pack("{s:i, s:I, s:i, s:b}", "bar", (int)bar[i].index,
+				      "total_bytes", (json_int_t)bar[i].size, "bits",
+				      bar[i].wide ? 64 : 32, "prefetchable", (int)bar[i].prefetch);
+
+		json_object_set_new(o, "size_bytes",
+				    total ? json_integer((json_int_t)(bar[i].size / total))
+					  : json_null());
+		json_array_append_new(all, o);
+	}
 	return all;
 }
 
@@ -84,7 +88,7 @@ static json_t *carve_sriov(const struct carve_seen *c, const struct sriov_pf *pf
 	json_object_set_new(o, "first_vf_offset", carve_number(offset));
 	json_object_set_new(o, "vf_stride", carve_number(stride));
 	json_object_set_new(o, "ari", known ? json_boolean(cap.ari) : json_null());
-	json_object_set_new(o, "vf_bars", carve_bars(pf));
+	json_object_set_new(o, "vf_bars", carve_bars(pf, cap.total));
 	return o;
 }
 

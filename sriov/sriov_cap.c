@@ -74,12 +74,12 @@ bool sriov_cap_read(const struct host_view *v, const char *bdf, struct sriov_cap
 	return known;
 }
 
-/* The lines of `resource` behind BARs and ROM are the VFs' BARs, for TotalVFs of them. */
+/* The lines of `resource` behind BARs and ROM are the VFs' BARs, each for all of them. */
 #define RESOURCE_FIRST_VF_BAR 7
 #define RESOURCE_PREFETCH     0x00002000 /* IORESOURCE_ of linux/ioport.h */
 #define RESOURCE_MEM_64       0x00100000
 
-unsigned int sriov_cap_bars(const char *dir, unsigned int total, struct sriov_bar out[SRIOV_N_BARS])
+unsigned int sriov_cap_bars(const char *dir, struct sriov_bar out[SRIOV_N_BARS])
 {
 	char path[PATH_MAX], line[128];
 	unsigned long long start, end, flags;
@@ -95,10 +95,10 @@ unsigned int sriov_cap_bars(const char *dir, unsigned int total, struct sriov_ba
 		if (!fgets(line, sizeof(line), f) ||
 		    sscanf(line, "%llx %llx %llx", &start, &end, &flags) != 3)
 			break;
-		if (i < RESOURCE_FIRST_VF_BAR || !total || !flags || end <= start)
+		if (i < RESOURCE_FIRST_VF_BAR || !flags || end <= start)
 			continue;
 		out[n++] = (struct sriov_bar){ .index = (unsigned int)(i - RESOURCE_FIRST_VF_BAR),
-					       .size = (end - start + 1) / total,
+					       .size = end - start + 1,
 					       .wide = flags & RESOURCE_MEM_64,
 					       .prefetch = flags & RESOURCE_PREFETCH };
 	}

@@ -23,14 +23,13 @@ bool sriov_cap_read(const struct host_view *v, const char *bdf, struct sriov_cap
 
 struct sriov_bar {
 	unsigned int index;  /* BAR number of each VF */
-	uint64_t size;       /* bytes, of one VF */
+	uint64_t size;       /* bytes, of all VFs that the device can have (TotalVFs) */
 	bool wide, prefetch; /* 64 bits; prefetchable */
 };
 /*
- * sriov_cap_bars - BARs of the VFs of a PF's device folder, which has `total` VFs at most. Gives
- * how many; none when it cannot be read. No message.
+ * sriov_cap_bars - BARs of the VFs of a PF's device folder. Gives how many; none when it cannot be
+ * read. No message.
  */
-unsigned int sriov_cap_bars(const char *dir, unsigned int total,
-			    struct sriov_bar out[SRIOV_N_BARS]);
+unsigned int sriov_cap_bars(const char *dir, struct sriov_bar out[SRIOV_N_BARS]);
 
 #endif

@@ -123,7 +123,7 @@ static void bars_of_the_vfs_are_those_behind_the_rom(void **state)
 	char dir[PATH_MAX];
 
 	snprintf(dir, sizeof(dir), "%s/" PF_DIR, f->sysfs);
-	assert_int_equal(sriov_cap_bars(dir, 8, bar), 0);
+	assert_int_equal(sriov_cap_bars(dir, bar), 0);
 	fake_file(f, PF_DIR "/resource",
 		  "0x00000000fe800000 0x00000000fe81ffff 0x0000000000040200\n"
 		  "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
@@ -138,16 +138,15 @@ static void bars_of_the_vfs_are_those_behind_the_rom(void **state)
 		  "0x00000000c0020000 0x00000000c003ffff 0x0000000000040200\n"
 		  "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
 		  "0x0000000000000000 0x0000000000000000 0x0000000000000000\n");
-	assert_int_equal(sriov_cap_bars(dir, 8, bar), 2);
+	assert_int_equal(sriov_cap_bars(dir, bar), 2);
 	assert_int_equal(bar[0].index, 0);
-	assert_int_equal(bar[0].size, 16384);
+	assert_int_equal(bar[0].size, 8 * 16384);
 	assert_true(bar[0].wide);
 	assert_true(bar[0].prefetch);
 	assert_int_equal(bar[1].index, 3);
 	assert_false(bar[1].wide);
-	assert_int_equal(sriov_cap_bars(dir, 0, bar), 0);
 	fake_file(f, PF_DIR "/resource", "rubbish\n");
-	assert_int_equal(sriov_cap_bars(dir, 8, bar), 0);
+	assert_int_equal(sriov_cap_bars(dir, bar), 0);
 }
 
 /* --- nics --- */
@@ -247,12 +246,19 @@ static void nics_show_the_capability_or_null(void **state)
 	make_config(c);
 	write_config(f, c, sizeof(c));
 	fake_file(f, PF_DIR "/sriov_stride", "4"); /* as the kernel uses it */
+	fake_file(f, PF_DIR "/resource",
+		  "0 0 0\n0 0 0\n0 0 0\n0 0 0\n0 0 0\n0 0 0\n0 0 0\n"
+		  "0x20000 0x3ffff 0x40200\n");
 	all = carved(f, NULL);
 	s = json_object_get(nic(all, FAKE_PF), "sriov");
 	assert_int_equal(json_integer_value(json_object_get(s, "total_vfs")), 8);
 	assert_int_equal(json_integer_value(json_object_get(s, "first_vf_offset")), 128);
 	assert_int_equal(json_integer_value(json_object_get(s, "vf_stride")), 4);
 	assert_true(json_is_true(json_object_get(s, "ari")));
+	s = json_array_get(json_object_get(s, "vf_bars"), 0);
+	assert_int_equal(json_integer_value(json_object_get(s, "total_bytes")), 0x20000);
+	assert_int_equal(json_integer_value(json_object_get(s, "size_bytes")),
+			 16384); /* of 8, not 7 */
 	json_decref(all);
 }
 
