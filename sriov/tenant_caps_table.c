@@ -10,8 +10,12 @@
 
 #include "tenant_caps_priv.h"
 
-/* The oldest of the kernels looked at; 6.12 is the newest, CAPS_TABLE_LINUX. */
-#define SEEN CAPS_LINUX(6, 1)
+/*
+ * The oldest of the kernels looked at, for igb an older one too; 6.12 is the newest,
+ * CAPS_TABLE_LINUX.
+ */
+#define SEEN     CAPS_LINUX(6, 1)
+#define SEEN_IGB CAPS_LINUX(4, 19)
 
 /* The 82576 limits a VF's rate, other NICs of the driver do not. */
 static const uint16_t ids_82576[] = { 0x10c9, 0x10e6, 0x10e7, 0x10e8, 0x150a,
@@ -26,10 +30,11 @@ static const struct driver_caps driver_table[] = {
 	  .which = "82576",
 	  .vendor = 0x8086,
 	  .devices = ids_82576,
-	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, SEEN, -EINVAL, SEEN, SEEN, -EOPNOTSUPP } },
+	  .can = { SEEN_IGB, SEEN_IGB, SEEN_IGB, -EPROTONOSUPPORT, SEEN_IGB, -EINVAL, SEEN_IGB,
+		   SEEN_IGB, -EOPNOTSUPP } },
 	{ .driver = "igb",
-	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, -EOPNOTSUPP, -EOPNOTSUPP, SEEN, SEEN,
-		   -EOPNOTSUPP } },
+	  .can = { SEEN_IGB, SEEN_IGB, SEEN_IGB, -EPROTONOSUPPORT, -EOPNOTSUPP, -EOPNOTSUPP,
+		   SEEN_IGB, SEEN_IGB, -EOPNOTSUPP } },
 	/* rate: at 10 Gbit/s only; link: "on" is not done */
 	{ .driver = "ixgbe",
 	  .can = { SEEN, SEEN, SEEN, -EPROTONOSUPPORT, 0, -EINVAL, SEEN, SEEN, 0 },

@@ -187,7 +187,7 @@ static void nics_say_what_a_pf_can_be_told_and_who_says_so(void **state)
 
 		assert_string_equal(json_string_value(json_object_get(o, "answer")), "yes");
 		assert_string_equal(json_string_value(json_object_get(o, "source")),
-				    "driver igb on 82576 since Linux 6.1");
+				    "driver igb on 82576 since Linux 4.19");
 	}
 	for (size_t i = 0; i < 3; i++)
 		assert_string_equal(
