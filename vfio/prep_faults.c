@@ -88,6 +88,7 @@ static void watch_close(void *state)
 {
 	struct fault_watch *w = state;
 
+	iommu_faults_ready(w->faults); /* what it did last */
 	iommu_faults_close(w->faults);
 	free(w);
 }

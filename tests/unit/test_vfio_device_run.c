@@ -35,6 +35,7 @@ enum { N_KINDS = VFIO_PCI_NUM_IRQS, MAX_IRQS = 32, IOAS = 5 };
 
 static struct {
 	int dev, container, group; /* the memfd that stands for each; container: or iommufd */
+	int hw;                    /* dev, also when we have closed it */
 	bool iommufd;              /* the container is one */
 	bool can_reset, dead_after_reset;
 	int reset_error, intx_error;
@@ -238,8 +239,14 @@ int ioctl(int fd, unsigned long req, ...)
 	if (fd == k.dev && k.dev > 0)
 		return kernel_device(req, arg);
 	if (fd == k.container && k.container > 0) {
+		bool unmap = req == (k.iommufd ? IOMMU_IOAS_UNMAP : VFIO_IOMMU_UNMAP_DMA);
+		uint16_t command = 0;
+
+		/* memory that hardware still writes to must not be taken from under it */
+		if (unmap && (pread(k.hw, &command, 2, CFG_OFF + 4) != 2 || command & 4))
+			k.n_refused++;
 		k.n_maps += req == (k.iommufd ? IOMMU_IOAS_MAP : VFIO_IOMMU_MAP_DMA);
-		k.n_maps -= req == (k.iommufd ? IOMMU_IOAS_UNMAP : VFIO_IOMMU_UNMAP_DMA);
+		k.n_maps -= unmap;
 		return kernel_map(req, arg);
 	}
 	return (int)syscall(SYS_ioctl, fd, req, arg);
@@ -334,6 +341,7 @@ static int setup(void **state)
 	k.group = memfd_create("group", MFD_CLOEXEC);
 	if (k.dev < 0 || k.container < 0 || k.group < 0 || ftruncate(k.dev, END + 4096) < 0)
 		return -1;
+	k.hw = dup(k.dev);
 	for (unsigned int i = 0; i < N_KINDS; i++)
 		kernel_off(i);
 	k.n_irqs[VFIO_PCI_INTX_IRQ_INDEX] = 1;
@@ -383,6 +391,7 @@ static int teardown(void **state)
 	vm_destroy(g->vm);
 	mem_destroy(g->mem);
 	err_set_sink(NULL, NULL);
+	close(k.hw);
 	left = count_fds() - g->n_fds;
 	free(g);
 	/* every descriptor was closed, every mapping undone, and no rule of the kernel broken */
@@ -675,6 +684,29 @@ static void msi_to_a_bad_address_interrupts_nobody(void **state)
 		assert_int_equal(irqfds(g), 0);
 	}
 	cfg(g, 0x54, 4, 0xfee00000);
+	assert_int_equal(irqfds(g), 1);
+}
+
+/* Inside memory, beside the local APICs' window, above 4 GiB: no interrupt, and no write either. */
+static void msix_entry_with_a_bad_address_interrupts_nobody(void **state)
+{
+	static const uint64_t bad[] = { 0,          0x1000,     0x3ff000,           0xfed00000,
+					0xfef00000, 0xfee00001, 0x1000000000000000, ~0ull };
+	struct guest *g = *state;
+
+	assert_int_equal(start(g, WORDS), 0);
+	cfg(g, 4, 2, MEM | MASTER);
+	cfg(g, 0x72, 2, 0x8000);
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		pci_msix_table_write(&g->v->pci, 0, 4, (uint32_t)bad[i]);
+		pci_msix_table_write(&g->v->pci, 4, 4, (uint32_t)(bad[i] >> 32));
+		pci_msix_table_write(&g->v->pci, 12, 4, 0);
+		if (k.fd[MSIX][0] >= 0)
+			raise_irq(MSIX, 0);
+		assert_int_equal(irqfds(g), 0);
+	}
+	pci_msix_table_write(&g->v->pci, 0, 4, 0xfee00000);
+	pci_msix_table_write(&g->v->pci, 4, 4, 0);
 	assert_int_equal(irqfds(g), 1);
 }
 
@@ -1123,6 +1155,7 @@ int main(void)
 		T(msi_messages_are_irqfds),
 		T(masked_msi_is_pending_and_comes_later),
 		T(msi_to_a_bad_address_interrupts_nobody),
+		T(msix_entry_with_a_bad_address_interrupts_nobody),
 		T(fewer_msi_of_the_host_are_said_and_used),
 		T(it_is_reset_at_start_and_at_end),
 		T(just_opened_one_is_reset_at_its_end_only),
