@@ -1,0 +1,6 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a Linux guest may do to an 82576 port, a VF and an NVMe disk, behind AMD-Vi.
+. "$(dirname "$0")/../lab/guest_inside.sh"
+GUEST_SECONDS=1800 GUEST_IOMMU=amd
+guest_inside t_linux_direct_modes.sh
