@@ -322,6 +322,50 @@ static void eopnotsupp_on_one_setting_of_five_takes_all_back(void **state)
 	free(before);
 }
 
+/* Nobody knows of this driver: it is tried on one VF, and the answer remembered. */
+static const char trusted[] = PFS "tenants:\n  acme: {vfs: 2, vlan: 100, trust: on}\n";
+
+static void an_unknown_driver(struct tenant_host *h)
+{
+	tree_remove(&h->t, "sys/devices/pci0000:00/0000:01:00.0/driver");
+	tree_link(&h->t, "sys/devices/pci0000:00/0000:01:00.0/driver",
+		  "sys/bus/pci/drivers/newnic");
+}
+
+static void what_nobody_knows_is_tried_and_remembered(void **state)
+{
+	struct tenant_host *h = *state;
+	char *before = th_state(h);
+	size_t first, second;
+
+	an_unknown_driver(h);
+	assert_int_equal(th_apply(h, trusted, &first), 0);
+	assert_int_equal(with_vlan(h, 100), 2);
+	assert_true(h->pf[0].vf[0].trust && h->pf[0].vf[1].trust);
+	released(h, NULL);
+	assert_state(h, before);
+	assert_int_equal(th_apply(h, trusted, &second), 0);
+	assert_true(second < first);
+	free(before);
+}
+
+static void what_is_refused_when_tried_is_refused_by_the_next_plan(void **state)
+{
+	struct tenant_host *h = *state;
+	char *before = th_state(h);
+
+	an_unknown_driver(h);
+	h->refuse = VF_TRUST;
+	h->refuse_errno = -EOPNOTSUPP;
+	assert_int_equal(th_apply(h, trusted, NULL), -EOPNOTSUPP);
+	assert_state(h, before);
+	th_calm(h);
+	assert_int_equal(th_apply(h, trusted, NULL), -EOPNOTSUPP);
+	assert_int_equal(h->n_writes, 0);
+	assert_non_null(strstr(h->said, "tried on"));
+	free(before);
+}
+
 static void answers_that_do_not_hold_all_vfs_are_refused(void **state)
 {
 	struct tenant_host *h = *state;
@@ -445,6 +489,8 @@ int main(void)
 		T(another_device_in_the_same_place_is_refused),
 		T(a_renamed_pf_is_the_same_pf),
 		T(eopnotsupp_on_one_setting_of_five_takes_all_back),
+		T(what_nobody_knows_is_tried_and_remembered),
+		T(what_is_refused_when_tried_is_refused_by_the_next_plan),
 		T(answers_that_do_not_hold_all_vfs_are_refused),
 		T(vf_commands_name_the_tenant),
 		T(vfs_in_use_are_not_taken),

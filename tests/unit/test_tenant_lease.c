@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/err.h"
+#include "core/prep_priv.h"
 #include "helper_tenant.h"
 
 #define PFS \
@@ -243,6 +245,38 @@ static void leases_of_an_earlier_boot_are_void(void **state)
 	assert_non_null(strstr(h->said, "apply --stored"));
 }
 
+/* --- the words of --nic --- */
+static void hear(void *opaque, const char *line)
+{
+	snprintf(opaque, 256, "%s", line);
+}
+
+static void words_of_a_tenants_vf_are_checked_first(void **state)
+{
+	static const char *const wrong[][2] = {
+		{ "vf", "which VF" },
+		{ "vf,tenant=acme,host=0000:01:10.0", "which VF" },
+		{ "vf,tenant=acme,vlan=7", "leave out vlan" },
+		{ "vf,tenant=acme,mac=02:00:00:00:00:01", "leave out mac" },
+		{ "vf,tenant=acme,colour=red", "'colour'" },
+		{ "vf,tenat=acme", "which VF" },
+		{ "vf,tenant=acme,dma=fast", "dma" },
+	};
+	char said[256];
+
+	err_set_sink(hear, said);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct prep_guest g = { .name = "web", .mem_bytes = 1 << 20 };
+
+		said[0] = '\0';
+		assert_int_equal(prep_guest_nic(&g, wrong[i][0]), -EINVAL);
+		if (!strstr(said, wrong[i][1]))
+			fail_msg("%s: %s", wrong[i][0], said);
+		prep_guest_release(&g);
+	}
+	err_set_sink(NULL, NULL);
+}
+
 /* --- many at once --- */
 #define CALLERS 32
 struct table {
@@ -250,11 +284,19 @@ struct table {
 	atomic_uint leased, refused, twice, broken;
 };
 
-static unsigned int rounds(void)
+/* FOURLANE_SOAK_S: for so long, else a few rounds. */
+static bool more(unsigned int round)
 {
 	const char *soak = getenv("FOURLANE_SOAK_S");
+	struct timespec now;
+	static time_t end;
 
-	return soak ? (unsigned int)atoi(soak) * 8 : 12;
+	if (!soak)
+		return round < 8;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!end)
+		end = now.tv_sec + atoi(soak);
+	return now.tv_sec < end;
 }
 
 static int one_caller(struct tenant_host *h, struct table *t, unsigned int n)
@@ -263,7 +305,7 @@ static int one_caller(struct tenant_host *h, struct table *t, unsigned int n)
 	char bdf[IOMMU_BDF_SIZE];
 	unsigned int pf, idx;
 
-	for (unsigned int i = 0; i < rounds(); i++) {
+	for (unsigned int i = 0; more(i); i++) {
 		int ret = tenant_lease_vf(&h->env, n % 3 ? "acme" : "blue", "guest", bdf);
 
 		if (ret == -EBUSY) {
@@ -281,7 +323,7 @@ static int one_caller(struct tenant_host *h, struct table *t, unsigned int n)
 			atomic_fetch_add(&t->broken, 1);
 		nanosleep(&pause, NULL);
 		/* every now and then a guest is killed */
-		if ((i + n) % 11 == 10) {
+		if (n % 4 == 0 && i > 6) {
 			atomic_store(&t->owner[pf][idx], 0);
 			kill(getpid(), SIGKILL);
 		}
@@ -321,6 +363,7 @@ static void callers_at_once_never_share_a_vf(void **state)
 	assert_int_equal(atomic_load(&t->twice), 0);
 	assert_int_equal(atomic_load(&t->broken), 0);
 	assert_true(atomic_load(&t->leased) > CALLERS);
+	assert_true(atomic_load(&t->refused) > 0);
 	assert_true(killed > 0);
 	/* none is lost: all of both tenants can be had */
 	h->env.wait_ms = 1000;
@@ -347,6 +390,7 @@ int main(void)
 		T(the_vf_of_a_killed_guest_is_reset_and_free),
 		T(a_lease_that_ends_at_any_write_leaves_nothing),
 		T(leases_of_an_earlier_boot_are_void),
+		T(words_of_a_tenants_vf_are_checked_first),
 		T(callers_at_once_never_share_a_vf),
 	};
 
