@@ -186,7 +186,7 @@ install: all
 	$(Q)$(if $(INSTALL_LAB),install -m 755 $(INSTALL_LAB) $(DESTDIR)$(PREFIX)/libexec/fourlane/lab/)
 	$(Q)for u in core/fourlane-guest@.service vfio/fourlane-assign.service sriov/fourlane-tenants.service; do \
 		sed 's|@PREFIX@|$(PREFIX)|g' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/} || exit 1; done
-	$(Q)install -m 644 README.md bench/schema.json $(DESTDIR)$(PREFIX)/share/doc/fourlane/
+	$(Q)install -m 644 README.md bench/schema.json bench/schema_dma_map.json $(DESTDIR)$(PREFIX)/share/doc/fourlane/
 
 clean:
 	$(Q)rm -rf build build-san

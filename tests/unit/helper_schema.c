@@ -32,6 +32,8 @@ static bool is_type(const char *type, const json_t *doc)
 		{ "null", false, JSON_NULL },     { "number", true, JSON_REAL },
 	};
 
+	if (!strcmp(type, "boolean")) /* two types of jansson's */
+		return json_is_boolean(doc);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (!strcmp(type, types[i].name))
 			return types[i].number ? json_is_number(doc)

@@ -42,7 +42,8 @@ static void every_command_is_registered(void **state)
 	static const char *const want[] = { "host",    "groups",   "nics",   "vf",
 					    "assign",  "unassign", "run",    "ps",
 					    "stats",   "pause",    "resume", "stop",
-					    "compare", "lab",      "switch", "export" };
+					    "compare", "lab",      "switch", "export",
+					    "bench" };
 
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		if (!cmd_find(want[i]))
