@@ -9,10 +9,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/err.h"
 #include "tenant_tx.h"
+
+#define PF_POLL_MS 100
 
 /* --- one transaction ---------------------------------------------------- */
 static int take_step(struct tenant_tx *tx, size_t i, size_t *marked)
@@ -223,6 +226,25 @@ static int enter(const struct sriov_env *e, const char *doing, struct tenant_sto
 	return ret;
 }
 
+/* At a boot the drivers of the PFs may be on their way still. */
+static void wait_for_pfs(const struct sriov_env *e, const struct tenant_store *st)
+{
+	struct timespec pause = { .tv_nsec = PF_POLL_MS * 1000000 };
+	struct tenant_slot *s = NULL;
+	size_t n = 0, i = 0;
+	struct sriov_pf pf;
+
+	if (tenant_store_slots(st, &s, &n) < 0)
+		return;
+	for (unsigned int waited = 0; i < n && waited < e->wait_ms; waited += PF_POLL_MS) {
+		while (i < n && tenant_pf_by_id(e, s[i].pf, &pf) == 0)
+			i++;
+		if (i < n)
+			nanosleep(&pause, NULL);
+	}
+	free(s);
+}
+
 int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f, tenant_tell *tell,
 		      void *opaque, size_t *changed)
 {
@@ -235,6 +257,7 @@ int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f, te
 	if (!f) {
 		ret = tenant_store_get_wanted(tx.st, &stored);
 		f = stored;
+		wait_for_pfs(e, tx.st);
 	}
 	if (changed)
 		*changed = 0;
