@@ -35,6 +35,17 @@ fl nics --json
 total=$(cat "$dev/sriov_totalvfs")
 is "nics shows the PF and how many VFs it can have" "$(jq -r ".nics[] | select(.netdev == \"$pf\") | \"\(.kind) \(.driver) \(.total_vfs) \(.lanes | join(\",\"))\"" "$tmp/out")" "pf igb $total direct,vf"
 is "nics counts the ports of the wire" "$(jq '[.nics[] | select(.driver == "igb")] | length' "$tmp/out")" "$(ls -d /sys/bus/pci/drivers/igb/0* | wc -l)"
+nic() { jq -r ".nics[] | select(.netdev == \"$pf\") | $1" "$tmp/out"; }
+is "nics tells what the PF can be told" "$(nic '.can | to_entries | map("\(.key)=\(.value.answer)") | join(" ")')" \
+	"mac=yes vlan=yes qos=yes 802.1ad=no max_tx_mbit=yes min_tx_mbit=no spoof_check=yes trust=yes link=no"
+is "... each with its source" "$(nic '[.can[].source | select(startswith("driver igb on 82576"))] | length')" 9
+lspci=$(lspci -vvv -s "$pf_bdf")
+word() { sed -n "s/.*$1/\1/p" <<<"$lspci" | head -1; }
+is "nics reads the SR-IOV capability as lspci does" "$(nic '.sriov | "\(.total_vfs) \(.initial_vfs) \(.first_vf_offset) \(.vf_stride) \(.ari)"')" \
+	"$(word 'Total VFs: \([0-9]*\),.*') $(word 'Initial VFs: \([0-9]*\),.*') $(word 'VF offset: \([0-9]*\),.*') $(word 'VF offset:.*stride: \([0-9]*\),.*') $(word 'ARIHierarchy\([+-]\).*' | sed 's/+/true/; s/-/false/')"
+setpriv --reuid=65534 --regid=65534 --clear-groups fourlane nics --json >"$tmp/out" 2>"$tmp/err"
+is "who is not root sees the same" "$? $(nic '.can.link.answer') $(nic .sriov.vf_stride)" "0 no $(cat "$dev/sriov_stride")"
+is "... but for what only root may read" "$(nic .sriov.ari)$(cat "$tmp/err")" null
 fl host --json
 is "host has no fault to find with the lane" "$(jq -c '.lanes["vm-aware"].missing' "$tmp/out")" "[]"
 

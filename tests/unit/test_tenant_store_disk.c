@@ -311,7 +311,7 @@ static void store_is_whole_after_a_death_at_every_write(void **state)
 	unsigned int deaths = 0, begun = 0;
 	rlim_t size = 0;
 
-	for (; child_is_killed_at(f, size); size += 4100) {
+	for (; child_is_killed_at(f, size); size += 7000) {
 		struct tenant_store *st = store_open(f, STORE_READ);
 		int half = unfinished(st);
 
@@ -534,6 +534,7 @@ static void store_of_a_stranger_is_not_readable_and_says_so(void **state)
 	tenant_store_close(store_open(f, STORE_WRITE));
 	assert_int_equal(chmod(f->root, 0755), 0);
 	assert_int_equal(chmod(f->env.state_dir, 0755), 0);
+	assert_int_equal(chmod(db(f, ""), 0600), 0);
 	assert_int_equal(read_as_a_stranger(f), 100);
 }
 
