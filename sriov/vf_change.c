@@ -14,6 +14,8 @@
 #include "core/paths.h"
 #include "sriov_priv.h"
 
+#define VF_LIST_FITS 300 /* VFs at about 200 bytes each */
+
 int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_table *t)
 {
 	int ret = e->ops->read(e->opaque, pf->ifindex, t);
@@ -22,10 +24,10 @@ int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_tabl
 		return err_ret(ret, "reading the VF settings of %s: %s; is the PF still there?",
 			       pf->name, strerror(-ret));
 	if (t->n < t->announced)
-		err_say("reading the VF settings of %s: the kernel's answer holds %u of %u VFs "
-			"(its list is one 64 KiB attribute); "
-			"the others are shown as unknown",
-			pf->name, t->n, t->announced);
+		err_say("reading the VF settings of %s: the kernel's answer holds %u of %u VFs (%s); the others are shown as unknown",
+			pf->name, t->n, t->announced,
+			t->announced > VF_LIST_FITS ? "its list is one 64 KiB attribute"
+						    : "the driver tells nothing of the others");
 	return 0;
 }
 
