@@ -279,9 +279,12 @@ int tenant_settle(const struct sriov_env *e);
  */
 int tenant_refuse(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
 		  const char *doing);
-/* tenant_holds - 1 and who in words when a tenant's guest, or somebody by hand, has the VF. */
-int tenant_holds(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, char *buf,
-		 size_t size);
+/*
+ * tenant_holds - 1 when a tenant's guest, or somebody by hand, has a VF of [from, *end): *end is its
+ * index then, and buf says who. One look into the store for all of them.
+ */
+int tenant_holds(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int from,
+		 unsigned int *end, char *buf, size_t size);
 
 /* --- what was before, on disk (vf_record.c) ----------------------------- */
 struct vf_record {

@@ -65,8 +65,9 @@ int tenant_refuse(const struct sriov_env *e, const struct sriov_pf *pf, unsigned
 }
 
 /* --- in use ------------------------------------------------------------- */
+/* Each: 1 for a VF in [from, *end), which then is *end, and by whom. */
 static int leased(const struct sriov_env *e, const struct tenant_store *st, const char *pf,
-		  unsigned int idx, char *buf, size_t size)
+		  unsigned int from, unsigned int *end, char *buf, size_t size)
 {
 	struct tenant_lease *l;
 	size_t n;
@@ -74,10 +75,11 @@ static int leased(const struct sriov_env *e, const struct tenant_store *st, cons
 
 	if (tenant_store_leases(st, &l, &n) < 0)
 		return 0;
-	for (size_t i = 0; i < n && !found; i++) {
-		if (strcmp(l[i].pf, pf) || l[i].idx != idx)
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(l[i].pf, pf) || l[i].idx < from || l[i].idx >= *end)
 			continue;
 		found = 1;
+		*end = l[i].idx;
 		snprintf(buf, size, "guest %.64s of tenant %.64s (pid %d%s)", l[i].guest,
 			 l[i].tenant, (int)l[i].pid,
 			 l[i].dirty || !tenant_lease_alive(e, &l[i]) ? ", gone; not reset yet"
@@ -88,34 +90,40 @@ static int leased(const struct sriov_env *e, const struct tenant_store *st, cons
 }
 
 /* A tenant's VF that somebody gave to vfio-pci although its tenant has another driver. */
-static int by_hand(const struct tenant_store *st, const struct sriov_pf *pf, unsigned int idx,
-		   char *buf, size_t size)
+static int by_hand(const struct tenant_store *st, const struct sriov_pf *pf, unsigned int from,
+		   unsigned int *end, char *buf, size_t size)
 {
 	char driver[TENANT_DRIVER_SIZE];
 	struct tenant_slot *s;
 	size_t n;
 	int found = 0;
 
-	vf_driver(pf, idx, driver);
-	if (!iommu_driver_is_vfio(driver) || tenant_store_slots(st, &s, &n) < 0)
+	if (tenant_store_slots(st, &s, &n) < 0)
 		return 0;
-	for (size_t i = 0; i < n; i++)
-		found |= !strcmp(s[i].pf, pf->id) && s[i].idx == idx && strcmp(s[i].driver, driver);
-	free(s);
-	if (found)
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(s[i].pf, pf->id) || s[i].idx < from || s[i].idx >= *end)
+			continue;
+		vf_driver(pf, s[i].idx, driver);
+		if (!iommu_driver_is_vfio(driver) || !strcmp(s[i].driver, driver))
+			continue;
+		found = 1;
+		*end = s[i].idx;
 		snprintf(buf, size, "somebody assigned it to %s by hand", driver);
+	}
+	free(s);
 	return found;
 }
 
-int tenant_holds(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, char *buf,
-		 size_t size)
+int tenant_holds(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int from,
+		 unsigned int *end, char *buf, size_t size)
 {
 	struct tenant_store *st;
 	int found;
 
 	if (!have_store(e) || tenant_store_open(e, STORE_READ, &st) < 0)
 		return 0;
-	found = leased(e, st, pf->id, idx, buf, size) || by_hand(st, pf, idx, buf, size);
+	found = leased(e, st, pf->id, from, end, buf, size);
+	found |= by_hand(st, pf, from, end, buf, size);
 	tenant_store_close(st);
 	return found;
 }

@@ -95,10 +95,11 @@ struct plan_pf *plan_find(const struct planning *pl, const char *id)
 
 const char *plan_busy(const struct plan_pf *pf, unsigned int idx)
 {
-	const struct tenant_world_vf *v = &pf->w->vf[idx];
+	const struct tenant_world_vf *v;
 
 	if (idx >= pf->w->pf.num_vfs)
 		return "";
+	v = &pf->w->vf[idx];
 	if (v->holder[0])
 		return v->holder;
 	/* bound to vfio-pci, and not for a tenant: somebody has assigned it */

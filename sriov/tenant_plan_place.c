@@ -79,7 +79,7 @@ static int place_vfs(struct planning *pl, struct plan_pf *pf)
 {
 	unsigned int keep = pf->rule ? pf->rule->keep : 0;
 
-	pf->n_vf = pf->limit ? pf->limit + keep : 0;
+	pf->n_vf = pf->limit;
 	if (pf->n_vf < pf->w->pf.num_vfs)
 		pf->n_vf = pf->w->pf.num_vfs;
 	if (pf->before && pf->n_vf < pf->before->num_vfs)
@@ -88,6 +88,7 @@ static int place_vfs(struct planning *pl, struct plan_pf *pf)
 		if (!strcmp(pl->old[i].pf, pf->w->pf.id) && pl->old[i].idx >= pf->n_vf &&
 		    pl->old[i].idx < SRIOV_MAX_VFS)
 			pf->n_vf = pl->old[i].idx + 1;
+	pf->n_vf += keep;
 	pf->vf = calloc((size_t)pf->n_vf + 1, sizeof(*pf->vf));
 	return pf->vf ? 0 : err_ret(-ENOMEM, "planning VFs: out of memory; free some");
 }

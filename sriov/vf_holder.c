@@ -198,8 +198,10 @@ static bool driver_holds(const struct sriov_env *e, const char *vf_path, const c
 int vf_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx, char *buf,
 	      size_t size)
 {
+	unsigned int end = idx + 1;
+
 	buf[0] = '\0';
-	return tenant_holds(e, pf, idx, buf, size) || vf_holder_host(e, pf, idx, buf, size);
+	return tenant_holds(e, pf, idx, &end, buf, size) || vf_holder_host(e, pf, idx, buf, size);
 }
 
 int vf_holder_host(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
@@ -222,12 +224,16 @@ int vf_any_holder(const struct sriov_env *e, const struct sriov_pf *pf, unsigned
 		  unsigned int to, const char *what)
 {
 	char holder[256], bdf[IOMMU_BDF_SIZE] = "";
+	unsigned int i, end = to;
 
-	for (unsigned int i = from; i < to; i++)
-		if (vf_holder(e, pf, i, holder, sizeof(holder))) {
-			sriov_vf_bdf(pf, i, bdf);
-			return err_ret(-EBUSY, "%s %s: VF %u (%s) is in use: %s; end that first",
-				       what, pf->name, i, bdf, holder);
-		}
-	return 0;
+	if (tenant_holds(e, pf, from, &end, holder, sizeof(holder)))
+		i = end;
+	else
+		for (i = from; i < to && !vf_holder_host(e, pf, i, holder, sizeof(holder));)
+			i++;
+	if (i >= to)
+		return 0;
+	sriov_vf_bdf(pf, i, bdf);
+	return err_ret(-EBUSY, "%s %s: VF %u (%s) is in use: %s; end that first", what, pf->name, i,
+		       bdf[0] ? bdf : "no PCI function", holder);
 }
