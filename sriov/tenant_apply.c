@@ -9,13 +9,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/err.h"
 #include "tenant_tx.h"
-
-#define PF_POLL_MS 100
 
 /* --- one transaction ---------------------------------------------------- */
 static int take_step(struct tenant_tx *tx, size_t i, size_t *marked)
@@ -31,8 +28,8 @@ static int take_step(struct tenant_tx *tx, size_t i, size_t *marked)
 		for (; ret == 0 && *marked <= i; ++*marked)
 			tx->plan->steps[*marked].done = true;
 	}
-	if (ret == 0 && tx->tell)
-		tx->tell(tx->opaque, s, tx->detail);
+	if (ret == 0 && tx->listener)
+		tx->listener->step(tx->listener->opaque, s, tx->detail);
 	return ret;
 }
 
@@ -200,6 +197,8 @@ static int plan_and_do(struct tenant_tx *tx, const char *what, const struct tena
 		return ret;
 	if (changed)
 		*changed = tx->plan->n_steps;
+	for (size_t i = 0; tx->listener && i < tx->plan->n_notes; i++)
+		tx->listener->note(tx->listener->opaque, tx->plan->notes[i]);
 	ret = transact(tx, what, f);
 	tenant_tx_free(tx);
 	tenant_plan_free(tx->plan);
@@ -226,29 +225,10 @@ static int enter(const struct sriov_env *e, const char *doing, struct tenant_sto
 	return ret;
 }
 
-/* At a boot the drivers of the PFs may be on their way still. */
-static void wait_for_pfs(const struct sriov_env *e, const struct tenant_store *st)
+int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f,
+		      const struct tenant_listener *listener, size_t *changed)
 {
-	struct timespec pause = { .tv_nsec = PF_POLL_MS * 1000000 };
-	struct tenant_slot *s = NULL;
-	size_t n = 0, i = 0;
-	struct sriov_pf pf;
-
-	if (tenant_store_slots(st, &s, &n) < 0)
-		return;
-	for (unsigned int waited = 0; i < n && waited < e->wait_ms; waited += PF_POLL_MS) {
-		while (i < n && tenant_pf_by_id(e, s[i].pf, &pf) == 0)
-			i++;
-		if (i < n)
-			nanosleep(&pause, NULL);
-	}
-	free(s);
-}
-
-int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f, tenant_tell *tell,
-		      void *opaque, size_t *changed)
-{
-	struct tenant_tx tx = { .e = e, .tell = tell, .opaque = opaque };
+	struct tenant_tx tx = { .e = e, .listener = listener };
 	struct tenant_file *stored = NULL;
 	int lock = enter(e, "applying the tenants' file", &tx.st), ret = 0;
 
@@ -257,7 +237,7 @@ int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f, te
 	if (!f) {
 		ret = tenant_store_get_wanted(tx.st, &stored);
 		f = stored;
-		wait_for_pfs(e, tx.st);
+		tenant_boot_wait(e, tx.st);
 	}
 	if (changed)
 		*changed = 0;
@@ -272,7 +252,7 @@ int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f, te
 
 int tenant_apply(const struct sriov_env *e, const struct tenant_file *f, size_t *changed)
 {
-	return tenant_apply_told(e, f, NULL, NULL, changed);
+	return tenant_apply_told(e, f, NULL, changed);
 }
 
 /* --- release ------------------------------------------------------------ */
@@ -327,10 +307,10 @@ static int file_without(const struct tenant_store *st, const char *tenant, struc
 	return ret;
 }
 
-int tenant_release_told(const struct sriov_env *e, const char *tenant, tenant_tell *tell,
-			void *opaque, size_t *changed)
+int tenant_release_told(const struct sriov_env *e, const char *tenant,
+			const struct tenant_listener *listener, size_t *changed)
 {
-	struct tenant_tx tx = { .e = e, .tell = tell, .opaque = opaque };
+	struct tenant_tx tx = { .e = e, .listener = listener };
 	struct tenant_file *left = NULL;
 	int lock = enter(e, "releasing tenants", &tx.st), ret;
 
@@ -351,5 +331,5 @@ int tenant_release_told(const struct sriov_env *e, const char *tenant, tenant_te
 
 int tenant_release(const struct sriov_env *e, const char *tenant)
 {
-	return tenant_release_told(e, tenant, NULL, NULL, NULL);
+	return tenant_release_told(e, tenant, NULL, NULL);
 }

@@ -73,7 +73,7 @@ static int driver_bind(const struct sriov_env *e, const struct sriov_pf *pf, uns
 	int ret, after;
 
 	snprintf(path, sizeof(path), "%s/bus/pci/drivers/%s/bind", e->v->sysfs, driver);
-	if (access(path, F_OK) < 0)
+	if (e->vfio ? !vfio_driver_there(e->vfio, driver) : access(path, F_OK) < 0)
 		return err_ret(-EOPNOTSUPP,
 			       "binding VF %u of %s (%s) to %s: there is no such driver; load it "
 			       "with 'modprobe %s'",

@@ -30,6 +30,13 @@ static void tell_step(void *opaque, const struct tenant_step *s, const char *det
 	fflush(stdout);
 }
 
+static void tell_note(void *opaque, const char *note)
+{
+	printf("note: %s\n", note);
+}
+
+static const struct tenant_listener told = { .step = tell_step, .note = tell_note };
+
 /* The rights before anything else, then the lock's deadline. */
 static int open_host(const char *timeout, const char *doing, struct sriov_host *h)
 {
@@ -88,7 +95,7 @@ int tenant_cmd_apply(int argc, char **argv)
 	if (ret == 0 && !stored)
 		ret = tenant_file_load(argv[1], &f);
 	if (ret == 0)
-		ret = tenant_apply_told(&h.env, f, tell_step, NULL, &changed);
+		ret = tenant_apply_told(&h.env, f, &told, &changed);
 	else
 		changed = 1;
 	tenant_file_free(f);
@@ -113,6 +120,6 @@ int tenant_cmd_release(int argc, char **argv)
 		return cmd_usage(&tenant_command, "release takes a tenant's NAME, or --all");
 	ret = open_host(timeout, "releasing tenants", &h);
 	if (ret == 0)
-		ret = tenant_release_told(&h.env, all ? NULL : argv[1], tell_step, NULL, &changed);
+		ret = tenant_release_told(&h.env, all ? NULL : argv[1], &told, &changed);
 	return tell_end(ret, changed, "nothing to do: no VF was changed for them");
 }

@@ -17,8 +17,13 @@ struct tenant_tx_pf {
 	bool unverified; /* settings were written and not read back yet */
 };
 
-/* Told of each step that was taken; `detail` is "" or what the text of a step cannot know. */
-typedef void tenant_tell(void *opaque, const struct tenant_step *s, const char *detail);
+/* Who is told what is done. */
+struct tenant_listener {
+	/* a step was taken; `detail` is "" or what the text of a step cannot know */
+	void (*step)(void *opaque, const struct tenant_step *s, const char *detail);
+	void (*note)(void *opaque, const char *note); /* of the plan, before the first step */
+	void *opaque;
+};
 
 struct tenant_tx {
 	const struct sriov_env *e;
@@ -26,8 +31,7 @@ struct tenant_tx {
 	struct tenant_plan *plan;
 	struct tenant_tx_pf *pf;
 	size_t n_pf;
-	tenant_tell *tell; /* NULL: nobody listens */
-	void *opaque;
+	const struct tenant_listener *listener; /* NULL: nobody listens */
 	char detail[64];
 };
 
@@ -89,14 +93,21 @@ int vf_reset(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int 
 	     size_t size);
 
 /* --- taking and giving back everything --- */
-/* As tenant_apply() and tenant_release(), telling each step. */
-int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f, tenant_tell *tell,
-		      void *opaque, size_t *changed);
-int tenant_release_told(const struct sriov_env *e, const char *tenant, tenant_tell *tell,
-			void *opaque, size_t *changed);
+/* As tenant_apply() and tenant_release(), telling what is done; listener NULL: nobody. */
+int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f,
+		      const struct tenant_listener *listener, size_t *changed);
+int tenant_release_told(const struct sriov_env *e, const char *tenant,
+			const struct tenant_listener *listener, size_t *changed);
 
 /* --- leases (tenant_lease.c) --- */
 /* tenant_leases_settle - leases whose holder is gone: part of tenant_recover(). */
 int tenant_leases_settle(const struct sriov_env *e, struct tenant_store *st);
+
+/* --- at a boot (tenant_boot.c) ------------------------------------------ */
+/*
+ * tenant_boot_wait - waits, for wait_ms at most, until the PFs of the tenants are there; those
+ * whose VFs have a rate are put up. What is amiss then, the plan or a step says.
+ */
+void tenant_boot_wait(const struct sriov_env *e, const struct tenant_store *st);
 
 #endif

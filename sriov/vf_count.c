@@ -43,11 +43,17 @@ int vf_autoprobe_write(const struct sriov_env *e, const struct sriov_pf *pf, int
 	if (value == AUTOPROBE_NONE || autoprobe_read(pf) == value)
 		return 0;
 	ret = file_write(e, pf, "sriov_drivers_autoprobe", (unsigned int)value);
-	return ret < 0 ? err_ret(ret,
-				 "setting sriov_drivers_autoprobe of %s: %s; run as root, with a "
-				 "writable /sys",
-				 pf->name, strerror(-ret))
-		       : 0;
+	if (ret < 0)
+		return err_ret(ret,
+			       "setting sriov_drivers_autoprobe of %s: %s; run as root, with a "
+			       "writable /sys",
+			       pf->name, strerror(-ret));
+	return autoprobe_read(pf) == value ? 0
+					   : err_ret(-EIO,
+						     "setting sriov_drivers_autoprobe of %s to %d: "
+						     "it stays %d; another "
+						     "program sets it too",
+						     pf->name, value, autoprobe_read(pf));
 }
 
 static const char *count_mend(int err)

@@ -158,3 +158,9 @@ bool vfio_recorded(const struct vfio_sys *s, const char *bdf)
 
 	return assign_record_valid(s, bdf, &r) != -ENOENT;
 }
+
+bool vfio_driver_there(const struct vfio_sys *s, const char *driver)
+{
+	return assign_have_driver(s, driver) ||
+	       (assign_modprobe(s, "-q", driver) && assign_have_driver(s, driver));
+}

@@ -70,6 +70,8 @@ int vfio_assign(const struct vfio_sys *s, const char *const *bdfs, size_t n, uns
  * Nothing to do is success.
  */
 int vfio_unassign(const struct vfio_sys *s, const char *const *bdfs, size_t n, unsigned int flags);
+/* vfio_driver_there - the kernel has a driver of that name, perhaps after its module was loaded. */
+bool vfio_driver_there(const struct vfio_sys *s, const char *driver);
 /* vfio_recorded - vfio_assign() took it, or began to, and nobody gave it back in this boot. */
 bool vfio_recorded(const struct vfio_sys *s, const char *bdf);
 
