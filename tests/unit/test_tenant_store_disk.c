@@ -538,6 +538,53 @@ static void store_of_a_stranger_is_not_readable_and_says_so(void **state)
 	assert_int_equal(read_as_a_stranger(f), 100);
 }
 
+/* Somebody who may read and not write is told so, and nothing is changed. */
+static void store_does_not_open_for_who_may_not_write(void **state)
+{
+	struct fake_nic *f = *state;
+	struct tenant_store *st;
+	int status;
+	pid_t pid;
+
+	tenant_store_close(store_open(f, STORE_WRITE));
+	assert_int_equal(chmod(f->root, 0755), 0);
+	assert_int_equal(chmod(db(f, ""), 0444), 0);
+	assert_int_equal(chmod(f->env.state_dir, 0555), 0);
+	pid = fork();
+	if (pid == 0) {
+		int ret;
+
+		if (getuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
+			_exit(101);
+		ret = tenant_store_open(&f->env, STORE_WRITE, &st);
+		_exit((ret == -EROFS || ret == -EACCES) && !st && f->n_said == 1 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(chmod(f->env.state_dir, 0755), 0);
+	assert_int_equal(n_files(f), 3); /* itself, . and .. */
+}
+
+/* What means something in a URI is a folder's name here. */
+static void store_lives_in_a_folder_of_any_name(void **state)
+{
+	struct fake_nic *f = *state;
+	struct tenant_store *st;
+
+	strcat(f->env.state_dir, "/a?mode=rw&b#c%41 d");
+	assert_int_equal(mkdir(f->env.state_dir, 0755), 0);
+	st = store_open(f, STORE_WRITE);
+	assert_int_equal(tenant_store_begin(st, "apply", NULL, &plan, NULL, 0), 0);
+	assert_int_equal(tenant_store_end(st), 0);
+	tenant_store_close(st);
+	st = store_open(f, STORE_READ);
+	assert_int_equal(n_slots(st), 4);
+	tenant_store_close(st);
+	assert_int_equal(n_files(f), 3);
+	unlink(db(f, ""));
+	rmdir(f->env.state_dir);
+}
+
 /* Readers leave nothing, root's neither. */
 static void store_reader_makes_no_files(void **state)
 {
@@ -631,6 +678,8 @@ int main(void)
 		DISK_TEST(store_is_synced_at_each_commit),
 		DISK_TEST(store_is_read_where_nothing_may_be_written),
 		DISK_TEST(store_of_a_stranger_is_not_readable_and_says_so),
+		DISK_TEST(store_does_not_open_for_who_may_not_write),
+		DISK_TEST(store_lives_in_a_folder_of_any_name),
 		DISK_TEST(store_reader_makes_no_files),
 		DISK_TEST(store_gives_one_vf_to_one_of_many),
 		DISK_TEST(store_reader_sees_one_moment),
