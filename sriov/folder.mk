@@ -2,7 +2,7 @@ sriov-cli := env.c pf.c vf_settings.c vf_netlink.c vf_record.c vf_holder.c vf_co
 # tenants, a line each
 sriov-cli += tenant_yaml.c tenant_conf.c tenant_conf_check.c tenant_conf_json.c
 sriov-cli += cmd_tenant.c tenant_route.c tenant_world.c
-sriov-cli += tenant_plan.c tenant_plan_place.c tenant_plan_mac.c tenant_plan_diff.c
+sriov-cli += tenant_plan.c tenant_plan_pfs.c tenant_plan_place.c tenant_plan_mac.c tenant_plan_diff.c
 sriov-cli += tenant_plan_steps.c tenant_plan_text.c tenant_cmd_plan.c
 sriov-cli += tenant_store.c
 sriov-cli += tenant_store_sql.c
@@ -22,5 +22,6 @@ sriov-cli += tenant_store_read.c
 sriov-cli += tenant_view.c tenant_cmd_show.c tenant_metrics.c tenant_export.c tenant_one.c
 sriov-cli += sriov_cap.c
 sriov-cli += nics_carve.c
+sriov-cli += tenant_boot.c
 sriov-vmm :=
 sriov-lib :=

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/err.h"
@@ -15,6 +16,7 @@
 #include "sriov_priv.h"
 
 #define VF_LIST_FITS 300 /* VFs at about 200 bytes each */
+#define LINK_POLL_MS 100
 
 int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_table *t)
 {
@@ -24,7 +26,8 @@ int vf_read(const struct sriov_env *e, const struct sriov_pf *pf, struct vf_tabl
 		return err_ret(ret, "reading the VF settings of %s: %s; is the PF still there?",
 			       pf->name, strerror(-ret));
 	if (t->n < t->announced)
-		err_say("reading the VF settings of %s: the kernel's answer holds %u of %u VFs (%s); the others are shown as unknown",
+		err_say("reading the VF settings of %s: the kernel's answer holds %u of %u VFs "
+			"(%s); the others are shown as unknown",
 			pf->name, t->n, t->announced,
 			t->announced > VF_LIST_FITS ? "its list is one 64 KiB attribute"
 						    : "the driver tells nothing of the others");
@@ -93,12 +96,28 @@ static int refused(const struct sriov_pf *pf, unsigned int idx, enum vf_setting 
 	return err == -EPROTONOSUPPORT ? -EOPNOTSUPP : err;
 }
 
+/* An igb takes a rate only while it has a link, and making VFs takes that away for seconds. */
+static bool link_came(const struct sriov_env *e, const struct sriov_pf *pf)
+{
+	struct timespec pause = { .tv_nsec = LINK_POLL_MS * 1000000 };
+	char dir[PATH_MAX + IFNAMSIZ + 8];
+	unsigned int waited = 0;
+
+	snprintf(dir, sizeof(dir), "%s/net/%s", pf->path, pf->name);
+	for (; waited < e->wait_ms && sriov_read_number(dir, "carrier") == 0;
+	     waited += LINK_POLL_MS)
+		nanosleep(&pause, NULL);
+	return waited && sriov_read_number(dir, "carrier") == 1;
+}
+
 int vf_setting_write(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int idx,
 		     enum vf_setting s, const struct vf_settings *to)
 {
 	char why[160] = "";
 	int ret = e->ops->write(e->opaque, pf->ifindex, idx, s, to, why, sizeof(why));
 
+	if (ret == -EINVAL && s == VF_RATE && link_came(e, pf))
+		ret = e->ops->write(e->opaque, pf->ifindex, idx, s, to, why, sizeof(why));
 	return ret < 0 ? refused(pf, idx, s, to, ret, why) : 0;
 }
 
