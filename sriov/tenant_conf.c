@@ -139,6 +139,10 @@ static int conf_rule(struct tenant_yaml *y, void *to, const char *key, yaml_node
 
 static int conf_pfs(struct tenant_yaml *y, void *to, const char *key, yaml_node_t *v)
 {
+	if (v->type == YAML_SEQUENCE_NODE &&
+	    v->data.sequence.items.start == v->data.sequence.items.top)
+		return tenant_yaml_bad(y, y->line,
+				       "pfs is empty; name a PF, or leave pfs out for all of them");
 	return tenant_yaml_items(y, v, "pfs", conf_rule, to);
 }
 

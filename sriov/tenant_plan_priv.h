@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the tenant_plan*.c files share: one planning under way. Places first (tenant_plan_place.c),
- * then MACs and settings (tenant_plan_mac.c), then steps (tenant_plan_steps.c). Everything is
- * looked up by PF and index, so that a plan takes time in proportion to the VFs.
+ * What the tenant_plan*.c files share: one planning under way. PFs and places first
+ * (tenant_plan_pfs.c, tenant_plan_place.c), then MACs and settings (tenant_plan_mac.c), then steps
+ * (tenant_plan_steps.c). Everything is looked up by PF and index, so that a plan takes time in
+ * proportion to the VFs.
  */
 #ifndef SRIOV_TENANT_PLAN_PRIV_H
 #define SRIOV_TENANT_PLAN_PRIV_H
@@ -65,11 +66,13 @@ struct plan_pf *plan_find(const struct planning *pl, const char *id);
 /* plan_busy - who has a VF just now, "" when nobody: to be moved or set by somebody else. */
 const char *plan_busy(const struct plan_pf *pf, unsigned int idx);
 const struct tenant_want *plan_want(const struct planning *pl, const char *tenant);
+/* plan_numa - a PF of node `is` will do for who wants `wanted`. */
+bool plan_numa(int wanted, int is);
 /* plan_before - what a VF was before the first tenant; NULL when nobody noted it in this boot. */
 const struct tenant_before_vf *plan_before(const struct plan_pf *pf, unsigned int idx);
 
 /* Each gives 0 or negative errno after a message. */
-int plan_pfs(struct planning *pl);    /* rules, and how much room there is */
+int plan_pfs(struct planning *pl);    /* tenant_plan_pfs.c */
 int plan_place(struct planning *pl);  /* slots: kept ones, then new ones */
 int plan_values(struct planning *pl); /* MACs and all that is set, of each slot */
 int plan_steps(struct planning *pl);

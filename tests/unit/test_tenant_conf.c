@@ -318,6 +318,7 @@ static void rules_of_pfs_are_checked(void **state)
 	bad(PFS("  - match: {numa: 0}\n  - match: {numa: 0}\n"), 4, "the match of line 3 again");
 	bad(PFS("  match: {numa: 0}\n"), 3, "has to be a list");
 	bad(PFS("  - lab0\n"), 3, "has to be a mapping");
+	bad("version: 1\npfs: []\ntenants: {}\n", 2, "pfs is empty");
 }
 
 static void files_that_are_none_are_refused(void **state)
