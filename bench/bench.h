@@ -278,7 +278,7 @@ struct bench_row {
 /* Real NICs of this table: what was found, what was changed. */
 struct bench_hw {
 	char direct[16], direct_ifname[16]; /* BDF, "" none; its interface before */
-	char pf[16], vf[16];                /* interface and BDF of its VF */
+	char vf[16];                        /* BDF of a tenant's VF */
 	char wire[16];                      /* the peer port */
 	bool direct_up, taken, assigned, vf_made;
 	bool any_driver; /* Linux has one for any NIC; labels of those that have no name here: */

@@ -2,8 +2,8 @@
 /*
  * What a table is made of: a row for each lane, back-end, direction and frame size that this host
  * can do, an entry of "skipped" with reason and remedy for each that it cannot. For the hardware
- * lanes it takes a PF and a VF (functions of vfio/ and sriov/, whose records survive a kill) and
- * puts everything back. Called by cmd_compare.c.
+ * lanes it takes a PF, and a VF as a tenant's (functions of vfio/ and sriov/, whose records survive
+ * a kill), and puts everything back. Called by cmd_compare.c.
  */
 #include "bench/bench.h"
 
@@ -18,7 +18,8 @@
 #include "sriov/sriov.h"
 #include "vfio/vfio.h"
 
-#define NETDEV_MS 3000 /* until an interface is there again */
+#define NETDEV_MS    3000 /* until an interface is there again */
+#define BENCH_TENANT "fourlane-compare"
 
 const char *const bench_lane_name[LANE_N] = {
 	[LANE_EMULATED] = "emulated", [LANE_PARAVIRTUAL] = "paravirtual",
@@ -178,24 +179,20 @@ static int hw_take_vf(struct bench_hw *hw, const char *pf, struct said *said)
 	char text[16];
 	int ret;
 
-	snprintf(hw->pf, sizeof(hw->pf), "%s", pf);
 	/* a PF with VFs is somebody's: take one of them only when we made it */
 	if (paths_read_line(text, sizeof(text), "/sys/class/net/%s/device/sriov_numvfs", pf) > 0 &&
 	    strtoul(text, NULL, 10)) {
 		snprintf(said->why, sizeof(said->why), "%s has VFs already", pf);
 		snprintf(said->mend, sizeof(said->mend),
-			 "'fourlane vf remove %s', or name another with --pf", pf);
+			 "'fourlane tenant release --all' or 'fourlane vf remove %s', or name "
+			 "another with --pf",
+			 pf);
 		return -EBUSY;
 	}
-	hw->vf_made = true;
-	ret = sriov_vfs_create(pf, 1, false);
+	ret = sriov_tenant_make(pf, BENCH_TENANT, hw->vf);
+	hw->vf_made = ret == 0;
 	if (ret < 0)
 		return ret;
-	ret = paths_link_name(hw->vf, sizeof(hw->vf), "/sys/class/net/%s/device/virtfn0", pf);
-	if (ret < 0)
-		return snprintf(said->why, sizeof(said->why), "%s shows no VF after it was made",
-				pf),
-		       ret;
 	return hw_guest_device(hw, hw->vf, &hw->vf_guest, &hw->vf_device, hw->vf_label, said);
 }
 
@@ -227,7 +224,7 @@ void bench_hw_put_back(struct bench_hw *hw)
 		hw_restore_netdev(hw);
 	hw->assigned = false;
 	if (hw->vf_made)
-		sriov_vfs_remove(hw->pf);
+		sriov_tenant_end(BENCH_TENANT);
 	hw->vf_made = false;
 }
 
@@ -412,7 +409,7 @@ static int plan_hardware(struct bench *b, enum bench_lane lane)
 	if (lane == LANE_DIRECT)
 		snprintf(like.nic, sizeof(like.nic), "vfio,host=%s", b->hw.direct);
 	else
-		snprintf(like.nic, sizeof(like.nic), "vf,host=%s", b->hw.vf);
+		snprintf(like.nic, sizeof(like.nic), "vf,tenant=%s", BENCH_TENANT);
 	return rows_to_us(b, &like);
 }
 
