@@ -271,8 +271,11 @@ int tenant_lease_vf(const struct sriov_env *e, const char *tenant, const char *g
 		    char bdf[IOMMU_BDF_SIZE])
 {
 	struct tenant_store *st;
-	int lock = vf_lock(e), ret;
+	int lock, ret = tenant_check_rights(e, "taking a tenant's VF");
 
+	if (ret < 0)
+		return ret;
+	lock = vf_lock(e);
 	if (lock < 0)
 		return lock;
 	ret = tenant_store_open(e, STORE_WRITE, &st);

@@ -382,10 +382,14 @@ void th_calm(struct tenant_host *h)
 	h->said[0] = '\0';
 }
 
-void th_real_proc(struct tenant_host *h)
+void th_show_self(struct tenant_host *h)
 {
-	h->view.proc = "/proc";
-	h->vfio.proc = "/proc";
+	char link[TREE_PATH], real[64];
+
+	snprintf(link, sizeof(link), "%s/%d", h->t.proc, getpid());
+	snprintf(real, sizeof(real), "/proc/%d", getpid());
+	if (symlink(real, link) < 0 && errno != EEXIST)
+		abort();
 }
 
 void th_reboot(struct tenant_host *h)

@@ -50,8 +50,8 @@ int tenant_host_teardown(void **state);
 int th_apply(struct tenant_host *h, const char *yaml, size_t *changed);
 /* th_number - how many VFs the PF gets, as by an operator's echo. */
 void th_number(struct tenant_host *h, unsigned int pf, unsigned int n);
-/* th_real_proc - processes and boot are this machine's, for leases. */
-void th_real_proc(struct tenant_host *h);
+/* th_show_self - this process is one of the host's: for leases. */
+void th_show_self(struct tenant_host *h);
 /* th_reboot - another boot: no VFs, drivers probe, another boot id. */
 void th_reboot(struct tenant_host *h);
 /* th_state - all that the host is, as text: compare with strcmp(). The caller frees it. */

@@ -39,7 +39,7 @@ static int setup(void **state)
 	if (tenant_host_setup(state) != 0)
 		return -1;
 	h = *state;
-	th_real_proc(h);
+	th_show_self(h);
 	h->env.wait_ms = 100;
 	return 0;
 }
@@ -163,6 +163,7 @@ static int lease_and_stay(struct tenant_host *h, void *arg)
 {
 	char *bdf = arg;
 
+	th_show_self(h);
 	if (tenant_lease_vf(&h->env, "acme", "web", bdf) < 0)
 		return -1;
 	kill(getpid(), SIGKILL);
@@ -195,6 +196,7 @@ static int lease_and_die_somewhere(struct tenant_host *h, void *arg)
 {
 	char bdf[IOMMU_BDF_SIZE];
 
+	th_show_self(h);
 	if (tenant_lease_vf(&h->env, arg, "web", bdf) < 0)
 		return -1;
 	return tenant_return_vf(&h->env, bdf);
@@ -235,14 +237,30 @@ static void a_lease_that_ends_at_any_write_leaves_nothing(void **state)
 static void leases_of_an_earlier_boot_are_void(void **state)
 {
 	struct tenant_host *h = *state;
+	char a[IOMMU_BDF_SIZE], b[IOMMU_BDF_SIZE], c[IOMMU_BDF_SIZE];
+
+	assert_int_equal(th_apply(h, two, NULL), 0);
+	assert_int_equal(tenant_lease_vf(&h->env, "acme", "web", a), 0);
+	th_reboot(h);
+	/* our pid may well be another's now */
+	assert_int_equal(tenant_lease_vf(&h->env, "acme", "db", b), -ENODEV);
+	assert_non_null(strstr(h->said, "apply --stored"));
+	assert_int_equal(tenant_apply(&h->env, NULL, NULL), 0);
+	assert_int_equal(tenant_lease_vf(&h->env, "acme", "db", b), 0);
+	assert_int_equal(tenant_lease_vf(&h->env, "acme", "mail", c), 0);
+	assert_int_equal(tenant_return_vf(&h->env, b), 0);
+	assert_int_equal(tenant_return_vf(&h->env, c), 0);
+}
+
+static void a_plain_user_is_told_the_capability(void **state)
+{
+	struct tenant_host *h = *state;
 	char a[IOMMU_BDF_SIZE];
 
-	h->view.proc = h->vfio.proc = h->t.proc;
-	tree_link(&h->t, "proc/999999999", "proc/none");
 	assert_int_equal(th_apply(h, two, NULL), 0);
-	h->view.proc = h->vfio.proc = "/proc";
-	assert_int_equal(tenant_lease_vf(&h->env, "acme", "web", a), -ENODEV);
-	assert_non_null(strstr(h->said, "apply --stored"));
+	tree_file(&h->t, "proc/self/status", "Name:\tx\nCapEff:\t0000000000000000\n");
+	assert_int_equal(tenant_lease_vf(&h->env, "acme", "web", a), -EPERM);
+	assert_non_null(strstr(h->said, "CAP_NET_ADMIN"));
 }
 
 /* --- the words of --nic --- */
@@ -305,6 +323,7 @@ static int one_caller(struct tenant_host *h, struct table *t, unsigned int n)
 	char bdf[IOMMU_BDF_SIZE];
 	unsigned int pf, idx;
 
+	th_show_self(h);
 	for (unsigned int i = 0; more(i); i++) {
 		int ret = tenant_lease_vf(&h->env, n % 3 ? "acme" : "blue", "guest", bdf);
 
@@ -390,6 +409,7 @@ int main(void)
 		T(the_vf_of_a_killed_guest_is_reset_and_free),
 		T(a_lease_that_ends_at_any_write_leaves_nothing),
 		T(leases_of_an_earlier_boot_are_void),
+		T(a_plain_user_is_told_the_capability),
 		T(words_of_a_tenants_vf_are_checked_first),
 		T(callers_at_once_never_share_a_vf),
 	};
