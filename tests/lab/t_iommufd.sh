@@ -150,7 +150,14 @@ fourlane run --name two --mem 64M --kernel $mg --append "tsc=$tsc dev=igb mode=t
 pid[two]=$!
 check "$k: two functions in one guest start" wait_for 30 saw two 'FL READY'
 is "$k: and share one mapping" "$(fourlane stats two --json | jq -r '[.nics[].options | capture("(?<w>dma=iommufd,ioas=[0-9]+)").w] | unique | length')" 1
-kill "${pid[two]}"
+fourlane stop two --now >/dev/null
 wait "${pid[two]}"
+exec 7<>"$node"
+fourlane run --detach --name away --mem 64M --kernel $mg --append "tsc=$tsc dev=igb mode=tx" --nic vfio,fd=7 2>"$tmp/err"
+is "$k: a guest in the background has what was handed in, too" "$? $(way_of away)" "0 iommufd $((64 << 20))"
+fourlane stop away --now >/dev/null
+exec 7>&-
+wait_for 10 eval '! fuser -s "$node"'
+is "$k: no page stays pinned" "$(awk '/^nr_foll_pin_acquired/ { n += $2 } /^nr_foll_pin_released/ { n -= $2 } END { print n }' /proc/vmstat)" 0
 is "$k: the kernel has not complained" "$(dmesg | grep -cE 'BUG|WARNING|Oops')" 0
 echo "1..$T"
