@@ -96,8 +96,6 @@ int tenant_cmd_apply(int argc, char **argv)
 		ret = tenant_file_load(argv[1], &f);
 	if (ret == 0)
 		ret = tenant_apply_told(&h.env, f, &told, &changed);
-	else
-		changed = 1;
 	tenant_file_free(f);
 	return tell_end(ret, changed, "nothing to do: everything is as the file says");
 }

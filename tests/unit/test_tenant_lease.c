@@ -78,23 +78,27 @@ static void two_guests_get_two_vfs_and_the_third_is_told_who(void **state)
 {
 	char a[IOMMU_BDF_SIZE], b[IOMMU_BDF_SIZE], c[IOMMU_BDF_SIZE];
 	struct tenant_host *h = *state;
-	char *mid;
+	struct sriov_pf pf;
+	unsigned int idx;
+	char who[256];
 
 	assert_int_equal(th_apply(h, two, NULL), 0);
-	mid = th_state(h);
 	assert_int_equal(tenant_lease_vf(&h->env, "acme", "web", a), 0);
 	assert_int_equal(tenant_lease_vf(&h->env, "acme", "db", b), 0);
 	assert_string_not_equal(a, b);
 	assert_int_equal(tenant_lease_vf(&h->env, "acme", "mail", c), -EBUSY);
 	assert_non_null(strstr(h->said, "guest web"));
 	assert_non_null(strstr(h->said, "guest db"));
+	assert_int_equal(sriov_pf_of_vf(h->env.v, a, &pf, &idx), 0);
+	assert_int_equal(vf_holder(&h->env, &pf, idx, who, sizeof(who)), 1);
+	assert_non_null(strstr(who, "guest web of tenant acme"));
 	assert_int_equal(tenant_return_vf(&h->env, a), 0);
+	assert_int_equal(vf_holder(&h->env, &pf, idx, who, sizeof(who)), 0);
 	assert_int_equal(resets_of(h, a), 1);
 	assert_int_equal(tenant_lease_vf(&h->env, "acme", "mail", c), 0);
 	assert_string_equal(a, c);
 	assert_int_equal(tenant_return_vf(&h->env, b), 0);
 	assert_int_equal(tenant_return_vf(&h->env, c), 0);
-	free(mid);
 }
 
 static void a_leased_vf_is_set_as_the_file_says(void **state)
