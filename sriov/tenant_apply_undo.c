@@ -48,6 +48,32 @@ static int undo_setting(struct tenant_tx *tx, struct tenant_tx_pf *t, const stru
 	return ret;
 }
 
+/*
+ * VFs of this transaction's making go; some drivers remember what they were set to and give it to
+ * the next ones, so they go as they were made. What cannot be set is said, and goes all the same.
+ */
+static void restore_made(struct tenant_tx *tx, struct tenant_tx_pf *t, unsigned int from)
+{
+	struct tenant_before *b = NULL;
+	size_t n = 0;
+
+	if (tenant_store_before(tx->st, &b, &n) < 0 || tenant_tx_table(tx, t) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		for (unsigned int v = 0; !strcmp(b[i].pf, t->pf.id) && v < b[i].n_vfs; v++) {
+			const struct tenant_before_vf *was = &b[i].vf[v];
+			const struct vf_settings *now = tenant_tx_now(t, was->idx);
+
+			for (int s = 0; now && was->idx >= from && s < VF_N_SETTINGS; s++)
+				if ((was->set.known & now->known & VF_BIT(s)) &&
+				    !vf_setting_equal((enum vf_setting)s, now, &was->set))
+					vf_setting_write(tx->e, &t->pf, was->idx,
+							 (enum vf_setting)s, &was->set);
+		}
+	}
+	tenant_before_free(b, n);
+}
+
 static int undo_num_vfs(struct tenant_tx *tx, struct tenant_tx_pf *t, const struct tenant_step *s)
 {
 	int ret;
@@ -57,6 +83,9 @@ static int undo_num_vfs(struct tenant_tx *tx, struct tenant_tx_pf *t, const stru
 	if (t->pf.num_vfs == SRIOV_UNKNOWN || t->pf.num_vfs == s->n_from)
 		return 0;
 	ret = vf_any_holder(tx->e, &t->pf, 0, t->pf.num_vfs, "putting back the number of VFs of");
+	if (ret == 0)
+		restore_made(tx, t, s->n_from);
+	tenant_tx_forget_table(t);
 	if (ret == 0)
 		ret = vf_count_to(tx->e, &t->pf, s->n_from);
 	t->pf.num_vfs = sriov_read_number(t->pf.path, "sriov_numvfs");

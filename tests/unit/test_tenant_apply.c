@@ -214,6 +214,34 @@ static void a_driver_that_keeps_settings_gives_none_to_the_next(void **state)
 	assert_int_equal(with_vlan(h, 0), 4);
 }
 
+static void nor_does_a_failed_apply(void **state)
+{
+	static const char spoofer[] =
+		PFS "tenants:\n  acme: {vfs: 2, vlan: 100, spoof_check: off}\n";
+	struct tenant_host *h = *state;
+	char *fresh, *none = th_state(h), *is;
+
+	h->keeps_settings = true;
+	th_number(h, 0, 4);
+	fresh = th_state(h);
+	th_number(h, 0, 0);
+	for (unsigned int at = 1;; at++) {
+		h->n_writes = 0;
+		h->fail_at = at;
+		h->fail_errno = -EIO;
+		if (th_apply(h, spoofer, NULL) == 0)
+			break;
+		assert_state(h, none);
+		th_number(h, 0, 4);
+		is = th_state(h);
+		assert_string_equal(is, fresh);
+		free(is);
+		th_number(h, 0, 0);
+	}
+	free(none);
+	free(fresh);
+}
+
 /* --- boots --- */
 static void after_a_boot_the_stored_file_is_applied_again(void **state)
 {
@@ -483,6 +511,7 @@ int main(void)
 		T(what_somebody_else_set_is_put_right),
 		T(more_vfs_later_keep_what_the_others_have),
 		T(a_driver_that_keeps_settings_gives_none_to_the_next),
+		T(nor_does_a_failed_apply),
 		T(after_a_boot_the_stored_file_is_applied_again),
 		T(values_of_an_earlier_boot_are_not_put_back),
 		T(nothing_stored_is_nothing_to_do),
