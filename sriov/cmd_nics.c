@@ -151,6 +151,25 @@ static void nics_can(const json_t *can)
 	}
 }
 
+static void nics_owners(const json_t *owners)
+{
+	const char *last = NULL, *tenant;
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(owners, i, o) {
+		tenant = json_string_value(json_object_get(o, "tenant"));
+		if (!last || strcmp(last, tenant))
+			printf("%s %s VF", last ? ";" : "  tenants", tenant);
+		else
+			printf(",");
+		printf(" %lld", (long long)json_integer_value(json_object_get(o, "vf_index")));
+		last = tenant;
+	}
+	if (last)
+		printf("\n");
+}
+
 static void nics_pf(const json_t *o)
 {
 	char a[24], b[24], c[24];
@@ -163,6 +182,7 @@ static void nics_pf(const json_t *o)
 		       ? "unknown"
 		       : json_string_value(json_object_get(o, "eswitch")));
 	nics_capability(o);
+	nics_owners(json_object_get(o, "owners"));
 	nics_can(json_object_get(o, "can"));
 }
 

@@ -92,17 +92,7 @@ static json_t *carve_sriov(const struct carve_seen *c, const struct sriov_pf *pf
 	return o;
 }
 
-static void carve_pf(const struct carve_seen *c, json_t *o, const struct sriov_pf *pf)
-{
-	char mode[16];
-
-	sriov_eswitch_mode(pf, mode, sizeof(mode));
-	json_object_set_new(o, "eswitch", mode[0] ? json_string(mode) : json_null());
-	json_object_set_new(o, "sriov", carve_sriov(c, pf));
-	json_object_set_new(o, "can", carve_can(c, pf));
-}
-
-/* --- VFs ---------------------------------------------------------------- */
+/* --- owners ------------------------------------------------------------- */
 static json_t *carve_owner(const struct carve_seen *c, const char *pf, unsigned int idx)
 {
 	json_t *o = NULL;
@@ -119,6 +109,22 @@ static json_t *carve_owner(const struct carve_seen *c, const char *pf, unsigned 
 	return o ? o : json_null();
 }
 
+/* Of a PF, in the order of the tenants: also where VFs are no functions with an entry of their own.
+ */
+static json_t *carve_owners(const struct carve_seen *c, const struct sriov_pf *pf)
+{
+	json_t *all = json_array(), *o;
+
+	for (size_t i = 0; i < c->n_slots; i++) {
+		if (strcmp(c->slots[i].pf, pf->id))
+			continue;
+		o = carve_owner(c, pf->id, c->slots[i].idx);
+		json_object_set_new(o, "vf_index", json_integer(c->slots[i].idx));
+		json_array_append_new(all, o);
+	}
+	return all;
+}
+
 static void carve_vf(const struct carve_seen *c, json_t *o)
 {
 	const char *pf = json_string_value(json_object_get(o, "pf"));
@@ -127,6 +133,17 @@ static void carve_vf(const struct carve_seen *c, json_t *o)
 	if (pf && json_is_integer(idx))
 		json_object_set_new(o, "owner",
 				    carve_owner(c, pf, (unsigned int)json_integer_value(idx)));
+}
+
+static void carve_pf(const struct carve_seen *c, json_t *o, const struct sriov_pf *pf)
+{
+	char mode[16];
+
+	sriov_eswitch_mode(pf, mode, sizeof(mode));
+	json_object_set_new(o, "eswitch", mode[0] ? json_string(mode) : json_null());
+	json_object_set_new(o, "sriov", carve_sriov(c, pf));
+	json_object_set_new(o, "owners", carve_owners(c, pf));
+	json_object_set_new(o, "can", carve_can(c, pf));
 }
 
 /* --- all of them -------------------------------------------------------- */
@@ -152,6 +169,7 @@ void nics_add_carving(const struct sriov_env *e, const struct tenant_store *st, 
 	json_array_foreach(all, i, o) {
 		pf = carve_find(pfs, n, json_string_value(json_object_get(o, "id")));
 		json_object_set_new(o, "owner", json_null());
+		json_object_set_new(o, "owners", json_null());
 		json_object_set_new(o, "eswitch", json_null());
 		json_object_set_new(o, "sriov", json_null());
 		json_object_set_new(o, "can", json_null());

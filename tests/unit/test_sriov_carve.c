@@ -228,6 +228,12 @@ static void nics_say_whose_a_vf_is(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "guest")), "g1");
 	assert_int_equal(json_integer_value(json_object_get(o, "pid")), 42);
 	assert_true(json_is_null(json_object_get(nic(all, "0000:01:10.4"), "owner")));
+	o = json_object_get(nic(all, FAKE_PF), "owners");
+	assert_int_equal(json_array_size(o), 2);
+	o = json_array_get(o, 1);
+	assert_string_equal(json_string_value(json_object_get(o, "tenant")), "zeta");
+	assert_string_equal(json_string_value(json_object_get(o, "guest")), "g1");
+	assert_int_equal(json_integer_value(json_object_get(o, "vf_index")), 1);
 	json_decref(all);
 }
 
