@@ -81,7 +81,8 @@ static int check_step(struct tenant_tx *tx, const struct tenant_slot *old, size_
 	}
 	if (s->kind == STEP_SETTING && was_slot(old, n, s))
 		return 0;
-	if (s->idx >= t->pf.num_vfs || !vf_holder(tx->e, &t->pf, s->idx, holder, sizeof(holder)))
+	if (s->idx >= t->pf.num_vfs ||
+	    !tenant_vf_holder(tx->e, tx->st, &t->pf, s->idx, holder, sizeof(holder)))
 		return 0;
 	return err_ret(-EBUSY, "changing VF %u of %s: it is in use: %s; end that first", s->idx,
 		       t->pf.name, holder);

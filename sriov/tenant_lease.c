@@ -196,7 +196,7 @@ static int slot_vf(const struct sriov_env *e, const struct tenant_store *st,
 		snprintf(why, size, "it cannot be reset, so what a guest leaves in it would stay");
 		return -ENODEV;
 	}
-	return vf_holder(e, pf, s->idx, why, size) ? -EBUSY : 0;
+	return tenant_vf_holder(e, st, pf, s->idx, why, size) ? -EBUSY : 0;
 }
 
 static int take(const struct sriov_env *e, struct tenant_store *st, const struct tenant_slot *s,

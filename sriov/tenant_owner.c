@@ -114,6 +114,15 @@ static int by_hand(const struct tenant_store *st, const struct sriov_pf *pf, uns
 	return found;
 }
 
+static int holds_in(const struct sriov_env *e, const struct tenant_store *st,
+		    const struct sriov_pf *pf, unsigned int from, unsigned int *end, char *buf,
+		    size_t size)
+{
+	int found = leased(e, st, pf->id, from, end, buf, size);
+
+	return found | by_hand(st, pf, from, end, buf, size);
+}
+
 int tenant_holds(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int from,
 		 unsigned int *end, char *buf, size_t size)
 {
@@ -122,8 +131,16 @@ int tenant_holds(const struct sriov_env *e, const struct sriov_pf *pf, unsigned 
 
 	if (!have_store(e) || tenant_store_open(e, STORE_READ, &st) < 0)
 		return 0;
-	found = leased(e, st, pf->id, from, end, buf, size);
-	found |= by_hand(st, pf, from, end, buf, size);
+	found = holds_in(e, st, pf, from, end, buf, size);
 	tenant_store_close(st);
 	return found;
+}
+
+int tenant_vf_holder(const struct sriov_env *e, const struct tenant_store *st,
+		     const struct sriov_pf *pf, unsigned int idx, char *buf, size_t size)
+{
+	unsigned int end = idx + 1;
+
+	buf[0] = '\0';
+	return holds_in(e, st, pf, idx, &end, buf, size) || vf_holder_host(e, pf, idx, buf, size);
 }

@@ -99,6 +99,10 @@ int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f,
 int tenant_release_told(const struct sriov_env *e, const char *tenant,
 			const struct tenant_listener *listener, size_t *changed);
 
+/* tenant_vf_holder - as vf_holder(), for who has the store open already (tenant_owner.c). */
+int tenant_vf_holder(const struct sriov_env *e, const struct tenant_store *st,
+		     const struct sriov_pf *pf, unsigned int idx, char *buf, size_t size);
+
 /* --- leases (tenant_lease.c) --- */
 /* tenant_leases_settle - leases whose holder is gone: part of tenant_recover(). */
 int tenant_leases_settle(const struct sriov_env *e, struct tenant_store *st);
