@@ -33,6 +33,7 @@ int sriov_host_open(struct sriov_host *h)
 	h->env.v = &host_real;
 	h->env.wait_ms = WAIT_MS;
 	h->env.ops = &vf_netlink_ops;
+	h->env.opaque = &h->netlink;
 	h->env.write = host_write;
 	h->env.default_routes = tenant_default_routes;
 	h->env.vfio = &h->vfio;
@@ -47,6 +48,7 @@ void sriov_host_look(struct sriov_host *h)
 	h->env.v = &host_real;
 	h->env.wait_ms = WAIT_MS;
 	h->env.ops = &vf_netlink_ops;
+	h->env.opaque = &h->netlink;
 	h->env.write = host_write;
 	h->env.default_routes = tenant_default_routes;
 }

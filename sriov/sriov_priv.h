@@ -18,6 +18,7 @@
 #include "vfio/vfio.h"
 
 struct nl_msg;
+struct nl_sock;
 struct vf_counters;
 
 #define SRIOV_MAX_VFS 65535u /* TotalVFs is 16 bits, PCIe 6.0 section 9.3.3.5 */
@@ -112,7 +113,11 @@ struct vf_ops {
 	int (*counters)(void *opaque, unsigned int ifindex, struct vf_counters **out,
 			unsigned int *n);
 };
-extern const struct vf_ops vf_netlink_ops; /* opaque is unused */
+/* opaque: a struct vf_netlink, zeroed at first, or NULL. Its socket ends with the process. */
+struct vf_netlink {
+	struct nl_sock *sk;
+};
+extern const struct vf_ops vf_netlink_ops;
 
 /*
  * vf_netlink_build - the request for one setting, for vf_netlink_ops and its test. Caller frees
@@ -167,6 +172,7 @@ struct sriov_host {
 	struct sriov_env env;
 	struct vfio_sys vfio;
 	char vfio_state[PATH_MAX];
+	struct vf_netlink netlink;
 };
 /*
  * sriov_host_open - makes the folders. Nothing to free. The struct must stay where it is. Negative

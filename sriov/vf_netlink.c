@@ -132,17 +132,24 @@ static int nl_receive(struct nl_sock *sk, struct nl_answer *a)
 						     : -EBADMSG;
 }
 
-/* Sends `msg` (not freed) and waits for its acknowledgement. */
-static int nl_exchange(struct nl_msg *msg, struct nl_answer *a)
+/*
+ * Sends `msg` (not freed) and waits for its acknowledgement. Hundreds of settings share a socket
+ * (`keep`, may be NULL), which is half of what one costs; after an answer that did not come it is
+ * another.
+ */
+static int nl_exchange(struct vf_netlink *keep, struct nl_msg *msg, struct nl_answer *a)
 {
-	struct nl_sock *sk = NULL;
-	int ret = nl_open(&sk);
+	struct nl_sock *sk = keep ? keep->sk : NULL;
+	int ret = sk ? 0 : nl_open(&sk);
 
 	if (ret < 0)
 		return ret;
 	ret = nl_send_auto(sk, msg);
 	ret = ret < 0 ? -EIO : nl_receive(sk, a);
-	nl_socket_free(sk);
+	if (keep)
+		keep->sk = a->done ? sk : NULL;
+	if (!keep || !a->done)
+		nl_socket_free(sk);
 	return ret;
 }
 
@@ -161,7 +168,7 @@ static int ask_link(unsigned int ifindex, uint32_t flags, struct nl_answer *a)
 	    nla_put_u32(msg, IFLA_EXT_MASK, flags) < 0)
 		ret = -ENOMEM;
 	else
-		ret = nl_exchange(msg, a);
+		ret = nl_exchange(NULL, msg, a);
 	nlmsg_free(msg);
 	return ret;
 }
@@ -308,7 +315,7 @@ static int netlink_write(void *opaque, unsigned int ifindex, unsigned int vf, en
 	ret = vf_netlink_build(ifindex, vf, s, to, &msg);
 	if (ret < 0)
 		return ret;
-	ret = nl_exchange(msg, &a);
+	ret = nl_exchange(opaque, msg, &a);
 	nlmsg_free(msg);
 	return ret;
 }
