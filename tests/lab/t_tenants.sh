@@ -19,7 +19,13 @@ all_vfs() { ip -d -j link show dev $pf | jq -c '[.[0].vfinfo_list[] | del(.link_
 SETTINGS='"\(.vlan_list[0].vlan // 0) \(.vlan_list[0].qos // 0) \(.rate.max_tx) \(.spoofchk) \(.trust)"'
 # of TENANT NTH JQ: what `tenant show` says of a tenant's VF
 of() { fourlane tenant show "$1" --json | jq -r ".tenants[0].vfs[$2] | $3"; }
-idx() { of "$1" "$2" .index; }
+declare -A IDX
+# learn: which VFs the tenants have now; `idx TENANT NTH` is the index of one of them
+learn() {
+	local who i
+	while read -r who i; do IDX[$who]=$i; done < <(fourlane tenant list --json | jq -r '.tenants[] | .name as $t | .vfs | to_entries[] | "\($t).\(.key) \(.value.index)"')
+}
+idx() { echo "${IDX[$1.$2]}"; }
 vf_bdf() { basename "$(readlink "$dev/virtfn$1")"; }
 down() { local n; for n in "$dev"/virtfn*/net/*; do [ ! -e "$n" ] || ip link set dev "${n##*/}" down; done; }
 for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 >"$f"; done
@@ -91,7 +97,7 @@ is "it has changed nothing" "$(numvfs) $(all_vfs | jq -c 'map(del(.address))')" 
 
 # --- apply -----------------------------------------------------------------------------------------------------------------
 is "apply is done" "$(status tenant apply "$tmp/t.yaml")" 0
-cat "$tmp/err" | sed 's/^/# /'
+learn
 is "there are 7 VFs" "$(numvfs)" 7
 for n in 0 1; do
 	is "acme's VF $n, by iproute2" "$(vf "$(idx acme $n)" "$SETTINGS")" "100 0 100 true false"
@@ -173,6 +179,21 @@ if [ -z "$short" ]; then
 	check "the metrics count it" eval "fourlane tenant metrics | grep -q 'fourlane_vf_drift{tenant=\"beta\",.*vf=\"$i\".*} 1'"
 	is "the next apply puts it right" "$(status tenant apply "$tmp/t.yaml"; all_vfs)" "0
 $stood"
+	# as at a boot: the PF has no driver yet, its VFs are gone, and its netdev comes by another name
+	echo "$pf_bdf" >/sys/bus/pci/drivers/igb/unbind
+	fourlane tenant apply --stored >"$tmp/out" 2>"$tmp/err" & stored=$!
+	sleep 1
+	echo "$pf_bdf" >/sys/bus/pci/drivers/igb/bind
+	wait $stored
+	is "apply --stored waits for the PF's driver" $? 0
+	n=$(ls "$dev/net")
+	ip link set dev "$n" down
+	ip link set dev "$n" name $pf
+	ip link set dev $pf up
+	check "which has given it another name" [ "$n" != $pf ]
+	wait_for 15 grep -q 1 /sys/class/net/$pf/carrier
+	is "all stands again, but for a rate, which takes a link" "$(status tenant apply "$tmp/t.yaml"; all_vfs)" "0
+$stood"
 fi
 
 # --- guests -----------------------------------------------------------------------------------------------------------------
@@ -185,8 +206,12 @@ is "and a second one" $? 0
 guest b1 vf,tenant=beta dev=igbvf mode=pingpong size=60 ms=300 warm_ms=20 "dst=$mac"
 is "and one of beta" $? 0
 [ -n "$mac" ] || { echo "1..$T"; exit 1; }
+learn
 is "they have the MACs of their tenants" "$(printf '%s\n' "$mac" "$(mac_of a2)" "$(mac_of b1)" | sort)" "$(printf '%s\n' "$(vf "$(idx acme 0)" .address)" "$(vf "$(idx acme 1)" .address)" 02:00:00:00:be:01 | sort)"
 is "their leases are shown" "$(fourlane tenant list --json | jq -r '[.tenants[].vfs[].lease | select(.) | "\(.guest) \(.holder)"] | sort | join(",")')" "a1 alive,a2 alive,b1 alive"
+is "the number of VFs stays" "$(status vf create $pf 3; numvfs)" "1
+7"
+said "... and who has them is named" 'acme\|a1'
 status run --kernel $mg --nic vf,tenant=acme >"$tmp/status" </dev/null
 is "acme has no third" "$(cat "$tmp/status")" 1
 said "... and who has them is said" 'a1'
@@ -245,6 +270,7 @@ is "all are free" "$(fourlane tenant list --json | jq '[.tenants[].vfs[].lease |
 if [ -z "$short" ]; then
 	sed -e 's/^  acme:/  dora:/' -e 's/vlan: 100/vlan: 400/' -e '/max_tx_mbit/d' "$tmp/t.yaml" >"$tmp/t2.yaml"
 	is "acme's go to dora" "$(status tenant apply "$tmp/t2.yaml")" 0
+	learn
 	is "on the same VFs, with nothing of acme's" "$(vf "$(idx dora 0)" "$SETTINGS") $(vf "$(idx dora 1)" "$SETTINGS")" "400 0 0 true false 400 0 0 true false"
 	check "MACs, too" eval '! all_vfs | grep -q "$mac"'
 	guest d1 vf,tenant=dora dev=igbvf mode=rx size=60 ms=300 warm_ms=1 first_ms=2000
