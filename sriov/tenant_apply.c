@@ -41,7 +41,8 @@ static int give_up(struct tenant_tx *tx, size_t end, int why)
 	if (ret < 0)
 		return err_ret(ret,
 			       "putting everything back: not all of it could be, see above; mend "
-			       "that and repeat the call, which puts back the rest first");
+			       "that, by hand if need be ('ip link set', or 0 into sriov_numvfs), "
+			       "and repeat the call, which puts back the rest first");
 	tenant_store_cancel(tx->st);
 	return why;
 }
