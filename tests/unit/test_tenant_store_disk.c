@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -22,51 +21,19 @@
 #include <unistd.h>
 
 #include "core/err.h"
-#include "helper_sriov.h"
-#include "sriov/tenant_store_priv.h"
-
-#define PF      FAKE_PF
-#define N_STEPS 40
-
-static struct tenant_slot slots[4];
-static struct tenant_step steps[N_STEPS];
-static struct tenant_plan plan = {
-	.steps = steps, .n_steps = N_STEPS, .slots = slots, .n_slots = 4
-};
+#include "helper_store.h"
 
 static int group_setup(void **state)
 {
-	for (unsigned int i = 0; i < 4; i++) {
-		slots[i] = (struct tenant_slot){ .pf = PF, .idx = i, .nth = i };
-		snprintf(slots[i].tenant, sizeof(slots[i].tenant), "tenant-%u", i);
-	}
-	for (unsigned int i = 0; i < N_STEPS; i++)
-		steps[i] = (struct tenant_step){ .kind = STEP_SETTING, .pf = PF, .idx = i };
 	signal(SIGXFSZ, SIG_IGN);
 	return 0;
-}
-
-static const char *db(struct fake_nic *f, const char *suffix)
-{
-	static char path[PATH_MAX + 64];
-
-	snprintf(path, sizeof(path), "%s/tenants.db%s", f->env.state_dir, suffix);
-	return path;
-}
-
-static struct tenant_store *store_open(struct fake_nic *f, enum tenant_store_mode mode)
-{
-	struct tenant_store *st;
-
-	assert_int_equal(tenant_store_open(&f->env, mode, &st), 0);
-	return st;
 }
 
 static void sql(struct fake_nic *f, const char *text)
 {
 	sqlite3 *h;
 
-	assert_int_equal(sqlite3_open(db(f, ""), &h), SQLITE_OK);
+	assert_int_equal(sqlite3_open(store_file(f, ""), &h), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(h, text, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(h), SQLITE_OK);
 }
@@ -85,34 +52,6 @@ static void refused(struct fake_nic *f, const char *said)
 	}
 }
 
-static size_t n_slots(const struct tenant_store *st)
-{
-	struct tenant_slot *s;
-	size_t n;
-
-	assert_int_equal(tenant_store_slots(st, &s, &n), 0);
-	free(s);
-	return n;
-}
-
-/* 1 while a transaction is under way; a half one is an error. */
-static int unfinished(const struct tenant_store *st)
-{
-	struct tenant_plan *p;
-	bool same;
-	int ret = tenant_store_unfinished(st, &p, &same);
-
-	assert_true(ret == 0 || ret == 1);
-	if (ret == 1) {
-		assert_int_equal(p->n_steps, N_STEPS);
-		assert_int_equal(p->n_slots, 4);
-		free(p->steps);
-		free(p->slots);
-		free(p);
-	}
-	return ret;
-}
-
 /* --- files that are not ours --- */
 static void store_refuses_what_is_no_database(void **state)
 {
@@ -121,11 +60,11 @@ static void store_refuses_what_is_no_database(void **state)
 	int fd;
 
 	memset(text, 'x', sizeof(text));
-	fd = open(db(f, ""), O_CREAT | O_WRONLY, 0640);
+	fd = open(store_file(f, ""), O_CREAT | O_WRONLY, 0640);
 	assert_int_equal(write(fd, text, sizeof(text)), sizeof(text));
 	close(fd);
 	refused(f, "not a database");
-	assert_int_equal(access(db(f, "-wal"), F_OK), -1);
+	assert_int_equal(access(store_file(f, "-wal"), F_OK), -1);
 }
 
 static void store_refuses_another_programs_database(void **state)
@@ -156,12 +95,12 @@ static void store_refuses_a_cut_or_scribbled_file(void **state)
 	struct stat sb;
 	int fd;
 
-	assert_int_equal(tenant_store_begin(st, "apply", NULL, &plan, NULL, 0), 0);
+	assert_int_equal(tenant_store_begin(st, "apply", NULL, store_plan(), NULL, 0), 0);
 	tenant_store_close(st);
-	assert_int_equal(stat(db(f, ""), &sb), 0);
+	assert_int_equal(stat(store_file(f, ""), &sb), 0);
 	assert_true(sb.st_size > 3 * 4096);
 	memset(junk, 0xa5, sizeof(junk));
-	fd = open(db(f, ""), O_RDWR);
+	fd = open(store_file(f, ""), O_RDWR);
 	for (off_t at = sb.st_size - 4096; at > 4096; at -= 4096)
 		assert_int_equal(pwrite(fd, junk, sizeof(junk), at), sizeof(junk));
 	refused(f, "");
@@ -197,7 +136,7 @@ static void store_refuses_bad_rows(void **state)
 		struct tenant_slot *s = (void *)1;
 		size_t n = 1;
 
-		assert_int_equal(tenant_store_begin(st, "apply", NULL, &plan, NULL, 0), 0);
+		assert_int_equal(tenant_store_begin(st, "apply", NULL, store_plan(), NULL, 0), 0);
 		assert_int_equal(tenant_store_end(st), 0);
 		tenant_store_close(st);
 		sql(f, bad[i]);
@@ -233,7 +172,7 @@ static void store_refuses_a_journal_that_is_not_whole(void **state)
 		struct tenant_plan *p;
 		bool same;
 
-		assert_int_equal(tenant_store_begin(st, "apply", NULL, &plan, NULL, 0), 0);
+		assert_int_equal(tenant_store_begin(st, "apply", NULL, store_plan(), NULL, 0), 0);
 		tenant_store_close(st);
 		sql(f, bad[i]);
 		st = store_open(f, STORE_WRITE);
@@ -296,8 +235,9 @@ static bool child_is_killed_at(struct fake_nic *f, rlim_t size)
 		signal(SIGXFSZ, SIG_DFL);
 		limit_files(size);
 		if (tenant_store_open(&f->env, STORE_WRITE, &st) == 0 &&
-		    tenant_store_begin(st, "apply", NULL, &plan, NULL, 0) == 0 &&
-		    tenant_store_steps_done(st, 0, N_STEPS, true) == 0 && tenant_store_end(st) == 0)
+		    tenant_store_begin(st, "apply", NULL, store_plan(), NULL, 0) == 0 &&
+		    tenant_store_steps_done(st, 0, STORE_STEPS, true) == 0 &&
+		    tenant_store_end(st) == 0)
 			_exit(0);
 		_exit(1);
 	}
@@ -313,17 +253,17 @@ static void store_is_whole_after_a_death_at_every_write(void **state)
 
 	for (; child_is_killed_at(f, size); size += 7000) {
 		struct tenant_store *st = store_open(f, STORE_READ);
-		int half = unfinished(st);
+		int half = store_unfinished(st);
 
-		assert_int_equal(n_slots(st), 0);
+		assert_int_equal(store_n_slots(st), 0);
 		tenant_store_close(st);
 		st = store_open(f, STORE_WRITE);
-		assert_int_equal(unfinished(st), half);
-		assert_int_equal(n_slots(st), 0);
+		assert_int_equal(store_unfinished(st), half);
+		assert_int_equal(store_n_slots(st), 0);
 		if (half)
 			assert_int_equal(tenant_store_cancel(st), 0);
 		tenant_store_close(st);
-		unlink(db(f, ""));
+		unlink(store_file(f, ""));
 		begun += (unsigned int)half;
 		deaths++;
 	}
@@ -344,25 +284,26 @@ static void store_on_a_full_disk_changes_nothing(void **state)
 
 		f->n_said = 0;
 		limit_files(size);
-		ret = tenant_store_begin(st, "apply", NULL, &plan, NULL, 0);
+		ret = tenant_store_begin(st, "apply", NULL, store_plan(), NULL, 0);
 		limit_files(RLIM_INFINITY);
 		if (ret < 0) {
 			failed++;
 			assert_true(ret == -ENOSPC || ret == -EIO);
 			assert_int_equal(f->n_said, 1);
-			assert_int_equal(unfinished(st), 0);
-			assert_int_equal(n_slots(st), 0);
+			assert_int_equal(store_unfinished(st), 0);
+			assert_int_equal(store_n_slots(st), 0);
 		}
 		if (size % 2) { /* through the same handle, or a new one */
 			tenant_store_close(st);
 			st = store_open(f, STORE_WRITE);
 		}
 		if (ret < 0)
-			assert_int_equal(tenant_store_begin(st, "a", NULL, &plan, NULL, 0), 0);
-		assert_int_equal(unfinished(st), 1);
+			assert_int_equal(tenant_store_begin(st, "a", NULL, store_plan(), NULL, 0),
+					 0);
+		assert_int_equal(store_unfinished(st), 1);
 		assert_int_equal(tenant_store_cancel(st), 0);
 		tenant_store_close(st);
-		unlink(db(f, ""));
+		unlink(store_file(f, ""));
 	}
 	assert_true(failed > 3);
 }
@@ -395,7 +336,8 @@ static void store_keeps_what_was_answered(void **state)
 		if (pid == 0) {
 			if (tenant_store_open(&f->env, STORE_WRITE, &st) < 0)
 				_exit(1);
-			if (point >= 1 && tenant_store_begin(st, "a", NULL, &plan, NULL, 0) < 0)
+			if (point >= 1 &&
+			    tenant_store_begin(st, "a", NULL, store_plan(), NULL, 0) < 0)
 				_exit(1);
 			if (point >= 2 && tenant_store_step_done(st, 5, true) < 0)
 				_exit(1);
@@ -407,8 +349,8 @@ static void store_keeps_what_was_answered(void **state)
 		assert_true(WIFSIGNALED(status));
 		for (int mode = STORE_READ; mode <= STORE_WRITE; mode++) {
 			st = store_open(f, mode);
-			assert_int_equal(n_slots(st), point == 3 ? 4 : 0);
-			assert_int_equal(unfinished(st), point == 1 || point == 2);
+			assert_int_equal(store_n_slots(st), point == 3 ? 4 : 0);
+			assert_int_equal(store_unfinished(st), point == 1 || point == 2);
 			if (mode == STORE_WRITE && (point == 1 || point == 2))
 				assert_int_equal(tenant_store_cancel(st), 0);
 			tenant_store_close(st);
@@ -434,231 +376,6 @@ static void store_is_synced_at_each_commit(void **state)
 	tenant_store_close(st);
 }
 
-/* --- readers --- */
-static unsigned int n_files(struct fake_nic *f)
-{
-	unsigned int n = 0;
-	DIR *d = opendir(f->env.state_dir);
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
-/* Reads as somebody who may not write there; gives what was seen, -1 when it failed. */
-static int read_as_a_stranger(struct fake_nic *f)
-{
-	struct tenant_store *st;
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		int ret = 100;
-
-		if (getuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
-			_exit(101);
-		if (access(f->env.state_dir, W_OK) == 0)
-			_exit(102);
-		if (tenant_store_open(&f->env, STORE_READ, &st) == 0) {
-			ret = (int)n_slots(st) + 10 * unfinished(st);
-			tenant_store_close(st);
-		}
-		_exit(ret);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void begin_and_die(struct fake_nic *f)
-{
-	struct tenant_store *st;
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (tenant_store_open(&f->env, STORE_WRITE, &st) == 0)
-			tenant_store_begin(st, "apply", NULL, &plan, NULL, 0);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(access(db(f, "-wal"), F_OK), 0);
-}
-
-static void store_is_read_where_nothing_may_be_written(void **state)
-{
-	struct fake_nic *f = *state;
-	struct tenant_store *st = store_open(f, STORE_WRITE);
-	unsigned int n;
-
-	assert_int_equal(chmod(f->root, 0755), 0);
-	assert_int_equal(tenant_store_begin(st, "apply", NULL, &plan, NULL, 0), 0);
-	assert_int_equal(tenant_store_end(st), 0);
-	assert_int_equal(chmod(db(f, ""), 0644), 0);
-	/* while somebody has it open */
-	assert_int_equal(chmod(db(f, "-wal"), 0644), 0);
-	assert_int_equal(chmod(db(f, "-shm"), 0644), 0);
-	assert_int_equal(chmod(f->env.state_dir, 0555), 0);
-	n = n_files(f);
-	assert_int_equal(read_as_a_stranger(f), 4);
-	assert_int_equal(n_files(f), n);
-	/* alone, nothing but the file */
-	assert_int_equal(chmod(f->env.state_dir, 0755), 0);
-	tenant_store_close(st);
-	assert_int_equal(access(db(f, "-wal"), F_OK), -1);
-	assert_int_equal(chmod(f->env.state_dir, 0555), 0);
-	n = n_files(f);
-	assert_int_equal(read_as_a_stranger(f), 4);
-	assert_int_equal(n_files(f), n);
-	/* after a crash that left the log, with its index and without */
-	assert_int_equal(chmod(f->env.state_dir, 0755), 0);
-	begin_and_die(f);
-	assert_int_equal(chmod(f->env.state_dir, 0555), 0);
-	n = n_files(f);
-	assert_int_equal(read_as_a_stranger(f), 14);
-	assert_int_equal(chmod(f->env.state_dir, 0755), 0);
-	assert_int_equal(unlink(db(f, "-shm")), 0);
-	assert_int_equal(chmod(f->env.state_dir, 0555), 0);
-	assert_int_equal(read_as_a_stranger(f), 14);
-	assert_int_equal(n_files(f), n - 1);
-	assert_int_equal(chmod(f->env.state_dir, 0755), 0);
-}
-
-static void store_of_a_stranger_is_not_readable_and_says_so(void **state)
-{
-	struct fake_nic *f = *state;
-
-	if (getuid() != 0)
-		skip();
-	tenant_store_close(store_open(f, STORE_WRITE));
-	assert_int_equal(chmod(f->root, 0755), 0);
-	assert_int_equal(chmod(f->env.state_dir, 0755), 0);
-	assert_int_equal(chmod(db(f, ""), 0600), 0);
-	assert_int_equal(read_as_a_stranger(f), 100);
-}
-
-/* Somebody who may read and not write is told so, and nothing is changed. */
-static void store_does_not_open_for_who_may_not_write(void **state)
-{
-	struct fake_nic *f = *state;
-	struct tenant_store *st;
-	int status;
-	pid_t pid;
-
-	tenant_store_close(store_open(f, STORE_WRITE));
-	assert_int_equal(chmod(f->root, 0755), 0);
-	assert_int_equal(chmod(db(f, ""), 0444), 0);
-	assert_int_equal(chmod(f->env.state_dir, 0555), 0);
-	pid = fork();
-	if (pid == 0) {
-		int ret;
-
-		if (getuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
-			_exit(101);
-		ret = tenant_store_open(&f->env, STORE_WRITE, &st);
-		_exit((ret == -EROFS || ret == -EACCES) && !st && f->n_said == 1 ? 0 : 1);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	assert_int_equal(chmod(f->env.state_dir, 0755), 0);
-	assert_int_equal(n_files(f), 3); /* itself, . and .. */
-}
-
-/* What means something in a URI is a folder's name here. */
-static void store_lives_in_a_folder_of_any_name(void **state)
-{
-	struct fake_nic *f = *state;
-	struct tenant_store *st;
-
-	strcat(f->env.state_dir, "/a?mode=rw&b#c%41 d");
-	assert_int_equal(mkdir(f->env.state_dir, 0755), 0);
-	st = store_open(f, STORE_WRITE);
-	assert_int_equal(tenant_store_begin(st, "apply", NULL, &plan, NULL, 0), 0);
-	assert_int_equal(tenant_store_end(st), 0);
-	tenant_store_close(st);
-	st = store_open(f, STORE_READ);
-	assert_int_equal(n_slots(st), 4);
-	tenant_store_close(st);
-	assert_int_equal(n_files(f), 3);
-	unlink(db(f, ""));
-	rmdir(f->env.state_dir);
-}
-
-/* Readers leave nothing, root's neither. */
-static void store_reader_makes_no_files(void **state)
-{
-	struct fake_nic *f = *state;
-	unsigned int n;
-
-	tenant_store_close(store_open(f, STORE_WRITE));
-	n = n_files(f);
-	tenant_store_close(store_open(f, STORE_READ));
-	assert_int_equal(n_files(f), n);
-	begin_and_die(f);
-	assert_int_equal(unlink(db(f, "-shm")), 0);
-	n = n_files(f);
-	tenant_store_close(store_open(f, STORE_READ));
-	assert_int_equal(n_files(f), n);
-}
-
-/* --- several at once --- */
-static void store_gives_one_vf_to_one_of_many(void **state)
-{
-	struct fake_nic *f = *state;
-	struct tenant_lease *all;
-	unsigned int won = 0;
-	size_t n;
-
-	f->env.wait_ms = 20000;
-	for (int i = 0; i < 8; i++) {
-		struct tenant_lease l = {
-			.pf = PF, .tenant = "t", .guest = "g", .pid = 1 + i, .boot_id = "b"
-		};
-		struct tenant_store *st;
-
-		if (fork() == 0) {
-			int ret = tenant_store_open(&f->env, STORE_WRITE, &st);
-
-			if (ret == 0)
-				ret = tenant_store_lease_take(st, &l);
-			tenant_store_close(st);
-			_exit(ret == 0 ? 1 : ret == -EBUSY ? 0 : 2);
-		}
-	}
-	for (int i = 0, status; i < 8; i++) {
-		assert_true(wait(&status) > 0);
-		assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
-		won += WEXITSTATUS(status);
-	}
-	assert_int_equal(won, 1);
-	struct tenant_store *st = store_open(f, STORE_READ);
-
-	assert_int_equal(tenant_store_leases(st, &all, &n), 0);
-	assert_int_equal(n, 1);
-	free(all);
-	tenant_store_close(st);
-}
-
-/* A reader's store is of one moment, whatever is written meanwhile. */
-static void store_reader_sees_one_moment(void **state)
-{
-	struct fake_nic *f = *state;
-	struct tenant_store *w = store_open(f, STORE_WRITE), *r, *later;
-
-	assert_int_equal(tenant_store_begin(w, "apply", NULL, &plan, NULL, 0), 0);
-	r = store_open(f, STORE_READ);
-	assert_int_equal(tenant_store_end(w), 0);
-	later = store_open(f, STORE_READ);
-	assert_int_equal(unfinished(r), 1);
-	assert_int_equal(n_slots(r), 0);
-	assert_int_equal(unfinished(later), 0);
-	assert_int_equal(n_slots(later), 4);
-	tenant_store_close(r);
-	tenant_store_close(later);
-	tenant_store_close(w);
-}
-
 #define DISK_TEST(name) cmocka_unit_test_setup_teardown(name, fake_nic_setup, fake_nic_teardown)
 
 int main(void)
@@ -676,13 +393,6 @@ int main(void)
 		DISK_TEST(store_that_cannot_be_made_says_so),
 		DISK_TEST(store_keeps_what_was_answered),
 		DISK_TEST(store_is_synced_at_each_commit),
-		DISK_TEST(store_is_read_where_nothing_may_be_written),
-		DISK_TEST(store_of_a_stranger_is_not_readable_and_says_so),
-		DISK_TEST(store_does_not_open_for_who_may_not_write),
-		DISK_TEST(store_lives_in_a_folder_of_any_name),
-		DISK_TEST(store_reader_makes_no_files),
-		DISK_TEST(store_gives_one_vf_to_one_of_many),
-		DISK_TEST(store_reader_sees_one_moment),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);
