@@ -175,8 +175,9 @@ static int lab_disk_open(const char *path)
 	struct stat st;
 
 	if (fd < 0)
-		return err_ret(-errno, "lab: opening the disk %s: %s; name a file that you may write",
-			       path, strerror(errno));
+		return err_ret(-errno,
+			       "lab: opening the disk %s: %s; name a file that you may write", path,
+			       strerror(errno));
 	err = fstat(fd, &st) < 0 ? errno : !S_ISREG(st.st_mode) ? EINVAL : 0;
 	if (!err && flock(fd, LOCK_EX | LOCK_NB) < 0)
 		err = errno == EWOULDBLOCK ? EBUSY : errno;
