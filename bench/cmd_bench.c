@@ -78,28 +78,38 @@ static void say_row(const struct dma_row *r)
 		dma_pages_name[r->pages], r->touched ? "touched" : "untouched");
 }
 
-/* The rows of one way. 0, -EINTR. */
-static int measure_by(struct dma_table *t, enum dma_by by, struct bench_signals *sig, int *opened)
+/* One row by one way; a way that cannot be opened is not tried again. 0, -EINTR. */
+static int measure_row(struct dma_table *t, struct dma_row *r, struct bench_signals *sig,
+		       struct dma_lack *way, int *opened)
 {
-	struct dma_lack lack = { 0 };
 	struct dma_device d;
 	struct dma_host h;
+	int ret;
+
+	dma_host_look(&host_real, &h);
+	if (!way->why[0] && !dma_fits(&h, r->size, r->pages, &r->lack))
+		return 0;
+	if (!way->why[0])
+		*opened = dma_device_open(&host_real, t->device, r->by, &d, way);
+	r->lack = *way;
+	if (way->why[0])
+		return 0;
+	say_row(r);
+	ret = dma_measure_row(&d, r, t->o->runs, sig);
+	dma_device_close(&d);
+	return ret;
+}
+
+/* The ways in turn: what disturbs the machine for a while disturbs both. */
+static int measure_rows(struct dma_table *t, struct bench_signals *sig,
+			struct dma_lack way[DMA_N_BY], int opened[DMA_N_BY])
+{
+	unsigned int n = t->n_rows / DMA_N_BY;
 	int ret = 0;
 
-	*opened = dma_device_open(&host_real, t->device, by, &d, &lack);
-	for (struct dma_row *r = t->row; ret == 0 && r < t->row + t->n_rows; r++) {
-		if (r->by != by)
-			continue;
-		r->lack = lack;
-		if (*opened < 0)
-			continue;
-		dma_host_look(&host_real, &h);
-		if (!dma_fits(&h, r->size, r->pages, &r->lack))
-			continue;
-		say_row(r);
-		ret = dma_measure_row(&d, r, t->o->runs, sig);
-	}
-	dma_device_close(&d);
+	for (unsigned int i = 0; i < n; i++)
+		for (enum dma_by by = 0; ret == 0 && by < DMA_N_BY; by++)
+			ret = measure_row(t, &t->row[by * n + i], sig, &way[by], &opened[by]);
 	return ret;
 }
 
@@ -122,19 +132,18 @@ static int show(const struct dma_table *t)
 
 static int measure(struct dma_table *t, struct bench_signals *sig)
 {
-	int opened[DMA_N_BY], ret = 0;
+	struct dma_lack way[DMA_N_BY] = { 0 };
+	int opened[DMA_N_BY] = { 0 }, ret = measure_rows(t, sig, way, opened);
 	bool failed = false, any = false;
 
-	for (enum dma_by by = 0; ret == 0 && by < DMA_N_BY; by++)
-		ret = measure_by(t, by, sig, &opened[by]);
 	if (ret < 0)
 		return ret;
 	if (opened[DMA_TYPE1] < 0 && opened[DMA_IOMMUFD] < 0)
 		return err_ret(opened[DMA_TYPE1] == -ENODEV ? opened[DMA_IOMMUFD]
 							    : opened[DMA_TYPE1],
 			       "bench: opening %s: by type1: %s; %s; by iommufd: %s; %s", t->device,
-			       t->row[0].lack.why, t->row[0].lack.mend,
-			       t->row[t->n_rows - 1].lack.why, t->row[t->n_rows - 1].lack.mend);
+			       way[DMA_TYPE1].why, way[DMA_TYPE1].mend, way[DMA_IOMMUFD].why,
+			       way[DMA_IOMMUFD].mend);
 	for (unsigned int i = 0; i < t->n_rows; i++) {
 		failed |= t->row[i].failed;
 		any |= !t->row[i].lack.why[0];
