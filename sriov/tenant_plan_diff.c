@@ -87,10 +87,12 @@ static bool diff_is_nothing(enum vf_setting s, const struct vf_settings *to)
 }
 
 /* Set by an apply of this boot; what the driver does not show is believed. */
-static bool diff_was_set(const struct plan_pf *pf, const struct plan_vf *v, enum vf_setting s)
+static bool diff_was_set(const struct plan_pf *pf, unsigned int idx, enum vf_setting s)
 {
-	return pf->before && v->old && !plan_leaves(v) && (v->old->set.known & VF_BIT(s)) &&
-	       vf_setting_equal(s, &v->old->set, &v->slot->set);
+	const struct plan_vf *v = &pf->vf[idx];
+
+	return pf->before && idx < pf->w->pf.num_vfs && v->old && !plan_leaves(v) &&
+	       (v->old->set.known & VF_BIT(s)) && vf_setting_equal(s, &v->old->set, &v->slot->set);
 }
 
 /* --- one setting of one VF ------------------------------------------------ */
@@ -161,7 +163,7 @@ static int diff_setting(struct diff *d, enum vf_setting s)
 	int ret;
 
 	if (shown ? vf_setting_equal(s, &d->now, &want)
-		  : diff_was_set(d->pf, v, s) || (!said && diff_is_nothing(s, &want)))
+		  : diff_was_set(d->pf, d->idx, s) || (!said && diff_is_nothing(s, &want)))
 		return 0;
 	want.known = VF_BIT(s);
 	ret = diff_can(d, s, vf_caps_needed(&d->now, &want),
@@ -256,7 +258,8 @@ static int diff_proofs(struct diff *d, size_t first)
 /* A VF of before the first tenant that is made again. */
 static int diff_again(struct planning *pl, const struct plan_pf *pf, unsigned int idx)
 {
-	const struct tenant_before_vf *b = plan_before(pf, idx);
+	const struct tenant_before_vf *b =
+		pf->before && idx < pf->before->num_vfs ? plan_before(pf, idx) : NULL;
 	int ret = 0;
 
 	for (int s = 0; b && s < VF_N_SETTINGS && ret == 0; s++)

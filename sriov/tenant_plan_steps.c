@@ -72,25 +72,38 @@ static int steps_autoprobe(struct planning *pl, const struct plan_pf *pf, int fr
 	return 0;
 }
 
-/* VFs get no host driver while they are made; afterwards the switch is as it was. */
+/*
+ * VFs get no host driver by themselves as long as tenants have some of the PF's: not when they are
+ * made, nor when a module is loaded later.
+ */
+static bool steps_probe_off(const struct plan_pf *pf)
+{
+	return steps_has_tenant(pf) || (pf->target && pf->target != pf->w->pf.num_vfs);
+}
+
 static int steps_count(struct planning *pl, const struct plan_pf *pf)
 {
-	int probe = pf->w->autoprobe, after = probe, ret;
+	int ret = steps_probe_off(pf) ? steps_autoprobe(pl, pf, pf->w->autoprobe, 0) : 0;
 	struct tenant_step *s;
 
-	if (pf->before && !steps_has_tenant(pf))
-		after = pf->before->autoprobe;
-	if (pf->target == pf->w->pf.num_vfs)
-		return steps_autoprobe(pl, pf, probe, after);
-	ret = pf->target ? steps_autoprobe(pl, pf, probe, 0) : 0;
-	if (ret < 0)
+	if (ret < 0 || pf->target == pf->w->pf.num_vfs)
 		return ret;
 	s = plan_step(pl, STEP_NUM_VFS, pf, SRIOV_UNKNOWN, "");
 	if (!s)
 		return -ENOMEM;
 	s->n_from = pf->w->pf.num_vfs;
 	s->n_to = pf->target;
-	return steps_autoprobe(pl, pf, pf->target && probe > 0 ? 0 : probe, after);
+	return 0;
+}
+
+/* When the last tenant is gone the switch is as it was. */
+static int steps_probe_back(struct planning *pl, const struct plan_pf *pf)
+{
+	int now = pf->w->autoprobe, before = pf->before ? pf->before->autoprobe : now;
+
+	if (steps_has_tenant(pf))
+		return 0;
+	return steps_autoprobe(pl, pf, steps_probe_off(pf) && now > 0 ? 0 : now, before);
 }
 
 /* --- drivers -------------------------------------------------------------- */
@@ -115,7 +128,9 @@ static const char *steps_driver_end(const struct plan_pf *pf, unsigned int idx)
 		return "";
 	if (pf->vf[idx].slot)
 		return step_driver(pf->vf[idx].slot->driver);
-	if (pf->vf[idx].old || idx >= pf->w->pf.num_vfs)
+	if (idx >= pf->w->pf.num_vfs) /* made again, if it was there before the first tenant */
+		return b && idx < pf->before->num_vfs ? step_driver(b->driver) : "";
+	if (pf->vf[idx].old)
 		return b ? step_driver(b->driver) : "";
 	return pf->w->vf[idx].driver; /* none of ours */
 }
@@ -226,5 +241,7 @@ int plan_steps(struct planning *pl)
 		ret = plan_diff(pl, &pl->pf[i]);
 	for (size_t i = 0; ret == 0 && i < pl->n_pf; i++)
 		ret = steps_bind(pl, &pl->pf[i]);
+	for (size_t i = 0; ret == 0 && i < pl->n_pf; i++)
+		ret = steps_probe_back(pl, &pl->pf[i]);
 	return ret;
 }

@@ -90,14 +90,13 @@ static void plan_makes_vfs_sets_them_and_binds(void **state)
 	struct tenant_plan *p = good(f, yaml);
 
 	in_order(p, FAKE_PF ": autoprobe 1 -> 0", FAKE_PF ": VFs 0 -> 2");
-	in_order(p, FAKE_PF ": VFs 0 -> 2", FAKE_PF ": autoprobe 0 -> 1");
 	in_order(p, FAKE_PF ": VFs 0 -> 2", FAKE_PF " VF 0: MAC none -> 02:00:00:00:00:01 (acme)");
 	in_order(p, FAKE_PF " VF 1: VLAN none -> 100 (acme)",
 		 FAKE_PF " VF 0: driver none -> vfio-pci (acme)");
 	has(p, FAKE_PF " VF 1: rate no limit -> max 1000 min 0 Mbit/s (acme)");
 	has(p, FAKE_PF " VF 0: spoof check unknown -> on (acme)");
 	has(p, FAKE_PF " VF 1: driver none -> vfio-pci (acme)");
-	assert_int_equal(p->n_steps, 3 + 2 * 4 + 2);
+	assert_int_equal(p->n_steps, 2 + 2 * 4 + 2);
 	assert_int_equal(f->n_writes, 0);
 	assert_string_equal(places(f, p), "acme:lab0/0 acme:lab0/1");
 	tenant_plan_free(p);
@@ -105,6 +104,7 @@ static void plan_makes_vfs_sets_them_and_binds(void **state)
 	nothing_left(f, yaml);
 	assert_int_equal(f->vf[1].vlan, 100);
 	assert_int_equal(f->n_vfs, 2);
+	assert_int_equal(f->autoprobe_at_creation, 0);
 }
 
 static void plan_is_the_same_every_time(void **state)
@@ -313,6 +313,7 @@ static void release_puts_the_number_back(void **state)
 	p = good(f, NULL);
 	in_order(p, FAKE_PF " VF 1: driver vfio-pci -> none (acme)", FAKE_PF " VF 1: reset (acme)");
 	in_order(p, FAKE_PF " VF 1: VLAN 100 -> none (acme)", FAKE_PF ": VFs 2 -> 0");
+	in_order(p, FAKE_PF ": VFs 2 -> 0", FAKE_PF ": autoprobe 0 -> 1");
 	assert_int_equal(p->n_slots, 0);
 	tenant_plan_free(p);
 	plan_take(f, NULL);
@@ -343,9 +344,15 @@ static void what_somebody_else_set_is_named_and_put_right(void **state)
 	p = good(f, yaml);
 	assert_true(plan_notes(p, "somebody else took them away"));
 	has(p, FAKE_PF ": VFs 0 -> 2");
+	has(p, FAKE_PF " VF 0: spoof check unknown -> on (acme)"); /* it is another VF now */
 	tenant_plan_free(p);
 	plan_take(f, yaml);
 	nothing_left(f, yaml);
+	/* a module that is loaded later would take VFs that have no driver yet */
+	fake_file(f, "devices/pci0000:00/0000:00:01.0/" FAKE_PF "/sriov_drivers_autoprobe", "1");
+	p = good(f, yaml);
+	has(p, FAKE_PF ": autoprobe 1 -> 0");
+	tenant_plan_free(p);
 }
 
 static void after_a_boot_the_same_vfs_come_back(void **state)
