@@ -65,6 +65,7 @@ chown nobody "$node"
 chmod 666 /dev/kvm
 mkdir -m 700 /tmp/nobody.run; chown nobody /tmp/nobody.run
 mkfifo "$tmp/lone.in"
+sysctl -q kernel.dmesg_restrict=1
 tsc=$(awk '/^cpu MHz/ {printf "%.0f", $4 * 1000000; exit}' /proc/cpuinfo)
 ulimit -l unlimited
 setpriv --reuid nobody --regid nogroup --clear-groups env XDG_RUNTIME_DIR=/tmp/nobody.run "$(command -v fourlane)" run --name n --mem 64M --kernel \
@@ -75,6 +76,10 @@ exec 9>"$tmp/lone.in"
 check "an account that owns the group's node runs it" wait_for 40 grep -q 'FL READY' "$tmp/lone.out"
 printf g >&9
 check "and it sends" wait_for 40 grep -q 'FL RESULT' "$tmp/lone.out"
+has "it is told that it will not see DMA faults" "$(cat "$tmp/lone.err")" "guest 'n': DMA faults of its devices will not be shown: /dev/kmsg: "
+has "and what mends it" "$(cat "$tmp/lone.err")" "; run as root or with CAP_SYSLOG, or 'sysctl kernel.dmesg_restrict=0'"
+is "nobody knows how many there are" "$(setpriv --reuid nobody --regid nogroup --clear-groups env XDG_RUNTIME_DIR=/tmp/nobody.run "$(command -v fourlane)" stats n \
+	--json | jq -c '.nics[0].dma_faults')" null
 printf q >&9
 wait $lone; is "and ends in order" $? 0
 lone=
