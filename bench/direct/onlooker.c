@@ -45,6 +45,7 @@
 #define KVM_DEBUGFS   "/sys/kernel/debug/kvm"
 #define SETTLE_US     200000 /* of the second go: the guest is warm */
 #define WINDOW_US     700000
+#define MAX_TRIES     100
 
 enum counter { EXITS, MMIO, HOST_IRQ, N_COUNTERS };
 static const char *const counter_name[N_COUNTERS] = { "exits", "mmio_exits", "irq_exits" };
@@ -278,13 +279,29 @@ static int memory_of(const pid_t *list, int n, unsigned long long guest_bytes, s
 			       "taken off");
 }
 
-/* The VM of one of the processes: KVM_DEBUGFS/THREAD-DESCRIPTOR. */
+static bool counter_read(const char *vm, int c, unsigned long long *value)
+{
+	char path[640];
+	FILE *f;
+	bool ok;
+
+	snprintf(path, sizeof(path), KVM_DEBUGFS "/%s/%s", vm, counter_name[c]);
+	f = fopen(path, "r");
+	ok = f && fscanf(f, "%llu", value) == 1;
+	if (f)
+		fclose(f);
+	return ok;
+}
+
+/* The VM of one of the processes: KVM_DEBUGFS/THREAD-DESCRIPTOR. All of one instant: no exit came
+ * while they were read. */
 static int counters_of(const pid_t *list, int n, unsigned long long *counter)
 {
 	DIR *d = opendir(KVM_DEBUGFS);
 	char vm[256] = "", path[640];
+	unsigned long long before = 0;
+	bool whole = false;
 	struct dirent *e;
-	FILE *f;
 
 	while (d && !vm[0] && (e = readdir(d)))
 		for (int i = 0; i < n && isdigit((unsigned char)e->d_name[0]); i++) {
@@ -295,13 +312,13 @@ static int counters_of(const pid_t *list, int n, unsigned long long *counter)
 		}
 	if (d)
 		closedir(d);
-	for (int c = 0; vm[0] && c < N_COUNTERS; c++) {
-		snprintf(path, sizeof(path), KVM_DEBUGFS "/%s/%s", vm, counter_name[c]);
-		f = fopen(path, "r");
-		if (!f || fscanf(f, "%llu", &counter[c]) != 1)
+	for (int i = 0; vm[0] && !whole && i < MAX_TRIES; i++) {
+		if (!counter_read(vm, EXITS, &before))
 			vm[0] = '\0';
-		if (f)
-			fclose(f);
+		for (int c = N_COUNTERS - 1; vm[0] && c >= 0; c--)
+			if (!counter_read(vm, c, &counter[c]))
+				vm[0] = '\0';
+		whole = before == counter[EXITS];
 	}
 	return vm[0] ? 0
 		     : fail("no counters of its VM in " KVM_DEBUGFS
