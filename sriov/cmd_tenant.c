@@ -52,6 +52,8 @@ const struct command tenant_command = {
 		 "plan     shows what 'tenant apply FILE' would do, and changes nothing.\n"
 		 "apply    does that, all of it or nothing; a second time there is nothing to do. --stored applies\n"
 		 "         again what was applied last, as after a boot. --timeout: how long to wait for another call.\n"
+		 "         As long as tenants have VFs of a NIC, host drivers take none of its VFs by themselves\n"
+		 "         (sriov_drivers_autoprobe is off).\n"
 		 "release  gives a tenant's VFs back: reset, and set as they were before the first apply.\n"
 		 "list     who has what.\n"
 		 "show     every VF: what is wanted and what is, what somebody else has changed (drift), its lease,\n"
