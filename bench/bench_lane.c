@@ -404,8 +404,7 @@ static int plan_hardware(struct bench *b, enum bench_lane lane)
 	like.peer = true;
 	if (b->o.peer && !b->peers)
 		bench_skip_no_qemu(b, lane);
-	snprintf(like.host, sizeof(like.host), "%s",
-		 lane == LANE_DIRECT ? b->hw.direct : b->hw.vf);
+	snprintf(like.host, sizeof(like.host), "%s", lane == LANE_DIRECT ? b->hw.direct : b->hw.vf);
 	if (lane == LANE_DIRECT)
 		snprintf(like.nic, sizeof(like.nic), "vfio,host=%s", b->hw.direct);
 	else
