@@ -250,7 +250,7 @@ static int nics_run(int argc, char **argv)
 static const struct command nics_command = {
 	.name = "nics",
 	.group = CMD_LOOK,
-	.summary = "NICs, PFs and VFs: driver, group, lanes, owner, what they can be told",
+	.summary = "NICs, PFs, VFs: driver, group, lanes, owner, what they take",
 	.usage = "[--json]\n\n"
 		 "Lists every network function of this host, also those that vfio-pci has. LANES: "
 		 "direct when the\n"
