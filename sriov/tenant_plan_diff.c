@@ -255,17 +255,20 @@ static int diff_proofs(struct diff *d, size_t first)
 }
 
 /* --- one PF --------------------------------------------------------------- */
-/* A VF of before the first tenant that is made again. */
+/*
+ * A VF of before the first tenant that is made again: nobody knows what it will show, some drivers
+ * give it what the last one with its index had. Each setting is looked at when its turn comes.
+ */
 static int diff_again(struct planning *pl, const struct plan_pf *pf, unsigned int idx)
 {
 	const struct tenant_before_vf *b =
 		pf->before && idx < pf->before->num_vfs ? plan_before(pf, idx) : NULL;
+	static const struct vf_settings unknown;
 	int ret = 0;
 
 	for (int s = 0; b && s < VF_N_SETTINGS && ret == 0; s++)
-		if ((b->set.known & VF_BIT(s)) &&
-		    (!(fresh.known & VF_BIT(s)) || !vf_setting_equal(s, &fresh, &b->set)))
-			ret = plan_setting(pl, STEP_SETTING, pf, idx, "", s, &fresh, &b->set);
+		if (b->set.known & VF_BIT(s))
+			ret = plan_setting(pl, STEP_SETTING, pf, idx, "", s, &unknown, &b->set);
 	return ret;
 }
 

@@ -214,6 +214,23 @@ static void a_driver_that_keeps_settings_gives_none_to_the_next(void **state)
 	assert_int_equal(with_vlan(h, 0), 4);
 }
 
+/* The host's own VFs, taken away by somebody while tenants had them, are made again as they were. */
+static void nor_to_the_host_when_somebody_took_them_away(void **state)
+{
+	struct tenant_host *h = *state;
+	char *before;
+
+	th_number(h, 0, 2);
+	before = th_state(h);
+	h->keeps_settings = true;
+	applied(h, two);
+	th_number(h, 0, 0);
+	assert_int_equal(tenant_release(&h->env, NULL), 0);
+	assert_int_equal(with_vlan(h, 100) + with_vlan(h, 200), 0);
+	assert_state(h, before);
+	free(before);
+}
+
 static void nor_does_a_failed_apply(void **state)
 {
 	static const char spoofer[] =
@@ -511,6 +528,7 @@ int main(void)
 		T(what_somebody_else_set_is_put_right),
 		T(more_vfs_later_keep_what_the_others_have),
 		T(a_driver_that_keeps_settings_gives_none_to_the_next),
+		T(nor_to_the_host_when_somebody_took_them_away),
 		T(nor_does_a_failed_apply),
 		T(after_a_boot_the_stored_file_is_applied_again),
 		T(values_of_an_earlier_boot_are_not_put_back),
