@@ -146,8 +146,7 @@ bool paths_is_dead_socket(const char *path)
 
 int paths_state_dir(char *buf, size_t size)
 {
-	return paths_dir(buf, size, PATHS_ROOT_STATE_DIR, 0755, "XDG_STATE_HOME",
-			 ".local/state");
+	return paths_dir(buf, size, PATHS_ROOT_STATE_DIR, 0755, "XDG_STATE_HOME", ".local/state");
 }
 
 int paths_self_dir(char *buf, size_t size)
@@ -239,4 +238,23 @@ int paths_link_name(char *buf, size_t size, const char *fmt, ...)
 		return -errno;
 	target[n] = '\0';
 	return (size_t)snprintf(buf, size, "%s", basename(target)) >= size ? -ENAMETOOLONG : 0;
+}
+
+uint64_t paths_status_number(const char *proc, const char *pid, const char *key, int base,
+			     uint64_t absent)
+{
+	char path[PATH_MAX], line[256];
+	uint64_t n = absent;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s/status", proc, pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key))) {
+			n = strtoull(line + strlen(key), NULL, base);
+			break;
+		}
+	if (f)
+		fclose(f);
+	return n;
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Root's. */
 #define PATHS_ROOT_RUN_DIR   "/run/fourlane"
@@ -51,6 +52,14 @@ int paths_self_dir(char *buf, size_t size);
  * after a message.
  */
 int paths_find_program(const char *name, char *buf, size_t size);
+
+/*
+ * paths_status_number - the number, of that base, behind `key` ("CapEff:") in the status file of a
+ * process, proc(5); `absent` when there is none. `proc` is where proc is mounted, `pid` the
+ * process's folder there.
+ */
+uint64_t paths_status_number(const char *proc, const char *pid, const char *key, int base,
+			     uint64_t absent);
 
 /*
  * paths_read_line - first line of a (sysfs) file without its newline. Bytes read, or negative errno

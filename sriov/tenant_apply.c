@@ -206,8 +206,7 @@ static int plan_and_do(struct tenant_tx *tx, const char *what, const struct tena
 	return ret < 0 ? ret : forget_before(tx->st);
 }
 
-/* Lock, store, what a crash left. A descriptor, or negative errno. */
-static int enter(const struct sriov_env *e, const char *doing, struct tenant_store **st)
+int tenant_enter(const struct sriov_env *e, const char *doing, struct tenant_store **st)
 {
 	int lock, ret = tenant_check_rights(e, doing);
 
@@ -231,7 +230,7 @@ int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f,
 {
 	struct tenant_tx tx = { .e = e, .listener = listener };
 	struct tenant_file *stored = NULL;
-	int lock = enter(e, "applying the tenants' file", &tx.st), ret = 0;
+	int lock = tenant_enter(e, "applying the tenants' file", &tx.st), ret = 0;
 
 	if (lock < 0)
 		return lock;
@@ -313,7 +312,7 @@ int tenant_release_told(const struct sriov_env *e, const char *tenant,
 {
 	struct tenant_tx tx = { .e = e, .listener = listener };
 	struct tenant_file *left = NULL;
-	int lock = enter(e, "releasing tenants", &tx.st), ret;
+	int lock = tenant_enter(e, "releasing tenants", &tx.st), ret;
 
 	if (lock < 0)
 		return lock;

@@ -5,13 +5,14 @@
  * by tenant_apply.c; changes nothing on the host.
  */
 #include <errno.h>
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/paths.h"
 #include "tenant_tx.h"
 
 #define CAP_NET_ADMIN_BIT 12 /* linux/capability.h */
@@ -19,17 +20,9 @@
 /* --- rights ------------------------------------------------------------- */
 int tenant_check_rights(const struct sriov_env *e, const char *doing)
 {
-	char path[PATH_MAX], line[128];
-	uint64_t caps = ~0ull; /* a host that does not tell is tried */
-	FILE *f;
+	/* a host that does not tell is tried */
+	uint64_t caps = paths_status_number(e->v->proc, "self", "CapEff:", 16, ~0ull);
 
-	snprintf(path, sizeof(path), "%s/self/status", e->v->proc);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "CapEff: %" SCNx64, &caps) == 1)
-			break;
-	if (f)
-		fclose(f);
 	if (caps >> CAP_NET_ADMIN_BIT & 1)
 		return 0;
 	return err_ret(-EPERM, "%s: user %u lacks CAP_NET_ADMIN; run as root", doing, geteuid());

@@ -196,15 +196,10 @@ int tenant_step_take(struct tenant_tx *tx, const struct tenant_step *s)
 static int verify_pf(struct tenant_tx *tx, struct tenant_tx_pf *t, size_t end)
 {
 	uint8_t *seen;
-	int ret;
+	int ret = tenant_tx_reread(tx, t, &seen);
 
-	tenant_tx_forget_table(t);
-	ret = tenant_tx_table(tx, t);
 	if (ret < 0)
 		return ret;
-	seen = calloc(t->table.announced + 1, 1);
-	if (!seen)
-		return err_ret(-ENOMEM, "reading back %s: out of memory; free some", t->pf.name);
 	for (size_t i = end; i-- > 0 && ret == 0;) {
 		const struct tenant_step *s = &tx->plan->steps[i];
 		struct vf_settings *now, want;

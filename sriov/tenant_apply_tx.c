@@ -88,6 +88,19 @@ int tenant_tx_table(struct tenant_tx *tx, struct tenant_tx_pf *t)
 	return ret;
 }
 
+int tenant_tx_reread(struct tenant_tx *tx, struct tenant_tx_pf *t, uint8_t **seen)
+{
+	int ret;
+
+	tenant_tx_forget_table(t);
+	ret = tenant_tx_table(tx, t);
+	if (ret < 0)
+		return ret;
+	*seen = calloc(t->table.announced + 1, 1);
+	return *seen ? 0
+		     : err_ret(-ENOMEM, "reading back %s: out of memory; free some", t->pf.name);
+}
+
 struct vf_settings *tenant_tx_now(struct tenant_tx_pf *t, unsigned int idx)
 {
 	return t->has_table && idx < t->table.announced ? &t->table.vf[idx] : NULL;

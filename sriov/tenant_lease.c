@@ -271,20 +271,12 @@ int tenant_lease_vf(const struct sriov_env *e, const char *tenant, const char *g
 		    char bdf[IOMMU_BDF_SIZE])
 {
 	struct tenant_store *st;
-	int lock, ret = tenant_check_rights(e, "taking a tenant's VF");
+	int lock = tenant_enter(e, "taking a tenant's VF", &st), ret;
 
-	if (ret < 0)
-		return ret;
-	lock = vf_lock(e);
 	if (lock < 0)
 		return lock;
-	ret = tenant_store_open(e, STORE_WRITE, &st);
-	if (ret == 0) {
-		ret = tenant_recover(e, st);
-		if (ret == 0)
-			ret = take_free(e, st, tenant, guest, bdf);
-		tenant_store_close(st);
-	}
+	ret = take_free(e, st, tenant, guest, bdf);
+	tenant_store_close(st);
 	close(lock);
 	return ret;
 }

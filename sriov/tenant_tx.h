@@ -47,6 +47,11 @@ int tenant_tx_pf(struct tenant_tx *tx, const char *id, struct tenant_tx_pf **out
 /* tenant_tx_table - the settings of its VFs, from the kernel unless they are known. */
 int tenant_tx_table(struct tenant_tx *tx, struct tenant_tx_pf *t);
 void tenant_tx_forget_table(struct tenant_tx_pf *t);
+/*
+ * tenant_tx_reread - the settings once more from the kernel; *seen, the caller's to free, has a
+ * zero byte for each VF. Negative errno after a message.
+ */
+int tenant_tx_reread(struct tenant_tx *tx, struct tenant_tx_pf *t, uint8_t **seen);
 /* tenant_tx_now - a VF's settings; NULL when there is no such VF. known == 0: nobody knows them. */
 struct vf_settings *tenant_tx_now(struct tenant_tx_pf *t, unsigned int idx);
 /* vf_setting_copy - one setting of `from`, with what is known of it. */
@@ -93,6 +98,11 @@ int vf_reset(const struct sriov_env *e, const struct sriov_pf *pf, unsigned int 
 	     size_t size);
 
 /* --- taking and giving back everything --- */
+/*
+ * tenant_enter - rights, vf_lock(), the store to write, tenant_recover(): what comes before every
+ * change. The lock's descriptor, to close after *st; or negative errno after a message.
+ */
+int tenant_enter(const struct sriov_env *e, const char *doing, struct tenant_store **st);
 /* As tenant_apply() and tenant_release(), telling what is done; listener NULL: nobody. */
 int tenant_apply_told(const struct sriov_env *e, const struct tenant_file *f,
 		      const struct tenant_listener *listener, size_t *changed);

@@ -21,18 +21,7 @@
 
 static bool check_has_cap(const struct vfio_sys *s, unsigned int bit)
 {
-	char path[PATH_MAX], line[128];
-	uint64_t caps = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/self/status", s->proc);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "CapEff: %" SCNx64, &caps) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return caps >> bit & 1;
+	return paths_status_number(s->proc, "self", "CapEff:", 16, 0) >> bit & 1;
 }
 
 int assign_check_rights(const struct assign *a, const char *bdf, const char *doing)

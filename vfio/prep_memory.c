@@ -26,32 +26,13 @@
 #define FIRST_USER_NS "user:[4026531837]" /* include/linux/proc_ns.h: PROC_USER_INIT_INO */
 #define MEM_ROUND     (2ull << 20)        /* guest memory is made of whole 2 MiB */
 
-/* The number behind `key` in a status file of proc(5), `base`; 0: there is none. */
-static uint64_t status_number(const char *proc, const char *pid, const char *key, int base)
-{
-	char path[PATH_MAX], line[256];
-	uint64_t n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s/status", proc, pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key))) {
-			n = strtoull(line + strlen(key), NULL, base);
-			break;
-		}
-	if (f)
-		fclose(f);
-	return n;
-}
-
 bool vfio_locks_freely(const struct host_view *v)
 {
 	char path[PATH_MAX], ns[64];
 	ssize_t n;
 
 	/* the monitor, another program, has it by root's account or as an ambient one */
-	if (!(status_number(v->proc, "self", geteuid() ? "CapAmb:" : "CapEff:", 16) >>
+	if (!(paths_status_number(v->proc, "self", geteuid() ? "CapAmb:" : "CapEff:", 16, 0) >>
 		      CAP_IPC_LOCK &
 	      1))
 		return false;
@@ -70,8 +51,8 @@ static uint64_t account_pinned(const struct host_view *v)
 
 	while (d && (e = readdir(d)))
 		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' &&
-		    status_number(v->proc, e->d_name, "Uid:", 10) == getuid())
-			kib += status_number(v->proc, e->d_name, "VmPin:", 10);
+		    paths_status_number(v->proc, e->d_name, "Uid:", 10, 0) == getuid())
+			kib += paths_status_number(v->proc, e->d_name, "VmPin:", 10, 0);
 	if (d)
 		closedir(d);
 	return kib << 10;
