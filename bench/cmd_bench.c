@@ -21,19 +21,18 @@ static const struct command bench_command;
 /* --- words ---------------------------------------------------------------- */
 static int read_sizes(const char *text, struct dma_options *o)
 {
-	char copy[128], *save = NULL;
-	unsigned long long n;
+	unsigned long long size[DMA_MAX_SIZES];
+	int n = cmd_numbers(text, MIN_SIZE, MAX_SIZE, size, DMA_MAX_SIZES);
 
-	o->n_sizes = 0;
-	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
-		return -EINVAL;
-	for (char *w = strtok_r(copy, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
-		if (o->n_sizes == DMA_MAX_SIZES || cmd_number(w, MIN_SIZE, MAX_SIZE, &n) < 0 ||
-		    n % MIN_SIZE)
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++) {
+		if (size[i] % MIN_SIZE)
 			return -EINVAL;
-		o->size[o->n_sizes++] = n;
+		o->size[i] = size[i];
 	}
-	return o->n_sizes ? 0 : -EINVAL;
+	o->n_sizes = (unsigned int)n;
+	return 0;
 }
 
 static int read_options(struct dma_options *o, int argc, char **argv)

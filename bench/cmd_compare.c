@@ -50,18 +50,15 @@ static int read_lanes(const char *text, unsigned int *lanes)
 
 static int read_sizes(const char *text, struct bench_options *o)
 {
-	char copy[128], *save = NULL;
-	unsigned long long n;
+	unsigned long long size[BENCH_MAX_SIZES];
+	int n = cmd_numbers(text, 64, 1518, size, BENCH_MAX_SIZES);
 
-	o->n_sizes = 0;
-	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
-		return -EINVAL;
-	for (char *w = strtok_r(copy, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
-		if (o->n_sizes == BENCH_MAX_SIZES || cmd_number(w, 64, 1518, &n) < 0)
-			return -EINVAL;
-		o->sizes[o->n_sizes++] = (unsigned int)n;
-	}
-	return o->n_sizes ? 0 : -EINVAL;
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++)
+		o->sizes[i] = (unsigned int)size[i];
+	o->n_sizes = (unsigned int)n;
+	return 0;
 }
 
 /* "0.5" to 500; 0.05 to 60 seconds. */

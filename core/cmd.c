@@ -250,3 +250,17 @@ int cmd_number(const char *s, unsigned long long min, unsigned long long max,
 	*out = n * mul;
 	return 0;
 }
+
+int cmd_numbers(const char *text, unsigned long long min, unsigned long long max,
+		unsigned long long *out, int room)
+{
+	char copy[256], *save = NULL;
+	int n = 0;
+
+	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
+		return -EINVAL;
+	for (char *w = strtok_r(copy, ",", &save); w; w = strtok_r(NULL, ",", &save))
+		if (n == room || cmd_number(w, min, max, &out[n++]) < 0)
+			return -EINVAL;
+	return n ? n : -EINVAL;
+}

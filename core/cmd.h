@@ -91,4 +91,11 @@ int cmd_options(const struct command *cmd, int argc, char **argv, const struct c
 int cmd_number(const char *s, unsigned long long min, unsigned long long max,
 	       unsigned long long *out);
 
+/*
+ * cmd_numbers - "64M,256M": such numbers with commas between them, at most `room`. Gives how many,
+ * or -EINVAL without a message: one is none, there are more, or there is none at all.
+ */
+int cmd_numbers(const char *text, unsigned long long min, unsigned long long max,
+		unsigned long long *out, int room);
+
 #endif
