@@ -142,11 +142,23 @@ static int place_full(const struct planning *pl, const struct tenant_want *w, un
 					 "%s%s has %u%s", used ? ", " : "", pf->w->pf.name,
 					 pf->limit, pf->fixed ? " while a VF is in use" : "");
 	}
+	if (!pl->n_pf)
+		return plan_refuse(pl, w->line, -ENODEV,
+				   "tenant %s wants %u VFs, and this host has no NIC with SR-IOV; "
+				   "put one in, or switch SR-IOV on in its firmware (see 'fourlane "
+				   "nics')",
+				   w->name, w->vfs);
+	if (!pfs[0])
+		return plan_refuse(pl, w->line, -ENOSPC,
+				   "tenant %s wants %u VFs, and no PF may be carved: pfs matches "
+				   "none that is here, or it carries the default route; see "
+				   "'fourlane nics' and name one",
+				   w->name, w->vfs);
 	return plan_refuse(pl, w->line, -ENOSPC,
 			   "tenant %s wants %u VFs, and there is none for its VF number %u: PFs "
 			   "have %u for tenants in "
 			   "all (%s)%s; ask for fewer or name more PFs in pfs",
-			   w->name, w->vfs, nth + 1, room, pfs[0] ? pfs : "no PF may be carved",
+			   w->name, w->vfs, nth + 1, room, pfs,
 			   w->numa != TENANT_ANY ? ", not all on its NUMA node" : "");
 }
 
