@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/paths.h"
+#include "helper_vf_driver.h"
 
 /* --- VFs ------------------------------------------------------------------ */
 /* Like a real NIC's: offset 80h, stride 2. */
@@ -241,33 +242,15 @@ static int fake_vf_write(void *opaque, unsigned int ifindex, unsigned int vf, en
 {
 	struct fake_nic *f = opaque;
 	struct fake_pf *pf = find_pf(f, ifindex);
-	struct vf_settings *v;
 
 	if (!pf || vf >= *pf->n_vfs)
 		return -EINVAL;
-	v = &pf->vf[vf];
 	if (s == f->refuse)
 		return f->refuse_errno;
 	f->n_writes++;
 	if (f->ignore_writes)
 		return 0;
-	if (s == VF_MAC)
-		memcpy(v->mac, to->mac, 6);
-	if (s == VF_VLAN) {
-		v->vlan = to->vlan;
-		v->qos = to->qos;
-		v->proto = to->proto;
-	}
-	if (s == VF_RATE) {
-		v->max_tx_mbit = to->max_tx_mbit;
-		v->min_tx_mbit = to->min_tx_mbit;
-	}
-	if (s == VF_SPOOF)
-		v->spoof_check = to->spoof_check;
-	if (s == VF_TRUST)
-		v->trust = to->trust;
-	if (s == VF_LINK)
-		v->link = to->link;
+	vf_driver_take(&pf->vf[vf], s, to);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 
 #include "core/err.h"
 #include "core/paths.h"
+#include "helper_vf_driver.h"
 
 #define TOTAL_VFS 7
 #define IFINDEX   4 /* of the first PF */
@@ -182,29 +183,11 @@ static int kernel_file(struct tenant_host *h, const char *path, const char *text
 static int kernel_setting(struct tenant_host *h, unsigned int pf, unsigned int idx,
 			  enum vf_setting s, const struct vf_settings *to)
 {
-	struct vf_settings *v = &h->pf[pf].vf[idx];
-
 	if (idx >= h->pf[pf].n_vfs)
 		return -EINVAL;
 	if (s == h->refuse)
 		return h->refuse_errno;
-	if (s == VF_MAC)
-		memcpy(v->mac, to->mac, 6);
-	if (s == VF_VLAN) {
-		v->vlan = to->vlan;
-		v->qos = to->qos;
-		v->proto = to->proto;
-	}
-	if (s == VF_RATE) {
-		v->max_tx_mbit = to->max_tx_mbit;
-		v->min_tx_mbit = to->min_tx_mbit;
-	}
-	if (s == VF_SPOOF)
-		v->spoof_check = to->spoof_check;
-	if (s == VF_TRUST)
-		v->trust = to->trust;
-	if (s == VF_LINK)
-		v->link = to->link;
+	vf_driver_take(&h->pf[pf].vf[idx], s, to);
 	return 0;
 }
 
