@@ -340,6 +340,7 @@ int tenant_host_setup(void **state)
 	snprintf(h->env.state_dir, sizeof(h->env.state_dir), "%s", h->t.state);
 	snprintf(h->env.run_dir, sizeof(h->env.run_dir), "%s/run", h->t.root);
 	h->refuse = VF_N_SETTINGS;
+	th_show_self(h);
 	err_set_sink(keep_line, h);
 	*state = h;
 	return 0;

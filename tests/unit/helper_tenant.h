@@ -42,7 +42,10 @@ struct tenant_host {
 	char said[8192];          /* messages, a line each */
 };
 
-/* tenant_host_setup/teardown - for cmocka; *state is a struct tenant_host. */
+/*
+ * tenant_host_setup/teardown - for cmocka; *state is a struct tenant_host. The process that sets up
+ * is one of those that the host has.
+ */
 int tenant_host_setup(void **state);
 int tenant_host_teardown(void **state);
 
@@ -50,7 +53,7 @@ int tenant_host_teardown(void **state);
 int th_apply(struct tenant_host *h, const char *yaml, size_t *changed);
 /* th_number - how many VFs the PF gets, as by an operator's echo. */
 void th_number(struct tenant_host *h, unsigned int pf, unsigned int n);
-/* th_show_self - this process is one of the host's: for leases. */
+/* th_show_self - a child of that process is one of them too: for leases. */
 void th_show_self(struct tenant_host *h);
 /* th_reboot - another boot: no VFs, drivers probe, another boot id. */
 void th_reboot(struct tenant_host *h);

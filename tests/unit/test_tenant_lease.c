@@ -39,7 +39,6 @@ static int setup(void **state)
 	if (tenant_host_setup(state) != 0)
 		return -1;
 	h = *state;
-	th_show_self(h);
 	h->env.wait_ms = 100;
 	return 0;
 }

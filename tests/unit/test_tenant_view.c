@@ -22,13 +22,7 @@ static const char yaml[] = "version: 1\npfs:\n  - match: {pci: \"0000:01:00.0\"}
 
 static int setup(void **state)
 {
-	struct tenant_host *h;
-
-	if (tenant_host_setup(state) != 0)
-		return -1;
-	h = *state;
-	th_show_self(h);
-	return th_apply(h, yaml, NULL);
+	return tenant_host_setup(state) != 0 ? -1 : th_apply(*state, yaml, NULL);
 }
 
 static void look(struct tenant_host *h, struct tenant_view *v)
