@@ -16,13 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "helper_kill.h"
 #include "helper_tenant.h"
 
 #define PFS \
@@ -359,54 +359,16 @@ static bool changes(const struct user_regs_struct *r)
 	}
 }
 
-static _Noreturn void victim(struct tenant_host *h, struct deed *d)
+struct deed_there {
+	struct tenant_host *h;
+	struct deed d;
+};
+
+static void do_it_there(void *opaque)
 {
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(99);
-	raise(SIGSTOP);
-	do_deed(h, d);
-	_exit(0);
-}
+	struct deed_there *it = opaque;
 
-static bool next_stop(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSTOPPED(status))
-		return true;
-	assert_true(WIFEXITED(status));
-	return false;
-}
-
-/* Kills the deed before its change number `at` (from 1): 1. 0 when it ended before, -1: no ptrace.
- */
-static int kill_at(struct tenant_host *h, struct deed *d, unsigned int at)
-{
-	struct user_regs_struct regs;
-	unsigned int seen = 0;
-	int status;
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-		victim(h, d);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (!WIFSTOPPED(status))
-		return -1;
-	while (next_stop(pid)) {
-		assert_int_equal(ptrace(PTRACE_GETREGS, pid, NULL, &regs), 0);
-		if (changes(&regs) && !h->busy && ++seen == at) {
-			kill(pid, SIGKILL);
-			assert_int_equal(waitpid(pid, &status, 0), pid);
-			return 1;
-		}
-		if (!next_stop(pid))
-			break;
-	}
-	return 0;
+	do_deed(it->h, &it->d);
 }
 
 static void kill_everywhere(struct tenant_host *h, const struct states *s, const struct way *w,
@@ -414,11 +376,14 @@ static void kill_everywhere(struct tenant_host *h, const struct states *s, const
 {
 	/* the ways do much of the same: each has some of the places, in a soak all */
 	for (unsigned int at = soak() ? 1 : 1 + (unsigned int)(w - ways);; at += soak() ? 1 : 5) {
-		struct deed d = { .yaml = w->to };
+		struct deed_there it = { .h = h, .d = { .yaml = w->to } };
+		const struct kill_victim victim = {
+			.act = do_it_there, .opaque = &it, .changes = changes, .busy = &h->busy
+		};
 		int ret;
 
 		must(h, w->from, state_of(s, w->from), w->name, at);
-		ret = kill_at(h, &d, at);
+		ret = kill_at_change(&victim, at, false);
 		if (ret < 0)
 			skip();
 		th_calm(h);

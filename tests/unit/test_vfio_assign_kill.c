@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,12 +17,11 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "helper_kill.h"
 #include "helper_vfio_assign.h"
 
 enum action { ASSIGN, ASSIGN_KEEP, UNASSIGN };
@@ -45,63 +43,31 @@ static bool changes(const struct user_regs_struct *r)
 	}
 }
 
-static _Noreturn void victim(struct host *h, enum action what)
+struct doing {
+	struct host *h;
+	enum action what;
+};
+
+static void do_it(void *opaque)
 {
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(99);
-	raise(SIGSTOP);
-	if (what == UNASSIGN)
-		host_unassign(h, NIC);
+	const struct doing *d = opaque;
+
+	if (d->what == UNASSIGN)
+		host_unassign(d->h, NIC);
 	else
-		host_assign(h, NIC, NULL, what == ASSIGN_KEEP ? VFIO_ASSIGN_KEEP : 0);
-	_exit(0);
+		host_assign(d->h, NIC, NULL, d->what == ASSIGN_KEEP ? VFIO_ASSIGN_KEEP : 0);
 }
 
-/* To the next system call's entry or exit; false when the victim has ended. */
-static bool next_stop(pid_t pid)
+/* Kills the action before or after its change number `at`; kill_at_change()'s answer. */
+static int kill_at(struct host *h, enum action what, unsigned int at, bool after)
 {
-	int status;
-
-	assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSTOPPED(status))
-		return true;
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-	return false;
-}
-
-/* Runs the action until change number `at` (from 1) and kills it there, before or after: 1. 0 when
- * it came to its end before that, -1 when it cannot be traced here. */
-static int kill_at(struct host *h, enum action what, int at, bool after)
-{
-	struct user_regs_struct regs;
-	int status, seen = 0;
-	pid_t pid;
+	struct doing d = { .h = h, .what = what };
+	const struct kill_victim victim = {
+		.act = do_it, .opaque = &d, .changes = changes, .busy = h->busy
+	};
 
 	*h->busy = 0;
-	pid = fork();
-	if (pid == 0)
-		victim(h, what);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (!WIFSTOPPED(status))
-		return -1;
-	while (next_stop(pid)) {
-		bool hit;
-
-		assert_int_equal(ptrace(PTRACE_GETREGS, pid, NULL, &regs), 0);
-		hit = changes(&regs) && !*h->busy && ++seen == at;
-		if (!hit && !next_stop(pid)) /* the way out of the call */
-			return 0;
-		if (!hit)
-			continue;
-		if (after && !next_stop(pid))
-			return 0;
-		kill(pid, SIGKILL);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		return 1;
-	}
-	return 0;
+	return kill_at_change(&victim, at, after);
 }
 
 static int setup(void **state)
@@ -126,9 +92,9 @@ static int teardown(void **state)
 
 /* Gives how many steps there were. Before each, `first` (or nothing) brings the NIC to where the
  * action begins. */
-static int kill_everywhere(struct host *h, enum action what, unsigned int first)
+static unsigned int kill_everywhere(struct host *h, enum action what, unsigned int first)
 {
-	for (int at = 1;; at++) {
+	for (unsigned int at = 1;; at++) {
 		for (int after = 0; after < 2; after++) {
 			int ret;
 
@@ -167,7 +133,7 @@ static void what_a_killed_assign_has_left_keeps_nothing_from_working(void **stat
 	struct host *h = *state;
 	int ret = 1;
 
-	for (int at = 1; ret > 0; at++) {
+	for (unsigned int at = 1; ret > 0; at++) {
 		ret = kill_at(h, ASSIGN_KEEP, at, false);
 		if (ret < 0)
 			skip();
