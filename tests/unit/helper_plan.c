@@ -2,9 +2,14 @@
 /* Plans on a made-up host (see helper_plan.h). */
 #include "helper_plan.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "core/paths.h"
 
@@ -41,6 +46,16 @@ struct tenant_plan *plan_of(struct fake_nic *f, const char *yaml, int *ret)
 	tenant_world_free(w);
 	tenant_store_close(st);
 	tenant_file_free(file);
+	return p;
+}
+
+struct tenant_plan *plan_good(struct fake_nic *f, const char *yaml)
+{
+	int ret;
+	struct tenant_plan *p = plan_of(f, yaml, &ret);
+
+	if (ret < 0)
+		fail_msg("refused: %s", f->said);
 	return p;
 }
 

@@ -14,6 +14,8 @@
  * is called "t.yaml" in messages.
  */
 struct tenant_plan *plan_of(struct fake_nic *f, const char *yaml, int *ret);
+/* plan_good - the same, for a text that is not to be refused. */
+struct tenant_plan *plan_good(struct fake_nic *f, const char *yaml);
 /* plan_take - plans, takes all steps, and has the store know it. Gives the number of steps. */
 size_t plan_take(struct fake_nic *f, const char *yaml);
 /* plan_has - a step with this text is in the plan; gives its place from 1, or 0. */

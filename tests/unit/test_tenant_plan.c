@@ -18,16 +18,6 @@
 #define HEAD    "version: 1\ntenants:\n"
 #define RULE(x) "version: 1\npfs:\n  - " x "\ntenants:\n"
 
-static struct tenant_plan *good(struct fake_nic *f, const char *yaml)
-{
-	int ret;
-	struct tenant_plan *p = plan_of(f, yaml, &ret);
-
-	if (ret < 0)
-		fail_msg("refused: %s", f->said);
-	return p;
-}
-
 static void has(const struct tenant_plan *p, const char *text)
 {
 	if (!plan_has(p, text)) {
@@ -48,7 +38,7 @@ static void in_order(const struct tenant_plan *p, const char *first, const char 
 
 static void nothing_left(struct fake_nic *f, const char *yaml)
 {
-	struct tenant_plan *p = good(f, yaml);
+	struct tenant_plan *p = plan_good(f, yaml);
 
 	if (p->n_steps) {
 		plan_show(p);
@@ -75,7 +65,7 @@ static const char *places(const struct fake_nic *f, const struct tenant_plan *p)
 
 static void placed(struct fake_nic *f, const char *yaml, const char *want)
 {
-	struct tenant_plan *p = good(f, yaml);
+	struct tenant_plan *p = plan_good(f, yaml);
 
 	assert_string_equal(places(f, p), want);
 	tenant_plan_free(p);
@@ -87,7 +77,7 @@ static void plan_makes_vfs_sets_them_and_binds(void **state)
 	struct fake_nic *f = *state;
 	static const char yaml[] = HEAD "  acme: {vfs: 2, vlan: 100, max_tx_mbit: 1000, "
 					"mac: [02:00:00:00:00:01, 02:00:00:00:00:02]}\n";
-	struct tenant_plan *p = good(f, yaml);
+	struct tenant_plan *p = plan_good(f, yaml);
 
 	in_order(p, FAKE_PF ": autoprobe 1 -> 0", FAKE_PF ": VFs 0 -> 2");
 	in_order(p, FAKE_PF ": VFs 0 -> 2", FAKE_PF " VF 0: MAC none -> 02:00:00:00:00:01 (acme)");
@@ -115,8 +105,8 @@ static void plan_is_the_same_every_time(void **state)
 	json_t *o, *again;
 
 	fake_pf_add(f, "0000:02:00.0", "lab1", 7, -1);
-	p = good(f, yaml);
-	q = good(f, yaml);
+	p = plan_good(f, yaml);
+	q = plan_good(f, yaml);
 	o = tenant_plan_json(p);
 	again = tenant_plan_json(q);
 	assert_true(json_equal(o, again));
@@ -191,14 +181,14 @@ static void rules_say_what_may_be_carved(void **state)
 	placed(f, RULE("match: {pci: \"01:00.0\"}") "  a: {}\n", "a:lab0/0");
 	placed(f, RULE("match: {root_port: \"00:01.0\"}") "  a: {}\n", "a:lab0/0");
 	placed(f, RULE("match: {vendor: 8086, device: 10c9}") "  a: {}\n", "a:lab1/0");
-	p = good(f, RULE("match: {name: lab0}\n    vfs: 5\n    keep: 3") "  a: {vfs: 2}\n");
+	p = plan_good(f, RULE("match: {name: lab0}\n    vfs: 5\n    keep: 3") "  a: {vfs: 2}\n");
 	has(p, FAKE_PF ": VFs 0 -> 5");
 	assert_string_equal(places(f, p), "a:lab0/0 a:lab0/1");
 	tenant_plan_free(p);
-	p = good(f, RULE("match: {name: lab0}\n    keep: 3") "  a: {vfs: 2}\n");
+	p = plan_good(f, RULE("match: {name: lab0}\n    keep: 3") "  a: {vfs: 2}\n");
 	has(p, FAKE_PF ": VFs 0 -> 5");
 	tenant_plan_free(p);
-	p = good(f, RULE("match: {name: lab7}") "  {}\n");
+	p = plan_good(f, RULE("match: {name: lab7}") "  {}\n");
 	assert_true(plan_notes(p, "t.yaml:3: there is no such PF"));
 	tenant_plan_free(p);
 }
@@ -210,7 +200,7 @@ static void a_pf_with_the_default_route_is_left_out(void **state)
 
 	fake_pf_add(f, "0000:02:00.0", "lab1", 3, -1);
 	f->default_route = 4;
-	p = good(f, HEAD "  a: {}\n");
+	p = plan_good(f, HEAD "  a: {}\n");
 	assert_string_equal(places(f, p), "a:lab1/0");
 	assert_true(plan_notes(p, "lab0 carries the default route"));
 	tenant_plan_free(p);
@@ -264,13 +254,13 @@ static void a_changed_word_is_one_step(void **state)
 	struct tenant_plan *p;
 
 	plan_take(f, HEAD "  acme: {vfs: 2, vlan: 100}\n");
-	p = good(f, HEAD "  acme: {vfs: 2, vlan: 100, trust: on}\n");
+	p = plan_good(f, HEAD "  acme: {vfs: 2, vlan: 100, trust: on}\n");
 	has(p, FAKE_PF " VF 0: trust off -> on (acme)");
 	has(p, FAKE_PF " VF 1: trust off -> on (acme)");
 	assert_int_equal(p->n_steps, 2);
 	assert_int_equal(p->n_notes, 0);
 	tenant_plan_free(p);
-	p = good(f, HEAD "  acme: {vfs: 2}\n");
+	p = plan_good(f, HEAD "  acme: {vfs: 2}\n");
 	has(p, FAKE_PF " VF 0: VLAN 100 -> none (acme)");
 	tenant_plan_free(p);
 }
@@ -287,14 +277,14 @@ static void a_vf_that_changes_hands_is_reset_and_clean_first(void **state)
 	fake_file(f, "devices/pci0000:00/0000:00:01.0/0000:01:10.0/net/eth7/flags", "0x1002");
 	plan_take(f, RULE("match: {name: lab0}\n    vfs: 1") "  acme: {vlan: 100}\n");
 	assert_int_equal(f->vf[0].vlan, 100);
-	p = good(f, RULE("match: {name: lab0}\n    vfs: 1") "  beta: {vlan: 200}\n");
+	p = plan_good(f, RULE("match: {name: lab0}\n    vfs: 1") "  beta: {vlan: 200}\n");
 	in_order(p, FAKE_PF " VF 0: driver vfio-pci -> none (acme)", FAKE_PF " VF 0: reset (acme)");
 	in_order(p, FAKE_PF " VF 0: reset (acme)", FAKE_PF " VF 0: VLAN 100 -> 9 (acme)");
 	in_order(p, FAKE_PF " VF 0: VLAN 100 -> 9 (acme)", FAKE_PF " VF 0: VLAN 9 -> 200 (beta)");
 	in_order(p, FAKE_PF " VF 0: VLAN 9 -> 200 (beta)",
 		 FAKE_PF " VF 0: driver none -> vfio-pci (beta)");
 	tenant_plan_free(p);
-	p = good(f, HEAD "  {}\n");
+	p = plan_good(f, HEAD "  {}\n");
 	in_order(p, FAKE_PF " VF 0: reset (acme)", FAKE_PF " VF 0: VLAN 100 -> 9 (acme)");
 	has(p, FAKE_PF " VF 0: driver none -> igbvf (acme)");
 	tenant_plan_free(p);
@@ -310,7 +300,7 @@ static void release_puts_the_number_back(void **state)
 
 	plan_take(f, HEAD "  acme: {vfs: 2, vlan: 100}\n");
 	assert_int_equal(f->n_vfs, 2);
-	p = good(f, NULL);
+	p = plan_good(f, NULL);
 	in_order(p, FAKE_PF " VF 1: driver vfio-pci -> none (acme)", FAKE_PF " VF 1: reset (acme)");
 	in_order(p, FAKE_PF " VF 1: VLAN 100 -> none (acme)", FAKE_PF ": VFs 2 -> 0");
 	in_order(p, FAKE_PF ": VFs 2 -> 0", FAKE_PF ": autoprobe 0 -> 1");
@@ -318,7 +308,7 @@ static void release_puts_the_number_back(void **state)
 	tenant_plan_free(p);
 	plan_take(f, NULL);
 	assert_int_equal(f->n_vfs, 0);
-	p = good(f, NULL);
+	p = plan_good(f, NULL);
 	assert_int_equal(p->n_steps, 0);
 	tenant_plan_free(p);
 }
@@ -332,7 +322,7 @@ static void what_somebody_else_set_is_named_and_put_right(void **state)
 	plan_take(f, yaml);
 	f->vf[1].vlan = 7;
 	fake_driver(f, 0, NULL);
-	p = good(f, yaml);
+	p = plan_good(f, yaml);
 	assert_true(plan_notes(p, "VF 1 of lab0 (tenant acme): VLAN 7"));
 	assert_true(plan_notes(p, "somebody else set it"));
 	assert_true(plan_notes(p, "driver none, not vfio-pci: somebody else bound it"));
@@ -341,7 +331,7 @@ static void what_somebody_else_set_is_named_and_put_right(void **state)
 	assert_int_equal(p->n_steps, 2);
 	tenant_plan_free(p);
 	fake_vfs(f, &f->pf[0], 0);
-	p = good(f, yaml);
+	p = plan_good(f, yaml);
 	assert_true(plan_notes(p, "somebody else took them away"));
 	has(p, FAKE_PF ": VFs 0 -> 2");
 	has(p, FAKE_PF " VF 0: spoof check unknown -> on (acme)"); /* it is another VF now */
@@ -350,7 +340,7 @@ static void what_somebody_else_set_is_named_and_put_right(void **state)
 	nothing_left(f, yaml);
 	/* a module that is loaded later would take VFs that have no driver yet */
 	fake_file(f, "devices/pci0000:00/0000:00:01.0/" FAKE_PF "/sriov_drivers_autoprobe", "1");
-	p = good(f, yaml);
+	p = plan_good(f, yaml);
 	has(p, FAKE_PF ": autoprobe 1 -> 0");
 	tenant_plan_free(p);
 }
@@ -363,11 +353,11 @@ static void after_a_boot_the_same_vfs_come_back(void **state)
 
 	plan_take(f, HEAD "  aa: {}\n  acme: {vfs: 2, vlan: 100}\n");
 	plan_take(f, yaml); /* aa has left index 0 */
-	was = good(f, yaml);
+	was = plan_good(f, yaml);
 	assert_string_equal(places(f, was), "acme:lab0/1 acme:lab0/2");
 	fake_vfs(f, &f->pf[0], 0);
 	fake_file(f, "../proc/sys/kernel/random/boot_id", "33333333-4444");
-	p = good(f, yaml);
+	p = plan_good(f, yaml);
 	assert_string_equal(places(f, p), "acme:lab0/1 acme:lab0/2");
 	assert_memory_equal(p->slots[0].set.mac, was->slots[0].set.mac, 6);
 	has(p, FAKE_PF ": VFs 0 -> 3");
@@ -385,14 +375,14 @@ static void more_vfs_go_through_none_when_nobody_minds(void **state)
 	struct tenant_plan *p;
 
 	plan_take(f, HEAD "  acme: {vfs: 2}\n");
-	p = good(f, yaml);
+	p = plan_good(f, yaml);
 	has(p, FAKE_PF ": VFs 2 -> 4");
 	assert_string_equal(places(f, p), "acme:lab0/0 acme:lab0/1 acme:lab0/2 acme:lab0/3");
 	tenant_plan_free(p);
 	plan_take(f, yaml);
 	nothing_left(f, yaml);
 	/* fewer is no reason to take them all away */
-	p = good(f, HEAD "  acme: {vfs: 1}\n");
+	p = plan_good(f, HEAD "  acme: {vfs: 1}\n");
 	assert_int_equal(plan_has(p, FAKE_PF ": VFs 4 -> 1"), 0);
 	tenant_plan_free(p);
 }
@@ -415,7 +405,7 @@ static void a_renamed_netdev_is_the_same_pf(void **state)
 static void auto_macs_are_stable_local_and_unique(void **state)
 {
 	struct fake_nic *f = *state;
-	struct tenant_plan *p = good(f, HEAD "  acme: {vfs: 3}\n"), *q;
+	struct tenant_plan *p = plan_good(f, HEAD "  acme: {vfs: 3}\n"), *q;
 	char text[18];
 
 	for (int i = 0; i < 3; i++) {
@@ -427,7 +417,7 @@ static void auto_macs_are_stable_local_and_unique(void **state)
 	vf_mac_text(p->slots[1].set.mac, text);
 	fake_file(f, "devices/virtual/net/tap3/address", text);
 	fake_link(f, "class/net/tap3", "devices/virtual/net/tap3");
-	q = good(f, HEAD "  acme: {vfs: 3}\n");
+	q = plan_good(f, HEAD "  acme: {vfs: 3}\n");
 	assert_memory_equal(q->slots[0].set.mac, p->slots[0].set.mac, 6);
 	assert_memory_not_equal(q->slots[1].set.mac, p->slots[1].set.mac, 6);
 	tenant_plan_free(q);
@@ -446,7 +436,7 @@ static void listed_macs_go_to_their_vfs(void **state)
 	plan_take(f, HEAD "  acme: {vfs: 2, mac: [02:00:00:00:00:01, 02:00:00:00:00:02]}\n");
 	assert_int_equal(f->vf[1].mac[5], 2);
 	/* the two change places: that is no duplicate */
-	p = good(f, HEAD "  acme: {vfs: 2, mac: [02:00:00:00:00:02, 02:00:00:00:00:01]}\n");
+	p = plan_good(f, HEAD "  acme: {vfs: 2, mac: [02:00:00:00:00:02, 02:00:00:00:00:01]}\n");
 	has(p, FAKE_PF " VF 0: MAC 02:00:00:00:00:01 -> 02:00:00:00:00:02 (acme)");
 	tenant_plan_free(p);
 }
@@ -460,14 +450,14 @@ static void netdevsim_has_no_driver_group_or_reset(void **state)
 	struct tenant_plan *p;
 
 	fake_pf_add(f, "netdevsim1", "sim0", 256, -1);
-	p = good(f, yaml);
+	p = plan_good(f, yaml);
 	has(p, "netdevsim1: VFs 0 -> 3");
 	has(p, "netdevsim1 VF 2: VLAN none -> 5 (acme)");
 	assert_string_equal(p->slots[0].driver, "none");
 	tenant_plan_free(p);
 	plan_take(f, yaml);
 	nothing_left(f, yaml);
-	p = good(f, NULL);
+	p = plan_good(f, NULL);
 	has(p, "netdevsim1: VFs 3 -> 0");
 	for (size_t i = 0; i < p->n_steps; i++)
 		assert_true(p->steps[i].kind == STEP_SETTING || p->steps[i].kind == STEP_NUM_VFS);

@@ -41,16 +41,6 @@ static void refused(struct fake_nic *f, const char *yaml, int want, const char *
 	assert_int_equal(f->n_writes, n_writes);
 }
 
-static struct tenant_plan *good(struct fake_nic *f, const char *yaml)
-{
-	int ret;
-	struct tenant_plan *p = plan_of(f, yaml, &ret);
-
-	if (ret < 0)
-		fail_msg("refused: %s", f->said);
-	return p;
-}
-
 /* Takes the lease of the VF as --nic vf does; a descriptor to close. */
 static int lease(struct fake_nic *f, unsigned int idx, const char *who)
 {
@@ -92,8 +82,8 @@ static void a_host_without_an_iommu_has_no_vfio(void **state)
 	fake_remove(f, "kernel/iommu_groups");
 	refused(f, HEAD "  acme: {}\n", -ENODEV,
 		"t.yaml:3: tenant acme: driver vfio-pci needs an IOMMU");
-	tenant_plan_free(good(f, HEAD "  acme: {driver: none}\n"));
-	tenant_plan_free(good(f, HEAD "  acme: {driver: igbvf}\n"));
+	tenant_plan_free(plan_good(f, HEAD "  acme: {driver: none}\n"));
+	tenant_plan_free(plan_good(f, HEAD "  acme: {driver: igbvf}\n"));
 }
 
 static void netdevsim_takes_no_driver(void **state)
@@ -103,7 +93,7 @@ static void netdevsim_takes_no_driver(void **state)
 	fake_pf_add(f, "netdevsim1", "sim0", 256, -1);
 	refused(f, SIM "  acme: {driver: vfio-pci}\n", -EOPNOTSUPP,
 		"t.yaml:4: tenant acme: VFs of sim0 are no PCI functions and take no driver");
-	tenant_plan_free(good(f, SIM "  acme: {driver: none}\n"));
+	tenant_plan_free(plan_good(f, SIM "  acme: {driver: none}\n"));
 }
 
 /* --- MACs ----------------------------------------------------------------- */
@@ -118,7 +108,7 @@ static void macs_of_others_on_this_host(void **state)
 	refused(f, HEAD "  acme: {mac: 02:00:00:00:00:09}\n", -EEXIST,
 		"VF 6 of lab0 has the MAC 02:00:00:00:00:09 already");
 	memcpy(f->vf[0].mac, (uint8_t[]){ 2, 0, 0, 0, 0, 8 }, 6);
-	tenant_plan_free(good(f, HEAD "  acme: {mac: 02:00:00:00:00:08}\n")); /* the very VF */
+	tenant_plan_free(plan_good(f, HEAD "  acme: {mac: 02:00:00:00:00:08}\n")); /* the very VF */
 }
 
 /* A listed MAC that another tenant was given before. */
@@ -147,7 +137,7 @@ static void a_leased_vf_keeps_the_number(void **state)
 		"VF 1 is in use: guest web1");
 	refused(f, HEAD "  acme: {vfs: 3}\n", -ENOSPC, "lab0 has 2 while a VF is in use");
 	close(fd);
-	tenant_plan_free(good(f, HEAD "  acme: {vfs: 3}\n"));
+	tenant_plan_free(plan_good(f, HEAD "  acme: {vfs: 3}\n"));
 }
 
 static void an_assigned_vf_keeps_the_number(void **state)
@@ -180,7 +170,7 @@ static void a_leased_vf_does_not_go(void **state)
 		-EBUSY, "t.yaml:5: tenant acme: VF 1 of lab0 would get another MAC");
 	/* its settings may change under the guest, and put right what somebody set */
 	f->vf[1].mac[5] ^= 1;
-	tenant_plan_free(good(f, HEAD "  acme: {vfs: 2, vlan: 6}\n"));
+	tenant_plan_free(plan_good(f, HEAD "  acme: {vfs: 2, vlan: 6}\n"));
 	close(fd);
 }
 
@@ -191,7 +181,7 @@ static void another_device_in_its_place(void **state)
 	plan_take(f, HEAD "  acme: {}\n");
 	fake_file(f, "devices/pci0000:00/0000:00:01.0/" FAKE_PF "/device", "0x1521");
 	refused(f, HEAD "  acme: {}\n", -ENXIO, "8086:10c9, now it is 8086:1521");
-	tenant_plan_free(good(f, NULL));
+	tenant_plan_free(plan_good(f, NULL));
 }
 
 /* --- groups --------------------------------------------------------------- */
@@ -210,7 +200,7 @@ static void two_tenants_in_one_group(void **state)
 	plan_take(f, HEAD "  acme: {}\n  beta: {}\n");
 	fake_group(f, &f->pf[0], 1, 10);
 	refused(f, HEAD "  acme: {}\n  beta: {}\n", -EBUSY, "would share IOMMU group 10");
-	p = good(f, NULL);
+	p = plan_good(f, NULL);
 	assert_true(p->n_steps > 0);
 	tenant_plan_free(p);
 }
@@ -225,7 +215,7 @@ static void what_the_driver_refuses_is_refused_with_its_source(void **state)
 	refused(f, HEAD "  acme: {vlan: 5, proto: 802.1ad}\n", -EOPNOTSUPP, "802.1ad (driver igb");
 	refused(f, HEAD "  acme: {link: on}\n", -EOPNOTSUPP, "link (driver igb");
 	/* what is as it is wanted needs no driver */
-	tenant_plan_free(good(f, HEAD "  acme: {link: auto, min_tx_mbit: 0, vlan: 0}\n"));
+	tenant_plan_free(plan_good(f, HEAD "  acme: {link: auto, min_tx_mbit: 0, vlan: 0}\n"));
 }
 
 static void what_nobody_knows_is_tried_first_on_one_vf(void **state)
@@ -241,7 +231,7 @@ static void what_nobody_knows_is_tried_first_on_one_vf(void **state)
 
 	fake_link(f, "devices/pci0000:00/0000:00:01.0/" FAKE_PF "/driver",
 		  "bus/pci/drivers/newnic");
-	p = good(f, yaml);
+	p = plan_good(f, yaml);
 	assert_true(plan_has(p, FAKE_PF " VF 0: link state on: unknown whether the driver takes it "
 					"(link): will be tried first (acme)"));
 	for (size_t i = 0; i < p->n_steps; i++)
@@ -259,8 +249,9 @@ static void what_nobody_knows_is_tried_first_on_one_vf(void **state)
 	/* not on a VF that a guest has */
 	plan_take(f, yaml);
 	fd = lease(f, 0, "guest web1");
-	p = good(f, HEAD "  acme: {vfs: 3, vlan: 7, link: on, trust: on, mac: [02:00:00:00:00:01, "
-			 "02:00:00:00:00:02, 02:00:00:00:00:03]}\n");
+	p = plan_good(f, HEAD
+		      "  acme: {vfs: 3, vlan: 7, link: on, trust: on, mac: [02:00:00:00:00:01, "
+		      "02:00:00:00:00:02, 02:00:00:00:00:03]}\n");
 	assert_true(plan_has(p, FAKE_PF " VF 1: trust on: unknown whether the driver takes it "
 					"(trust): will be tried first (acme)"));
 	tenant_plan_free(p);
@@ -298,7 +289,7 @@ static void what_is_not_said_is_not_demanded(void **state)
 	vf_caps_learn(&f->env, st, &pf, CAN_TRUST, -EOPNOTSUPP);
 	vf_caps_learn(&f->env, st, &pf, CAN_MAC, 0);
 	tenant_store_close(st);
-	p = good(f, HEAD "  acme: {trust: off}\n");
+	p = plan_good(f, HEAD "  acme: {trust: off}\n");
 	for (size_t i = 0; i < p->n_steps; i++)
 		if (p->steps[i].kind == STEP_SETTING)
 			assert_int_equal(p->steps[i].setting, VF_MAC);
@@ -306,7 +297,7 @@ static void what_is_not_said_is_not_demanded(void **state)
 	assert_false(p->slots[0].set.known & VF_BIT(VF_SPOOF));
 	tenant_plan_free(p);
 	plan_take(f, HEAD "  acme: {}\n");
-	p = good(f, HEAD "  acme: {}\n");
+	p = plan_good(f, HEAD "  acme: {}\n");
 	assert_int_equal(p->n_steps, 0);
 	tenant_plan_free(p);
 	refused(f, HEAD "  acme: {trust: on}\n", -EOPNOTSUPP, "trust (tried on");
