@@ -15,6 +15,7 @@
 #include "bench/bench_dma.h"
 #include "core/cmd.h"
 #include "core/err.h"
+#include "helper_count.h"
 #include "helper_schema.h"
 #include "helper_vfio_tree.h"
 
@@ -356,17 +357,6 @@ static struct dma_table *table(void)
 	return t;
 }
 
-static unsigned int lines(const char *text, const char *want)
-{
-	unsigned int n = 0;
-
-	while ((text = strstr(text, want))) {
-		n++;
-		text++;
-	}
-	return n;
-}
-
 static void plan_has_every_row_once(void **state)
 {
 	struct dma_table *t = table();
@@ -390,13 +380,13 @@ static void text_has_rows_and_reasons(void **state)
 
 	dma_report(t, f);
 	fclose(f);
-	assert_int_equal(lines(text, "12.50 (12.00-14.00)"), 6);
-	assert_int_equal(lines(text, "0.500 (0.400-0.600)"), 6);
-	assert_int_equal(lines(text, " 5.00 "), 6); /* GiB/s of 64 MiB in 12.5 ms */
-	assert_int_equal(lines(text, "only 50 % huge"), 2);
+	assert_int_equal(count_words(text, "12.50 (12.00-14.00)"), 6);
+	assert_int_equal(count_words(text, "0.500 (0.400-0.600)"), 6);
+	assert_int_equal(count_words(text, " 5.00 "), 6); /* GiB/s of 64 MiB in 12.5 ms */
+	assert_int_equal(count_words(text, "only 50 % huge"), 2);
 	/* one line for what lacks the same */
-	assert_int_equal(lines(text, "skipped: 3 GiB are there; free some"), 1);
-	assert_int_equal(lines(text, "skipped: there is no /dev/iommu; load it"), 1);
+	assert_int_equal(count_words(text, "skipped: 3 GiB are there; free some"), 1);
+	assert_int_equal(count_words(text, "skipped: there is no /dev/iommu; load it"), 1);
 	assert_non_null(strstr(text, "iommufd  all"));
 	assert_non_null(strstr(text, "medians of 5 runs"));
 	free(text);

@@ -20,6 +20,7 @@
 #include "core/err.h"
 #include "core/guest_watch.h"
 #include "core/prep_priv.h"
+#include "helper_count.h"
 #include "iommu/iommu.h"
 
 static bool parse(const char *text, struct iommu_fault *f)
@@ -299,11 +300,7 @@ static void hear(void *opaque, const char *line)
 
 static unsigned int lines(const char *word)
 {
-	unsigned int n = 0;
-
-	for (const char *p = said; (p = strstr(p, word)); p++)
-		n++;
-	return n;
+	return count_words(said, word);
 }
 
 static int setup(void **state)

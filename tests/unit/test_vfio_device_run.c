@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <dirent.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -27,6 +26,7 @@
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/vm_priv.h"
+#include "helper_count.h"
 #include "vfio/vfio_priv.h"
 
 /* --- the kernel ------------------------------------------------------------- */
@@ -259,7 +259,7 @@ struct guest {
 	struct device *dev;
 	struct vfio_dev *v;
 	struct opts *opts;
-	int n_fds; /* open before */
+	unsigned int n_fds; /* open before */
 };
 
 static char said[4096]; /* messages, one a line */
@@ -275,22 +275,7 @@ static void hear(void *opaque, const char *line)
 
 static unsigned int lines(const char *word)
 {
-	unsigned int n = 0;
-
-	for (const char *p = said; (p = strstr(p, word)); p++)
-		n++;
-	return n;
-}
-
-static int count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
+	return count_words(said, word);
 }
 
 static void phys(unsigned int off, uint64_t val, unsigned int size)
@@ -384,7 +369,7 @@ static int start(struct guest *g, const char *words)
 static int teardown(void **state)
 {
 	struct guest *g = *state;
-	int left;
+	bool left;
 
 	device_destroy(g->dev);
 	opts_free(g->opts);
@@ -392,7 +377,7 @@ static int teardown(void **state)
 	mem_destroy(g->mem);
 	err_set_sink(NULL, NULL);
 	close(k.hw);
-	left = count_fds() - g->n_fds;
+	left = count_fds() != g->n_fds;
 	free(g);
 	/* every descriptor was closed, every mapping undone, and no rule of the kernel broken */
 	return left || k.n_maps || k.n_refused ? -1 : 0;

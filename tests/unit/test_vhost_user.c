@@ -3,7 +3,6 @@
  * The front-end of vhost-user against back-ends that are good, slow, dead and hostile: what they
  * are told, what survives a reconnect, and that neither descriptors nor threads stay behind.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -22,6 +21,7 @@
 
 #include "core/err.h"
 #include "core/proto/virtio_net_abi.h"
+#include "helper_count.h"
 #include "helper_vhost_be.h"
 #include "pv-net/vhost_user.h"
 
@@ -140,17 +140,6 @@ static uint64_t drain(int fd)
 	return read(fd, &n, sizeof(n)) < 0 ? 0 : n;
 }
 
-static unsigned int n_open(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 struct sink {
 	struct stats_sink sink;
 	const char *name;
@@ -251,7 +240,7 @@ static void first_handshake_fails_with_its_reason(void **state)
 		{ VHOST_USER_SET_OWNER, BE_REFUSE, -EPROTO },
 	};
 	struct fx *f = *state;
-	unsigned int before = n_open();
+	unsigned int before = count_fds();
 
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		unsigned int said = atomic_load(&f->n_said);
@@ -264,7 +253,7 @@ static void first_handshake_fails_with_its_reason(void **state)
 		assert_int_equal(atomic_load(&f->n_said), said + 1);
 		be_stop(&be);
 	}
-	assert_int_equal(n_open(), before);
+	assert_int_equal(count_fds(), before);
 }
 
 static void backend_without_version_1_is_refused(void **state)
@@ -602,7 +591,7 @@ static void backend_that_fails_anywhere_in_the_start_is_cut(void **state)
 	unsigned int lost = 0, before;
 	struct be be;
 
-	before = n_open();
+	before = count_fds();
 	connect_good(f, &be);
 	vhost_user_start(f->vu, FEATURES, f->ring, 2);
 	be_stop(&be);
@@ -623,7 +612,7 @@ static void backend_that_fails_anywhere_in_the_start_is_cut(void **state)
 	vhost_user_destroy(f->vu);
 	f->vu = NULL;
 	be_stop(&be);
-	assert_int_equal(n_open(), before);
+	assert_int_equal(count_fds(), before);
 }
 
 static void word_that_nobody_asked_for_ends_the_connection(void **state)
@@ -650,8 +639,8 @@ static void twenty_reconnects_leave_nothing_behind(void **state)
 		be_stop(&be);
 		await(&f->n_lost, i + 1);
 		if (i == 0)
-			before = n_open();
-		assert_int_equal(n_open(), before);
+			before = count_fds();
+		assert_int_equal(count_fds(), before);
 		be_init(&be);
 		reconnect(f, &be);
 		await(&f->n_up, i + 1);
