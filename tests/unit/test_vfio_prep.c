@@ -670,29 +670,37 @@ static void handed_in_device_tells_its_function(void **state)
 	close_given(&all);
 }
 
+/* A function of the guest comes with another descriptor than the guest has already: it is refused,
+ * and opened with that of the guest. given: where the function's own one is said. */
+static void must_be_the_guests(struct wanted *w, int *given, const char *another, int guests,
+			       const char *says)
+{
+	*given = open(another, O_RDWR | O_CLOEXEC);
+	assert_true(*given >= 0);
+	assert_int_equal(get(w), -EINVAL);
+	assert_non_null(strstr(said, says));
+	assert_int_equal(close(*given), 0); /* it is still the caller's */
+	*given = guests;
+	assert_int_equal(get(w), 0);
+}
+
 static void handed_in_iommufd_serves_all_functions(void **state)
 {
 	struct wanted w = { .host = NIC, .given = NONE_GIVEN },
 		      o = { .host = OTHER, .given = NONE_GIVEN };
 	struct vfio_given all;
-	int another;
 
 	open_given(&all);
-	another = open("/dev/zero", O_RDWR | O_CLOEXEC);
 	w.given.iommufd = all.iommufd;
 	assert_int_equal(get(&w), 0);
-	o.given.iommufd = another;
-	assert_int_equal(get(&o), -EINVAL);
-	assert_non_null(strstr(said, "is not the iommufd that the guest's other devices"));
-	o.given.iommufd = all.iommufd;
-	assert_int_equal(get(&o), 0);
+	must_be_the_guests(&o, &o.given.iommufd, "/dev/zero", all.iommufd,
+			   "is not the iommufd that the guest's other devices");
 	prep_guest_release(&guest);
 	k.attached = false; /* the functions' own descriptors are closed */
 	vfio_lent_give_back(&o.lent);
 	assert_false(k.ioas);
 	k.ioas = true; /* the second has no more to take away: the kernel would say so */
 	vfio_lent_give_back(&w.lent);
-	close(another);
 	close_given(&all);
 }
 
@@ -785,22 +793,16 @@ static void another_descriptor_of_the_guests_group_is_refused(void **state)
 	struct wanted w = { .host = NIC, .given = NONE_GIVEN },
 		      o = { .host = "0000:03:00.1", .given = NONE_GIVEN };
 	struct vfio_given all;
-	int another;
 
 	make_function("0000:03:00.1", GROUP, "vfio5");
 	open_given(&all);
-	another = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
 	w.given.group = all.group;
 	assert_int_equal(get(&w), 0);
-	o.given.group = another;
-	assert_int_equal(get(&o), -EINVAL);
-	assert_non_null(strstr(said, "that the guest has already"));
-	o.given.group = all.group;
-	assert_int_equal(get(&o), 0);
+	must_be_the_guests(&o, &o.given.group, "/dev/urandom", all.group,
+			   "that the guest has already");
 	assert_int_equal(o.lent.group, -1); /* the first gives it back */
 	prep_guest_release(&guest);
 	vfio_lent_give_back(&w.lent);
-	close(another);
 	close_given(&all);
 }
 
