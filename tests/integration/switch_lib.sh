@@ -12,7 +12,7 @@ switch_start() {
 	rm -f "$TMP/sw.out"
 	"$SW" --name "$SWN" --huge off --memory-mb 16 ${1:+--config "$1"} >"$TMP/sw.out" 2>>"$TMP/sw.err" &
 	SWITCH_PID=$!
-	wait_for 20 grep -qs serves "$TMP/sw.out"
+	wait_for 60 grep -qs serves "$TMP/sw.out"
 }
 switch_kill() { [ -z "$SWITCH_PID" ] || { kill -9 "$SWITCH_PID" 2>/dev/null; wait "$SWITCH_PID" 2>/dev/null; SWITCH_PID=; }; }
 fls() { "$FL" switch "$@" --switch "$SWN"; }
@@ -33,7 +33,7 @@ g_start() {
 	G_PID[$name]=$!
 	exec {fd}>"$TMP/$name.in"
 	G_IN[$name]=$fd
-	wait_for 20 grep -qs 'FL READY' "$TMP/$name.out"
+	wait_for 60 grep -qs 'FL READY' "$TMP/$name.out"
 }
 g_say() { printf %s "$2" >&"${G_IN[$1]}"; }
 g_mac() { sed -n 's/.*FL READY mac=\([^ ]*\).*/\1/p' "$TMP/$1.out"; }
