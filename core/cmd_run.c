@@ -123,6 +123,7 @@ static int run_words(const struct guest_words *w, const char *file, bool detach)
 				     .nics = w->nics,
 				     .disks = w->disks,
 				     .no_reboot = w->no_reboot,
+				     .no_reset = w->no_reset,
 				     .ready_fd = -1 };
 	unsigned long long mem_bytes, n_cpus;
 	struct cpu_pin pin;
@@ -173,6 +174,7 @@ static int run_run(int argc, char **argv)
 		{ .name = "nic", .list = &w.nics },
 		{ .name = "disk", .list = &w.disks },
 		{ .name = "no-reboot", .flag = &w.no_reboot },
+		{ .name = "no-reset", .flag = &w.no_reset },
 		{ .name = "detach", .flag = &detach },
 		{ 0 },
 	};
@@ -217,6 +219,8 @@ static const struct command run_command = {
 		 "  --detach          in the background once it runs; its name is printed (see "
 		 "console)\n"
 		 "  --no-reboot       a reset ends the run, with status 4\n"
+		 "  --no-reset        take functions of the host that cannot be reset, though "
+		 "another guest had them\n"
 		 "  --mem SIZE        guest memory, with K, M or G (default 256M)\n"
 		 "  --hugepages SIZE  2M or 1G: guest memory of huge pages that the host has set "
 		 "aside\n"
@@ -240,6 +244,8 @@ static const struct command run_command = {
 		 "the caller\n"
 		 "      vf,host=BDF[,mac=M][,vlan=N]                           an SR-IOV virtual "
 		 "function (see vf)\n"
+		 "      vf,tenant=NAME                                         one of a tenant's, "
+		 "as its file says (see tenant)\n"
 		 "            [,dma=auto|type1|iommufd]                        of both: how its "
 		 "DMA is "
 		 "mapped\n"

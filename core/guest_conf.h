@@ -17,7 +17,7 @@
 struct guest_words {
 	const char *name, *kernel, *initrd, *append, *mem, *hugepages, *cpus, *pin;
 	const char **nics, **disks; /* the array is the caller's to free */
-	bool prefault, no_reboot;
+	bool prefault, no_reboot, no_reset;
 };
 
 struct guest_conf;

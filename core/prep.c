@@ -23,6 +23,11 @@ const char *prep_guest_name(const struct prep_guest *g)
 	return g->name;
 }
 
+bool prep_guest_no_reset(const struct prep_guest *g)
+{
+	return g->no_reset;
+}
+
 uint64_t prep_guest_mem(const struct prep_guest *g)
 {
 	return g->mem_bytes;

@@ -18,6 +18,8 @@ struct prep_guest;
 /* prep_guest_name / prep_guest_mem - of the guest that is being prepared. */
 const char *prep_guest_name(const struct prep_guest *g);
 uint64_t prep_guest_mem(const struct prep_guest *g);
+/* prep_guest_no_reset - its user takes functions of the host that cannot be reset. */
+bool prep_guest_no_reset(const struct prep_guest *g);
 /*
  * A descriptor that several NICs of one guest share (the VFIO container). prep_shared_fd() gives
  * it, or -ENOENT; prep_set_shared_fd() stores it (the guest owns it from then on), and beside it a

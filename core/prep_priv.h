@@ -32,6 +32,7 @@ struct prep_guest {
 	const char *name;
 	uint64_t mem_bytes;
 	bool shares_memory; /* with another process, for a back-end */
+	bool no_reset;      /* the user accepts functions that cannot be reset */
 	struct prep_fd fd[RPC_MAX_FDS];
 	unsigned int n_fds;
 	/* VFIO: a container or an iommufd; a group and a device for each NIC */

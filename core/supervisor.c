@@ -850,6 +850,7 @@ int supervisor_run(const struct supervisor_conf *conf)
 	s->conf = conf;
 	s->guest.name = conf->name;
 	s->guest.mem_bytes = conf->mem_bytes;
+	s->guest.no_reset = conf->no_reset;
 	s->lock_fd = s->sig_fd = s->control = s->pid_fd = s->console_w = -1;
 	s->stdin_open = true;
 	s->sig_fd = s->guest.sig_fd = sup_signals();

@@ -26,6 +26,7 @@ struct supervisor_conf {
 	const char **nics;                    /* NULL-ended list of --nic strings, or NULL */
 	const char **disks;                   /* the same of --disk strings */
 	bool no_reboot; /* a reset ends the run (FL_RESET), else the guest starts again */
+	bool no_reset;  /* functions of the host that cannot be reset are accepted */
 	/* once the guest runs: away from the terminal, its console behind a socket and in a log,
 	 * and one byte into ready_fd, which is closed then. -1: in the foreground */
 	int ready_fd;

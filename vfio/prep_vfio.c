@@ -147,13 +147,13 @@ static int prep_reset(const struct vfio_prep *p, int dev, const char *methods, b
 			       "opening %s: a guest has had it and the kernel cannot reset it "
 			       "(reset methods: %s), so what that guest left in it would reach the "
 			       "next; give it to the host's driver in between ('fourlane unassign "
-			       "%s', then assign), or accept that with no-reset=on",
+			       "%s', then assign), or accept that with --no-reset",
 			       p->bdf, *methods ? methods : "none", p->bdf);
 	ret = vfio_used_mark(dir, p->bdf, node);
 	if (ret < 0 && !no_reset)
 		return err_ret(ret,
 			       "opening %s: noting in %s that a guest has it, as it cannot be "
-			       "reset: %s; make room, or go without with no-reset=on",
+			       "reset: %s; make room, or go without with --no-reset",
 			       p->bdf, dir, strerror(-ret));
 	return 0;
 }
@@ -192,7 +192,7 @@ static int prep_tell(const struct vfio_prep *p, struct prep_nic *nic, const char
 	return prep_set_opts(nic, "vfio,host=%s,guest=%s,reset=%s,dma=%s%s%s%s", p->bdf,
 			     prep_guest_name(p->g), *methods ? methods : "unknown",
 			     vfio_dma_name(p->dma), ioas, w->rombar ? "" : ",rombar=off",
-			     w->no_reset ? ",no-reset=on" : "");
+			     w->no_reset || prep_guest_no_reset(p->g) ? ",no-reset=on" : "");
 }
 
 /* Which function: by its address, by its own node's descriptor, or both. */
@@ -221,6 +221,7 @@ static int prep_find(struct vfio_prep *p, const char *host)
 
 int vfio_prep_function(struct vfio_prep *p, struct prep_nic *nic, const struct vfio_prep_words *w)
 {
+	bool no_reset = w->no_reset || prep_guest_no_reset(p->g);
 	char methods[64];
 	int dev, ret = prep_find(p, w->host);
 
@@ -235,7 +236,7 @@ int vfio_prep_function(struct vfio_prep *p, struct prep_nic *nic, const struct v
 		return ret;
 	vfio_reset_methods(p->host->sysfs, p->bdf, methods, sizeof(methods));
 	dev = p->dma == VFIO_DMA_TYPE1 ? vfio_prep_type1(p) : vfio_prep_iommufd(p);
-	ret = dev < 0 ? dev : prep_reset(p, dev, methods, w->no_reset);
+	ret = dev < 0 ? dev : prep_reset(p, dev, methods, no_reset);
 	if (ret < 0) {
 		if (dev >= 0)
 			close(dev);

@@ -7,6 +7,7 @@
  * for /dev/iommu, /dev/full for a container, /dev/urandom for a group.
  */
 #include <errno.h>
+#include <limits.h>
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 #include <setjmp.h>
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/paths.h"
 #include "core/prep_priv.h"
 #include "helper_count.h"
 #include "helper_vfio_tree.h"
@@ -276,13 +278,20 @@ static void node_is(const char *number, const char *target)
 	tree_link(&t, path, target);
 }
 
-static int setup(void **state)
+/* And a kernel in which nothing is open. */
+static void new_guest(void)
 {
-	fds_before = count_fds();
+	prep_guest_release(&guest);
 	memset(&k, 0, sizeof(k));
 	memset(&guest, 0, sizeof(guest));
 	guest.name = "red";
 	guest.mem_bytes = 64 << 20;
+}
+
+static int setup(void **state)
+{
+	fds_before = count_fds();
+	new_guest();
 	said[0] = '\0';
 	tree_create(&t);
 	chmod(t.root, 0755);
@@ -499,6 +508,29 @@ static const char *chosen(void)
 					      : "?";
 	prep_guest_release(&guest);
 	return way;
+}
+
+/* What an earlier guest left in it would reach the next, unless its user says otherwise. */
+static void what_cannot_be_reset_goes_to_no_second_guest(void **state)
+{
+	struct wanted w = { .host = NIC, .dma = VFIO_DMA_TYPE1, .given = NONE_GIVEN };
+	char dir[PATH_MAX], mark[PATH_MAX + 64];
+
+	assert_int_equal(paths_run_dir(dir, sizeof(dir)), 0);
+	snprintf(mark, sizeof(mark), "%s/vfio-%s.used", dir, NIC);
+	k.no_reset = true;
+	assert_int_equal(get(&w), 0);
+	assert_null(strstr(w.opts, "no-reset"));
+	new_guest();
+	k.no_reset = true;
+	assert_int_equal(get(&w), -EBUSY);
+	assert_non_null(strstr(said, "accept that with --no-reset"));
+	new_guest();
+	k.no_reset = true;
+	guest.no_reset = true;
+	assert_int_equal(get(&w), 0);
+	assert_non_null(strstr(w.opts, ",no-reset=on"));
+	unlink(mark);
 }
 
 static void type1_where_its_nodes_are_else_iommufd(void **state)
@@ -1038,6 +1070,7 @@ int main(void)
 		T(failure_of_any_call_leaves_nothing),
 		T(unsafe_interrupts_are_told_apart),
 		T(function_in_use_is_busy),
+		T(what_cannot_be_reset_goes_to_no_second_guest),
 		T(type1_where_its_nodes_are_else_iommufd),
 		T(what_the_account_may_open_decides),
 		T(what_is_missing_is_a_lack_of_the_host),
