@@ -34,15 +34,19 @@ static int now_of(struct tenant_tx *tx, struct tenant_tx_pf *t, unsigned int idx
 			      idx, t->pf.name, t->table.announced);
 }
 
-/* A rate that is refused while there is no link says nothing about the driver. */
+/* A rate refused while there is no link, or above the link's, says nothing about the driver. */
 static bool refusal_counts(const struct tenant_step *s, const struct sriov_pf *pf, int err)
 {
-	char line[8];
+	char line[16];
 
 	if (err != -EINVAL || s->setting != VF_RATE)
 		return true;
-	return paths_read_line(line, sizeof(line), "%s/net/%s/carrier", pf->path, pf->name) > 0 &&
-	       line[0] == '1';
+	if (paths_read_line(line, sizeof(line), "%s/net/%s/carrier", pf->path, pf->name) <= 0 ||
+	    line[0] != '1')
+		return false;
+	/* Mbit/s; -1 where the driver does not know */
+	return paths_read_line(line, sizeof(line), "%s/net/%s/speed", pf->path, pf->name) <= 0 ||
+	       atol(line) <= 0 || s->to.max_tx_mbit <= (unsigned long)atol(line);
 }
 
 static int take_setting(struct tenant_tx *tx, struct tenant_tx_pf *t, const struct tenant_step *s)

@@ -214,7 +214,8 @@ static void a_driver_that_keeps_settings_gives_none_to_the_next(void **state)
 	assert_int_equal(with_vlan(h, 0), 4);
 }
 
-/* The host's own VFs, taken away by somebody while tenants had them, are made again as they were. */
+/* The host's own VFs, taken away by somebody while tenants had them, are made again as they were.
+ */
 static void nor_to_the_host_when_somebody_took_them_away(void **state)
 {
 	struct tenant_host *h = *state;
@@ -411,6 +412,25 @@ static void what_is_refused_when_tried_is_refused_by_the_next_plan(void **state)
 	free(before);
 }
 
+/* It was the value that the driver did not take. */
+static void a_rate_above_the_links_is_no_word_on_the_driver(void **state)
+{
+	struct tenant_host *h = *state;
+	char *before = th_state(h);
+
+	an_unknown_driver(h);
+	tree_file(&h->t, "sys/devices/pci0000:00/0000:01:00.0/net/lab0/speed", "1000\n");
+	h->refuse = VF_RATE;
+	h->refuse_errno = -EINVAL;
+	assert_int_equal(th_apply(h, "version: 1\ntenants:\n  acme: {max_tx_mbit: 2000}\n", NULL),
+			 -EINVAL);
+	assert_state(h, before);
+	th_calm(h);
+	applied(h, "version: 1\ntenants:\n  acme: {max_tx_mbit: 500}\n");
+	assert_int_equal(h->pf[0].vf[0].max_tx_mbit, 500);
+	free(before);
+}
+
 static void answers_that_do_not_hold_all_vfs_are_refused(void **state)
 {
 	struct tenant_host *h = *state;
@@ -538,6 +558,7 @@ int main(void)
 		T(eopnotsupp_on_one_setting_of_five_takes_all_back),
 		T(what_nobody_knows_is_tried_and_remembered),
 		T(what_is_refused_when_tried_is_refused_by_the_next_plan),
+		T(a_rate_above_the_links_is_no_word_on_the_driver),
 		T(answers_that_do_not_hold_all_vfs_are_refused),
 		T(vf_commands_name_the_tenant),
 		T(vfs_in_use_are_not_taken),
