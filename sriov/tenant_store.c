@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tenants' store: store_opening, making and checking <state_dir>/tenants.db. Writers use
+ * The tenants' store: opening, making and checking <state_dir>/tenants.db. Writers use
  * SQLite's write-ahead log with synchronous=FULL: what a function has returned from survives a
  * power cut. Readers take a copy of the whole file into memory, all of one moment, and leave
  * nothing behind: no log, no index, also where they may not write and where a crash has left a log.
@@ -174,6 +174,18 @@ static int store_use_log(const struct tenant_store *st, unsigned int wait_ms)
 			     store_opening, st->path);
 }
 
+/* What file it is, all of one moment: another process may be making its tables just now. */
+static int store_check_at_once(const struct tenant_store *st)
+{
+	int end, ret = store_exec(st, store_opening, "BEGIN", "");
+
+	if (ret < 0)
+		return ret;
+	ret = store_check(st);
+	end = store_exec(st, store_opening, "COMMIT", "");
+	return end < 0 && ret >= 0 ? end : ret;
+}
+
 static int store_open_file(const struct sriov_env *e, struct tenant_store *st)
 {
 	static const char rules[] = "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
@@ -189,7 +201,8 @@ static int store_open_file(const struct sriov_env *e, struct tenant_store *st)
 		rc = sqlite3_exec(st->db, rules, NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
 		return store_fail(st, rc, store_opening);
-	ret = store_check(st); /* before anything is written into a file that may not be ours */
+	/* before anything is written into a file that may not be ours */
+	ret = store_check_at_once(st);
 	if (ret >= 0)
 		ret = store_use_log(st, e->wait_ms);
 	if (ret >= 0)
